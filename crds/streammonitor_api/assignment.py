@@ -1,0 +1,51 @@
+"""The assignment: what one worker must monitor. A ConfigMap mounted into it, with an epoch.
+
+The operator writes the newest `schema_version` that the worker's status says it reads. A worker
+fails static: as long as nothing newer arrives, it goes on with the assignment it has.
+"""
+
+from typing import Any
+
+from pydantic import Field
+
+from streammonitor_api.incident import EndReason, Incident
+from streammonitor_api.model import Model
+from streammonitor_api.spec import Stream
+
+SCHEMA_VERSION = 1
+"""The newest version of the assignment's schema."""
+
+
+class Release(Model):
+    """A stream that this worker lets go for good: it ends what is open, with this reason."""
+
+    stream: str
+    """Name of the stream."""
+    reason: EndReason
+    """REMOVED or SUSPENDED."""
+
+
+class Assignment(Model):
+    """What one worker must monitor."""
+
+    schema_version: int = SCHEMA_VERSION
+    """Version of this document's schema."""
+    epoch: int = Field(ge=1)
+    """Grows with every change. A worker ignores an assignment older than the one it has."""
+    monitor_uid: str = ""
+    """UID of the StreamMonitor."""
+    monitor: str = ""
+    """namespace/name of the StreamMonitor."""
+    worker: str = ""
+    """The name of the worker that this is for."""
+    group: str = ""
+    """The worker group."""
+    streams: list[Stream] = []
+    """The streams to monitor."""
+    detectors: dict[str, dict[str, Any]] = {}
+    """The detectors to run on each of them, with the parameters that the user set."""
+    open_incidents: list[Incident] = []
+    """Incidents that were open elsewhere: the worker adopts them with their ids."""
+    released: list[Release] = []
+    """Streams that were monitored here and are no longer monitored anywhere. A stream that is
+    neither here nor in `streams` went to another worker: its incidents are not ended here."""

@@ -1,0 +1,33 @@
+"""Names that Kubernetes objects carry: API group, labels, annotations, file and folder names."""
+
+GROUP = "streammonitor.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "StreamMonitor"
+PLURAL = "streammonitors"
+
+FIELD_MANAGER = "streammonitor"
+"""The one field manager of everything that the operator writes."""
+
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_NAME = "app.kubernetes.io/name"
+LABEL_MONITOR = f"{GROUP}/monitor"
+"""The name of the StreamMonitor that an object belongs to (hashed when it is over 63 characters)."""
+LABEL_GROUP = f"{GROUP}/group"
+"""The worker group."""
+LABEL_WORKER = f"{GROUP}/worker"
+"""The worker: the name of its Deployment and of its assignment ConfigMap."""
+ANNOTATION_MONITOR = f"{GROUP}/monitor"
+"""The full name of the StreamMonitor that an object belongs to."""
+ANNOTATION_NUDGE = f"{GROUP}/epoch"
+"""Set on a pod, not on its template: makes the kubelet refresh mounted ConfigMaps at once."""
+
+ASSIGNMENT_KEY = "assignment.json"
+"""The key of the assignment in its ConfigMap, and so its file name in the worker."""
+ASSIGNMENT_FOLDER = "/etc/streammonitor/assignment"
+SECRETS_FOLDER = "/etc/streammonitor/secrets"
+"""Secret S, key K is mounted as SECRETS_FOLDER/S/K."""
+STATE_FOLDER = "/var/lib/streammonitor"
+"""The worker's journal: survives a restart of the container, not the pod."""
+WORKER_PORT = 8080
+"""/healthz /readyz /status /metrics."""

@@ -1,0 +1,163 @@
+"""What a user asks for: the `spec` of a StreamMonitor.
+
+Detector parameters are declared by the detectors themselves, in the worker; here they are opaque.
+`make gen` composes both into the CRD.
+"""
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from streammonitor_api.model import Model
+
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+URL_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps")
+"""Schemes that a StreamMonitor in a cluster may name. A laptop run also reads files."""
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=63)]
+DetectorName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+StringMap = Annotated[dict[str, str], Field(max_length=32)]
+
+MAX_STREAMS = 500
+MAX_GROUPS = 16
+DEFAULT_GROUP = "all"
+"""The name of the one worker group of a StreamMonitor that declares none."""
+DEFAULT_MAX_STREAMS_PER_WORKER = 20
+
+
+class SecretKeyRef(Model):
+    """One key of a Secret in the StreamMonitor's namespace."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """Name of the Secret."""
+    key: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+    """Key in the Secret."""
+
+
+class HeaderFrom(Model):
+    """An HTTP request header whose value comes from a Secret."""
+
+    name: Annotated[
+        str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+    ]
+    """Name of the header, as in Authorization."""
+    secret_key_ref: SecretKeyRef
+    """Where the value comes from. A missing Secret is a problem of this stream alone."""
+
+
+class Stream(Model):
+    """One live or finite source."""
+
+    name: Name
+    """Name of the stream, unique in this StreamMonitor. It appears in incidents and metrics."""
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+    """Where the stream is read from: an http, https, rtmp, rtmps, rtsp or rtsps URL of an HLS
+    playlist, an MPEG-TS or MP4 resource, or a live channel."""
+    headers_from: Annotated[list[HeaderFrom], Field(max_length=16)] = []
+    """HTTP headers with values from Secrets. Default: none."""
+
+
+class Scaling(Model):
+    """How many workers a group may have."""
+
+    max_streams_per_worker: Annotated[int, Field(ge=1, le=500)] | None = None
+    """The most streams that one worker monitors. Default: 20."""
+
+
+class Toleration(Model):
+    """A Kubernetes toleration."""
+
+    key: str | None = None
+    """Taint key; absent means every key."""
+    operator: str | None = None
+    """Exists or Equal. Default: Equal."""
+    value: str | None = None
+    """Taint value."""
+    effect: str | None = None
+    """Taint effect; absent means every effect."""
+    toleration_seconds: int | None = None
+    """How long a NoExecute taint is tolerated, in seconds. Default: for ever."""
+
+
+class Resources(Model):
+    """CPU and memory of one worker, as in a pod."""
+
+    requests: StringMap | None = None
+    """What is reserved. Default: cpu 500m, memory 512Mi."""
+    limits: StringMap | None = None
+    """What is enforced. Default: memory 2Gi."""
+
+
+class Template(Model):
+    """What the pods of a worker group look like."""
+
+    resources: Resources | None = None
+    """CPU and memory of one worker."""
+    node_selector: StringMap | None = None
+    """Labels that a node must have. Default: none."""
+    tolerations: Annotated[list[Toleration], Field(max_length=32)] | None = None
+    """Taints that are tolerated. Default: none."""
+    labels: StringMap | None = None
+    """Further labels of the pods. Default: none."""
+
+
+class WorkerGroup(Model):
+    """A detector subset, and the workers that run it."""
+
+    name: Annotated[Name, StringConstraints(max_length=30)]
+    """Name of the group, unique in this StreamMonitor."""
+    detectors: Annotated[list[DetectorName], Field(min_length=1, max_length=15)]
+    """The detectors that this group runs. Each declared detector is in exactly one group."""
+    scaling: Scaling | None = None
+    """How streams are spread over workers."""
+    template: Template | None = None
+    """What the pods look like."""
+
+
+class StreamMonitorSpec(Model):
+    """Which streams are monitored, for which defects, by which workers."""
+
+    suspend: bool | None = None
+    """True ends the monitoring and removes the workers; the resource stays. Default: false."""
+    streams: Annotated[list[Stream], Field(min_length=1, max_length=MAX_STREAMS)]
+    """The streams to monitor."""
+    detectors: dict[str, dict[str, Any]]
+    """The defects to look for. Presence of a detector switches it on; {} takes its defaults."""
+    workers: Annotated[list[WorkerGroup], Field(min_length=1, max_length=MAX_GROUPS)] | None = None
+    """Worker groups. Default: one group named "all" with every detector."""
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        """Hold what CEL holds in the cluster, for those who run a monitor without one."""
+        _unique("stream", [stream.name for stream in self.streams])
+        groups = self.groups
+        _unique("worker group", [group.name for group in groups])
+        for name in self.detectors:
+            homes = [group.name for group in groups if name in group.detectors]
+            if len(homes) != 1:
+                where = " and ".join(homes) or "no worker group"
+                raise ValueError(
+                    f"detector {name!r} is in {where}: put it in exactly one of spec.workers"
+                )
+        for group in groups:
+            for name in group.detectors:
+                if name not in self.detectors:
+                    raise ValueError(
+                        f"worker group {group.name!r} names detector {name!r}, which "
+                        f"spec.detectors does not declare: declare it or take it out of the group"
+                    )
+        return self
+
+    @property
+    def groups(self) -> list[WorkerGroup]:
+        """The worker groups, the implied one included."""
+        if self.workers:
+            return self.workers
+        # model_construct: an empty `detectors` is refused by the caller with a better sentence.
+        return [WorkerGroup.model_construct(name=DEFAULT_GROUP, detectors=sorted(self.detectors))]
+
+
+def _unique(what: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two {what}s are named {name!r}: give each a name of its own")

@@ -1,0 +1,144 @@
+"""What the operator says about a StreamMonitor: its `status`. Written only when it changes."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from streammonitor_api.incident import EndReason, Severity
+from streammonitor_api.model import Model
+
+MAX_PROBLEMS = 50
+MAX_ACTIVE_INCIDENTS = 20
+
+
+class ConditionType(StrEnum):
+    """The conditions of a StreamMonitor. All but the last three are good when True."""
+
+    ACCEPTED = "Accepted"
+    """The specification is valid."""
+    ASSIGNED = "Assigned"
+    """Every stream is assigned, and every worker acknowledged its newest assignment."""
+    RECEIVING = "Receiving"
+    """Every stream is being received and analysed."""
+    READY = "Ready"
+    """Everything that was asked for is being monitored."""
+    DEGRADED = "Degraded"
+    """Something is not monitored as it should be; the message says what."""
+    COMPLETED = "Completed"
+    """Every stream was finite and has been played to its end."""
+    SUSPENDED = "Suspended"
+    """Monitoring is switched off by spec.suspend."""
+
+
+class Condition(Model):
+    """A metav1.Condition."""
+
+    type: str
+    """Type of the condition."""
+    status: Annotated[str, Field(pattern="^(True|False|Unknown)$")]
+    """True, False or Unknown."""
+    reason: str
+    """CamelCase cause of the last transition."""
+    message: str = ""
+    """A sentence for a person."""
+    last_transition_time: datetime
+    """When `status` last changed."""
+    observed_generation: int
+    """The metadata.generation that this was computed from."""
+
+
+class StreamProblem(Model):
+    """A stream that is not monitored as it should be."""
+
+    name: str
+    """Name of the stream."""
+    reason: str
+    """CamelCase cause, as in ConnectionRefused."""
+    message: str = ""
+    """A sentence for a person: what, where, remedy."""
+    since: datetime
+    """When this began."""
+
+
+class StreamsStatus(Model):
+    """How the streams are."""
+
+    total: int = 0
+    """Streams in the specification."""
+    receiving: int = 0
+    """Streams that are received and analysed by every group that should."""
+    defective: int = 0
+    """Streams with at least one active incident."""
+    problems: list[StreamProblem] = []
+    """The 50 worst streams that are not monitored as they should be."""
+
+
+class WorkersStatus(Model):
+    """How many workers there are."""
+
+    desired: int = 0
+    """Workers that the plan asks for."""
+    ready: int = 0
+    """Workers that answer and carry out their newest assignment."""
+
+
+class GroupStatus(Model):
+    """One worker group."""
+
+    name: str
+    """Name of the group."""
+    streams: int = 0
+    """Streams assigned."""
+    workers: int = 0
+    """Workers that the plan asks for."""
+    ready: int = 0
+    """Workers that answer and carry out their newest assignment."""
+
+
+class IncidentSummary(Model):
+    """An incident as the status shows it."""
+
+    id: str
+    """Stable identity of the incident."""
+    stream: str
+    """Name of the stream."""
+    defect: str
+    """Name of the detector."""
+    severity: Severity
+    """warning or critical."""
+    started_at: datetime
+    """When the defect began (UTC)."""
+    ended_at: datetime | None = None
+    """When it was gone (UTC); absent while it lasts."""
+    end_reason: EndReason | None = None
+    """Why it ended."""
+
+
+class IncidentsStatus(Model):
+    """How many incidents there are."""
+
+    active: int = 0
+    """Incidents that last now."""
+
+
+class StreamMonitorStatus(Model):
+    """The observed state of a StreamMonitor."""
+
+    observed_generation: int | None = None
+    """The metadata.generation that this status was computed from."""
+    conditions: list[Condition] = []
+    """Accepted, Assigned, Receiving, Ready, Degraded, Completed, Suspended."""
+    streams: StreamsStatus | None = None
+    """How the streams are."""
+    workers: WorkersStatus | None = None
+    """How many workers there are."""
+    groups: list[GroupStatus] = []
+    """The worker groups."""
+    incidents: IncidentsStatus | None = None
+    """How many incidents there are."""
+    active_incidents: list[IncidentSummary] = []
+    """The 20 worst incidents that last now."""
+    last_incident: IncidentSummary | None = None
+    """The incident that changed last."""

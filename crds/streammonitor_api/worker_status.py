@@ -1,0 +1,107 @@
+"""What a worker says of itself at `/status`.
+
+`GET /status?since=REVISION&wait=10s` answers as soon as `revision` is greater than REVISION, or
+after `wait` with what there is. `revision` grows only with something worth knowing (a stream's
+state, an incident, an acknowledged epoch), so that an idle worker costs next to nothing.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from streammonitor_api.assignment import SCHEMA_VERSION
+from streammonitor_api.incident import Incident
+from streammonitor_api.model import Model
+
+
+class StreamState(StrEnum):
+    """What a worker is doing with a stream."""
+
+    CONNECTING = "connecting"
+    """Opening it for the first time."""
+    RECEIVING = "receiving"
+    """Decoding and analysing."""
+    RETRYING = "retrying"
+    """Lost or never reached; trying again with back-off. `reason` says why."""
+    COMPLETED = "completed"
+    """A finite source that was played to its end."""
+    FAILED = "failed"
+    """Cannot be monitored at all until it is changed. `reason` says why."""
+
+
+class DetectorState(StrEnum):
+    """What a detector knows about a stream. One state machine serves all detectors."""
+
+    UNKNOWN = "unknown"
+    """It cannot tell: no data, warm-up, or the stream lacks what it needs."""
+    OK = "ok"
+    SUSPECT = "suspect"
+    """Above the raise threshold, not yet for the minimum duration."""
+    ACTIVE = "active"
+    """An incident is open."""
+    CLEARING = "clearing"
+    """Below the clear threshold, not yet for the clear duration; the incident is still open."""
+
+
+class VideoFormat(Model):
+    """The video that is being decoded."""
+
+    codec: str
+    width: int
+    """In pixels."""
+    height: int
+    """In pixels."""
+    frame_rate: float
+    """Frames per second; 0 when the stream does not say."""
+
+
+class AudioFormat(Model):
+    """The audio that is being decoded."""
+
+    codec: str
+    sample_rate: int
+    """In Hz."""
+    channels: int
+
+
+class StreamStatus(Model):
+    """One stream of a worker."""
+
+    name: str
+    state: StreamState
+    reason: str | None = None
+    """CamelCase cause of what is wrong, as in ConnectionRefused; absent when nothing is."""
+    message: str | None = None
+    """One sentence for a person: what, where, remedy. Never a credential."""
+    since: datetime
+    """When this state and reason began."""
+    warm: bool = False
+    """Decoded and primed: this worker could take over from another now."""
+    video: VideoFormat | None = None
+    audio: AudioFormat | None = None
+    detectors: dict[str, DetectorState] = {}
+    first_frame_at: datetime | None = None
+    """When this worker analysed the stream's first frame (UTC)."""
+
+
+class WorkerStatus(Model):
+    """One worker."""
+
+    schema_versions: list[int] = [SCHEMA_VERSION]
+    """The versions of the assignment's schema that this worker reads."""
+    version: str
+    """Version of the worker's software."""
+    worker: str
+    process: str
+    """Identifies this process; a restarted worker has another."""
+    started_at: datetime
+    revision: int
+    """Grows with every change of this document that is worth knowing."""
+    epoch: int
+    """The assignment that this worker carries out; 0 before the first."""
+    problems: list[str] = []
+    """What is wrong with the assignment as a whole: sentences; keys that were not understood."""
+    draining: bool = False
+    """SIGTERM was received."""
+    streams: list[StreamStatus] = []
+    incidents: list[Incident] = []
+    """Every open incident, and the last that ended (at most 200), oldest change first."""
