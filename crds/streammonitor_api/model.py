@@ -29,6 +29,15 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+def list_map(key: str) -> dict[str, Any]:
+    """JSON-schema extras of a list whose items Kubernetes tells apart by `key`."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
+LIST_SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
+"""JSON-schema extras of a list of distinct scalars."""
+
+
 def unknown_keys(value: object, path: str = "") -> Iterator[str]:
     """Yield the path of every key that the models below `value` do not declare.
 

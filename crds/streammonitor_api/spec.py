@@ -6,9 +6,9 @@ Detector parameters are declared by the detectors themselves, in the worker; her
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
-from streammonitor_api.model import Model
+from streammonitor_api.model import LIST_SET, Model, list_map
 
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 URL_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps")
@@ -17,6 +17,18 @@ URL_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps")
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=63)]
 DetectorName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 StringMap = Annotated[dict[str, str], Field(max_length=32)]
+Quantity = Annotated[
+    int | str,
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "x-kubernetes-int-or-string": True,
+            "pattern": r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?$",
+        }
+    ),
+]
+"""A Kubernetes quantity, as in 500m or 2Gi."""
+Quantities = Annotated[dict[str, Quantity], Field(max_length=32)]
 
 MAX_STREAMS = 500
 MAX_GROUPS = 16
@@ -30,7 +42,9 @@ class SecretKeyRef(Model):
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
     """Name of the Secret."""
-    key: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+    key: Annotated[
+        str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
+    ]
     """Key in the Secret."""
 
 
@@ -38,7 +52,8 @@ class HeaderFrom(Model):
     """An HTTP request header whose value comes from a Secret."""
 
     name: Annotated[
-        str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+        str,
+        StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
     ]
     """Name of the header, as in Authorization."""
     secret_key_ref: SecretKeyRef
@@ -53,7 +68,9 @@ class Stream(Model):
     url: Annotated[str, StringConstraints(min_length=1, max_length=2048)]
     """Where the stream is read from: an http, https, rtmp, rtmps, rtsp or rtsps URL of an HLS
     playlist, an MPEG-TS or MP4 resource, or a live channel."""
-    headers_from: Annotated[list[HeaderFrom], Field(max_length=16)] = []
+    headers_from: Annotated[
+        list[HeaderFrom], Field(max_length=16, json_schema_extra=list_map("name"))
+    ] = []
     """HTTP headers with values from Secrets. Default: none."""
 
 
@@ -82,9 +99,9 @@ class Toleration(Model):
 class Resources(Model):
     """CPU and memory of one worker, as in a pod."""
 
-    requests: StringMap | None = None
-    """What is reserved. Default: cpu 500m, memory 512Mi."""
-    limits: StringMap | None = None
+    requests: Quantities | None = None
+    """What is reserved. Default: cpu 200m, memory 256Mi."""
+    limits: Quantities | None = None
     """What is enforced. Default: memory 2Gi."""
 
 
@@ -106,7 +123,9 @@ class WorkerGroup(Model):
 
     name: Annotated[Name, StringConstraints(max_length=30)]
     """Name of the group, unique in this StreamMonitor."""
-    detectors: Annotated[list[DetectorName], Field(min_length=1, max_length=15)]
+    detectors: Annotated[
+        list[DetectorName], Field(min_length=1, max_length=15, json_schema_extra=LIST_SET)
+    ]
     """The detectors that this group runs. Each declared detector is in exactly one group."""
     scaling: Scaling | None = None
     """How streams are spread over workers."""
@@ -119,11 +138,20 @@ class StreamMonitorSpec(Model):
 
     suspend: bool | None = None
     """True ends the monitoring and removes the workers; the resource stays. Default: false."""
-    streams: Annotated[list[Stream], Field(min_length=1, max_length=MAX_STREAMS)]
+    streams: Annotated[
+        list[Stream],
+        Field(min_length=1, max_length=MAX_STREAMS, json_schema_extra=list_map("name")),
+    ]
     """The streams to monitor."""
     detectors: dict[str, dict[str, Any]]
     """The defects to look for. Presence of a detector switches it on; {} takes its defaults."""
-    workers: Annotated[list[WorkerGroup], Field(min_length=1, max_length=MAX_GROUPS)] | None = None
+    workers: (
+        Annotated[
+            list[WorkerGroup],
+            Field(min_length=1, max_length=MAX_GROUPS, json_schema_extra=list_map("name")),
+        ]
+        | None
+    ) = None
     """Worker groups. Default: one group named "all" with every detector."""
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from streammonitor_api.incident import EndReason, Severity
-from streammonitor_api.model import Model
+from streammonitor_api.model import Model, list_map
 
 MAX_PROBLEMS = 50
 MAX_ACTIVE_INCIDENTS = 20
@@ -71,7 +71,7 @@ class StreamsStatus(Model):
     """Streams that are received and analysed by every group that should."""
     defective: int = 0
     """Streams with at least one active incident."""
-    problems: list[StreamProblem] = []
+    problems: Annotated[list[StreamProblem], Field(json_schema_extra=list_map("name"))] = []
     """The 50 worst streams that are not monitored as they should be."""
 
 
@@ -128,17 +128,17 @@ class StreamMonitorStatus(Model):
 
     observed_generation: int | None = None
     """The metadata.generation that this status was computed from."""
-    conditions: list[Condition] = []
+    conditions: Annotated[list[Condition], Field(json_schema_extra=list_map("type"))] = []
     """Accepted, Assigned, Receiving, Ready, Degraded, Completed, Suspended."""
     streams: StreamsStatus | None = None
     """How the streams are."""
     workers: WorkersStatus | None = None
     """How many workers there are."""
-    groups: list[GroupStatus] = []
+    groups: Annotated[list[GroupStatus], Field(json_schema_extra=list_map("name"))] = []
     """The worker groups."""
     incidents: IncidentsStatus | None = None
     """How many incidents there are."""
-    active_incidents: list[IncidentSummary] = []
+    active_incidents: Annotated[list[IncidentSummary], Field(json_schema_extra=list_map("id"))] = []
     """The 20 worst incidents that last now."""
     last_incident: IncidentSummary | None = None
     """The incident that changed last."""

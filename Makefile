@@ -1,0 +1,54 @@
+# Every target is one command that a person could type. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+# An existing cluster instead of the local one: make demo CONTEXT=name
+CONTEXT ?=
+
+.PHONY: help install demo demo-down test test-fast check format gen image cluster-up cluster-down
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+install: $(VENV)/.installed ## make the virtual environment with everything (1 min the first time)
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "install: making $(VENV) from pinned packages; about 1 min the first time"
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade 'pip>=25.1'
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[operator,worker]' --group dev
+	@touch $@
+
+demo: install ## bring the product up on a real cluster and watch it catch defects (20 min the first time, then 2)
+	$(RUN) -m dev.demo up $(if $(CONTEXT),--context $(CONTEXT))
+
+demo-down: install ## remove the demo and the operator; the local cluster stays (make cluster-down ends it)
+	$(RUN) -m dev.demo down $(if $(CONTEXT),--context $(CONTEXT))
+
+test: install ## every test, those on the real cluster included (30 min the first time, then 10)
+	$(RUN) -m dev.packages
+	$(MAKE) --no-print-directory check
+	$(RUN) -m pytest tests
+
+test-fast: install ## every test that needs no cluster and no server (1 min)
+	$(RUN) -m pytest tests/unit tests/contract
+
+check: install ## lint, types, layers, generated files, charts (3 min the first time, then 1)
+	$(RUN) -m dev.check
+
+format: install ## let ruff write the code the way `make check` wants it
+	$(VENV)/bin/ruff check --fix-only --quiet . && $(VENV)/bin/ruff format .
+
+gen: install ## write the generated files: the CRD and its chart copy
+	$(RUN) -m dev.gen
+
+image: install ## build the worker and operator images (4 min the first time, then seconds)
+	$(RUN) -m dev.images build all
+
+cluster-up: install ## start the local cluster (10 min the first time, then 20 s); needs Linux, root, Go 1.24
+	$(RUN) -m dev.cluster up
+
+cluster-down: install ## stop the local cluster and remove what it made; its binaries stay cached
+	$(RUN) -m dev.cluster down

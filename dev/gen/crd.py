@@ -1,0 +1,124 @@
+"""The CustomResourceDefinition of StreamMonitor, from the api models and the detectors."""
+
+from typing import Any
+
+from dev.gen.structural import Schema, parameters, structural
+from streammonitor_api import names
+from streammonitor_api.spec import URL_SCHEMES, StreamMonitorSpec
+from streammonitor_api.status import StreamMonitorStatus
+from streammonitor_worker.detectors import registry
+
+_COLUMNS = [
+    ("Streams", "integer", ".status.streams.total", 0),
+    ("Receiving", "integer", ".status.streams.receiving", 0),
+    ("Workers", "integer", ".status.workers.ready", 0),
+    ("Incidents", "integer", ".status.incidents.active", 0),
+    ("Last Defect", "string", ".status.lastIncident.defect", 0),
+    ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', 0),
+    ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', 1),
+    ("Age", "date", ".metadata.creationTimestamp", 0),
+]
+
+
+def crd() -> dict[str, Any]:
+    """The manifest."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{names.PLURAL}.{names.GROUP}"},
+        "spec": {
+            "group": names.GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": names.KIND,
+                "listKind": f"{names.KIND}List",
+                "plural": names.PLURAL,
+                "singular": names.KIND.lower(),
+                "shortNames": ["smon"],
+                "categories": ["video"],
+            },
+            "versions": [
+                {
+                    "name": names.VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": [_column(*column) for column in _COLUMNS],
+                    "schema": {"openAPIV3Schema": _schema()},
+                }
+            ],
+        },
+    }
+
+
+def _column(name: str, kind: str, path: str, priority: int) -> dict[str, Any]:
+    column: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path}
+    return {**column, "priority": priority} if priority else column
+
+
+def _schema() -> Schema:
+    spec = structural(StreamMonitorSpec)
+    _add_detectors(spec)
+    _add_rules(spec)
+    return {
+        "type": "object",
+        "description": "A StreamMonitor watches live streams for defects with a fleet of workers.",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": spec,
+            "status": structural(StreamMonitorStatus),
+        },
+    }
+
+
+def _add_detectors(spec: Schema) -> None:
+    detectors = spec["properties"]["detectors"]
+    del detectors["additionalProperties"]
+    detectors["minProperties"] = 1
+    detectors["properties"] = {
+        name: parameters(detector.params_type) | {"description": detector.summary}
+        for name, detector in sorted(registry.items())
+    }
+    group = spec["properties"]["workers"]["items"]["properties"]
+    group["detectors"]["items"] = {"type": "string", "enum": sorted(registry)}
+
+
+def _add_rules(spec: Schema) -> None:
+    stream = spec["properties"]["streams"]["items"]
+    stream["x-kubernetes-validations"] = [_scheme_rule()]
+    spec["x-kubernetes-validations"] = [_home_rule(name) for name in sorted(registry)]
+
+
+def _scheme_rule() -> Schema:
+    allowed = ", ".join(URL_SCHEMES)
+    return {
+        "rule": f"self.url.matches('^({'|'.join(URL_SCHEMES)})://[^/]+')",
+        "messageExpression": (
+            f"'stream ' + self.name + ': url begins with ' + self.url.split('://')[0] + "
+            f"', which cannot be monitored: write SCHEME://HOST/... with one of {allowed}'"
+        ),
+    }
+
+
+def _home_rule(name: str) -> Schema:
+    """Each declared detector is in exactly one group, and a group names declared ones only."""
+    homes = f"self.workers.filter(w, '{name}' in w.detectors)"
+    declared = f"has(self.detectors.{name})"
+    undeclared = (
+        f"'worker group ' + {homes}[0].name + ' names detector {name}, which spec.detectors does "
+        f"not declare: add {name} to spec.detectors or take it out of the group'"
+    )
+    homeless = f"'detector {name} is in no worker group: add it to one of spec.workers'"
+    several = (
+        f"'detector {name} is in worker groups ' + {homes}.map(w, w.name).join(' and ') + "
+        f"': leave it in one of them'"
+    )
+    return {
+        "rule": f"!has(self.workers) || {homes}.size() == ({declared} ? 1 : 0)",
+        "messageExpression": (
+            f"!{declared} ? {undeclared} : ({homes}.size() == 0 ? {homeless} : {several})"
+        ),
+    }

@@ -1,0 +1,122 @@
+"""Turn pydantic's JSON schema into a Kubernetes structural schema.
+
+Kubernetes prunes what a schema does not declare and reads only a subset of JSON schema. Rather than
+drop silently what it would ignore, `structural` raises on every keyword that is not known here.
+"""
+
+from typing import Any
+
+from annotated_types import Ge, Le
+from pydantic.fields import FieldInfo
+
+from streammonitor_api.durations import format_duration
+from streammonitor_api.model import Model
+
+Schema = dict[str, Any]
+
+_KEPT = {
+    "x-kubernetes-int-or-string",
+    "type", "description", "enum", "format", "items", "maxItems", "maxLength", "maxProperties",
+    "maximum", "minItems", "minLength", "minProperties", "minimum", "pattern", "required",
+    "x-kubernetes-list-map-keys", "x-kubernetes-list-type",
+    "x-kubernetes-validations",
+}  # fmt: skip
+_DROPPED = {"title", "default", "$defs"}
+_MAX_DURATION_CHARACTERS = 32
+
+
+def structural(model: type[Model]) -> Schema:
+    """The structural schema of a model: references inlined, optional fields merely not required."""
+    schema = model.model_json_schema(by_alias=True)
+    return _convert(schema, schema.get("$defs", {}))
+
+
+def _convert(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    schema = _resolved(schema, definitions)
+    result: Schema = {}
+    for key, value in schema.items():
+        if key not in _DROPPED and not (key == "additionalProperties" and value is True):
+            result[key] = _converted(key, value, schema, definitions)
+    if result.get("format") == "duration":
+        # The pattern is narrower than Kubernetes' own format, which would accept "2 days".
+        del result["format"]
+        result["maxLength"] = _MAX_DURATION_CHARACTERS
+    return result
+
+
+def _converted(key: str, value: Any, schema: Schema, definitions: dict[str, Schema]) -> Any:
+    if key == "properties":
+        return {name: _convert(item, definitions) for name, item in value.items()}
+    if key in ("items", "additionalProperties"):
+        return _convert(value, definitions)
+    if key == "description":
+        return " ".join(value.split())
+    if key in _KEPT or (key == "anyOf" and schema.get("x-kubernetes-int-or-string")):
+        return value
+    raise ValueError(f"{key}: {value!r} has no place in a structural schema")
+
+
+def _resolved(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    """Follow a reference and strip the null of an optional field; outer keywords win."""
+    if "$ref" in schema:
+        target = definitions[schema["$ref"].rsplit("/", 1)[1]]
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        return _resolved({**target, **rest}, definitions)
+    if "anyOf" in schema and "x-kubernetes-int-or-string" not in schema:
+        variants = [item for item in schema["anyOf"] if item != {"type": "null"}]
+        if len(variants) != 1:
+            raise ValueError(f"a union has no place in a structural schema: {schema['anyOf']!r}")
+        rest = {key: value for key, value in schema.items() if key != "anyOf"}
+        return _resolved({**_resolved(variants[0], definitions), **rest}, definitions)
+    return schema
+
+
+def parameters(params: type[Model]) -> Schema:
+    """The schema of a detector's parameters, which carries no defaults.
+
+    A default that the apiserver wrote into a resource would look like the user's own choice and
+    would undo what a broader setting says, so defaults and bounds go into the descriptions, and
+    the bounds of durations into rules.
+    """
+    schema = structural(params)
+    schema.pop("required", None)
+    for name, info in params.model_fields.items():
+        alias = info.alias or name
+        prop = schema["properties"][alias]
+        duration = "maxLength" in prop and prop.get("type") == "string"
+        prop["description"] = " ".join(
+            [prop.get("description", ""), *_default_and_bounds(info, duration)]
+        )
+        if duration:
+            prop["x-kubernetes-validations"] = [_duration_rule(alias, *_bounds(info))]
+    return schema
+
+
+def _bounds(info: FieldInfo) -> tuple[float | None, float | None]:
+    low = next((item.ge for item in info.metadata if isinstance(item, Ge)), None)
+    high = next((item.le for item in info.metadata if isinstance(item, Le)), None)
+    return low, high  # type: ignore[return-value]  # annotated_types says "comparable"
+
+
+def _written(value: Any, duration: bool) -> str:
+    if duration:
+        return format_duration(float(value))
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+
+
+def _default_and_bounds(info: FieldInfo, duration: bool) -> list[str]:
+    words = [f"Default: {_written(info.default, duration)}."]
+    low, high = _bounds(info)
+    if low is not None and high is not None:
+        words.append(f"From {_written(low, duration)} to {_written(high, duration)}.")
+    return words
+
+
+def _duration_rule(name: str, low_s: float | None, high_s: float | None) -> Schema:
+    if low_s is None or high_s is None:
+        raise ValueError(f"the duration {name} needs bounds: Field(ge=..., le=...)")
+    low, high = format_duration(low_s), format_duration(high_s)
+    return {
+        "rule": f"duration(self) >= duration('{low}') && duration(self) <= duration('{high}')",
+        "messageExpression": f"'{name} is ' + self + ': use a duration from {low} to {high}'",
+    }

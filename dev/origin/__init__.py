@@ -1,0 +1,1 @@
+"""A live HLS origin with defects on a known timetable."""

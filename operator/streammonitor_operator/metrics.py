@@ -1,0 +1,56 @@
+"""The operator's own metrics, in a registry of their own."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+
+API_REQUESTS = Counter(
+    "streammonitor_operator_api_requests",
+    "Requests to the Kubernetes API.",
+    ["method", "resource", "code"],
+    registry=REGISTRY,
+)
+PASSES = Counter(
+    "streammonitor_operator_reconcile_passes",
+    "Reconcile passes by result: done, retry (the API failed), bug (an unexpected error).",
+    ["result"],
+    registry=REGISTRY,
+)
+PASS_SECONDS = Histogram(
+    "streammonitor_operator_reconcile_pass_seconds",
+    "How long a reconcile pass took, its API calls included.",
+    registry=REGISTRY,
+    buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10),
+)
+POLLS = Counter(
+    "streammonitor_operator_worker_polls",
+    "Answers to /status polls by result: changed, same, failed.",
+    ["result"],
+    registry=REGISTRY,
+)
+EVENTS = Counter(
+    "streammonitor_operator_incident_events",
+    "Kubernetes Events about incidents by phase and result: written, known.",
+    ["phase", "result"],
+    registry=REGISTRY,
+)
+WATCH_RESTARTS = Counter(
+    "streammonitor_operator_watch_restarts",
+    "Watches that were begun again, by resource and cause: ended, expired, broken.",
+    ["resource", "cause"],
+    registry=REGISTRY,
+)
+LEADER = Gauge("streammonitor_operator_leader", "1 while this process leads.", registry=REGISTRY)
+MONITORS_KNOWN = Gauge(
+    "streammonitor_operator_monitors", "StreamMonitors that are reconciled.", registry=REGISTRY
+)
+WATCH_AGE = Gauge(
+    "streammonitor_operator_watch_age_seconds",
+    "Time since the quietest watch was last heard of.",
+    registry=REGISTRY,
+)
+LOOP_LAG = Gauge(
+    "streammonitor_operator_loop_lag_seconds",
+    "How late the event loop ran a timer, the worst of the last minute.",
+    registry=REGISTRY,
+)

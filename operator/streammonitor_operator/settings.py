@@ -1,0 +1,140 @@
+"""What the operator is told from outside: environment variables, read once at start."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from streammonitor_api.durations import parse_duration
+
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+class SettingsError(ValueError):
+    """An environment variable is missing or cannot be read as what it should be."""
+
+
+@dataclass(frozen=True)
+class LeaseSettings:
+    """How the leader is elected: the figures that Kubernetes' own components use."""
+
+    name: str = "streammonitor-operator"
+    """LEASE_NAME: name of the Lease in the operator's namespace."""
+    duration_s: float = 15.0
+    """LEASE_DURATION: a Lease that was not renewed for so long may be taken over."""
+    renew_deadline_s: float = 10.0
+    """LEASE_RENEW_DEADLINE: a leader that could not renew for so long ends its process. It must
+    be shorter than the duration, so that the old leader is gone before the next one begins."""
+    retry_s: float = 2.0
+    """LEASE_RETRY: how often the Lease is renewed, or tried for."""
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What every worker pod has unless the group's template says otherwise."""
+
+    image: str
+    """WORKER_IMAGE: the image of the workers; required."""
+    pull_policy: str = "IfNotPresent"
+    """WORKER_IMAGE_PULL_POLICY: Always, IfNotPresent or Never."""
+    pull_secrets: tuple[str, ...] = ()
+    """WORKER_IMAGE_PULL_SECRETS: names of pull Secrets in the StreamMonitors' namespaces."""
+    cpu_request: str = "200m"
+    """WORKER_CPU_REQUEST: CPU that a worker reserves."""
+    memory_request: str = "256Mi"
+    """WORKER_MEMORY_REQUEST: memory that a worker reserves."""
+    memory_limit: str = "2Gi"
+    """WORKER_MEMORY_LIMIT: memory at which a worker is killed. There is no CPU limit: throttling
+    would make a monitor late exactly when there is most to see."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set."""
+
+    worker: WorkerSettings
+    namespaces: tuple[str, ...] = ()
+    """WATCH_NAMESPACES: comma-separated; empty means the whole cluster."""
+    namespace: str = "default"
+    """POD_NAMESPACE: where the operator runs and keeps its Lease."""
+    identity: str = "streammonitor-operator"
+    """POD_NAME: who holds the Lease; the host's name and a random suffix without it."""
+    http_port: int = 8080
+    """HTTP_PORT: /healthz /readyz /metrics."""
+    log_level: str = "INFO"
+    """LOG_LEVEL: DEBUG, INFO, WARNING or ERROR."""
+    lease: LeaseSettings = field(default_factory=LeaseSettings)
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: a variable is missing or has no valid value; the text says which.
+    """
+    return Settings(
+        worker=_worker(environ),
+        namespaces=_names(environ, "WATCH_NAMESPACES"),
+        namespace=environ.get("POD_NAMESPACE") or _own_namespace(),
+        identity=environ.get("POD_NAME") or f"{socket.gethostname()}-{uuid4().hex[:8]}",
+        http_port=_port(environ),
+        log_level=environ.get("LOG_LEVEL", "").upper() or "INFO",
+        lease=_lease(environ),
+    )
+
+
+def _worker(environ: Mapping[str, str]) -> WorkerSettings:
+    image = environ.get("WORKER_IMAGE", "")
+    if not image:
+        raise SettingsError("WORKER_IMAGE is not set: name the image that workers run")
+    return WorkerSettings(
+        image=image,
+        pull_policy=environ.get("WORKER_IMAGE_PULL_POLICY") or WorkerSettings.pull_policy,
+        pull_secrets=_names(environ, "WORKER_IMAGE_PULL_SECRETS"),
+        cpu_request=environ.get("WORKER_CPU_REQUEST") or WorkerSettings.cpu_request,
+        memory_request=environ.get("WORKER_MEMORY_REQUEST") or WorkerSettings.memory_request,
+        memory_limit=environ.get("WORKER_MEMORY_LIMIT") or WorkerSettings.memory_limit,
+    )
+
+
+def _lease(environ: Mapping[str, str]) -> LeaseSettings:
+    lease = LeaseSettings(
+        name=environ.get("LEASE_NAME") or LeaseSettings.name,
+        duration_s=_seconds(environ, "LEASE_DURATION", LeaseSettings.duration_s),
+        renew_deadline_s=_seconds(environ, "LEASE_RENEW_DEADLINE", LeaseSettings.renew_deadline_s),
+        retry_s=_seconds(environ, "LEASE_RETRY", LeaseSettings.retry_s),
+    )
+    if not 0 < lease.retry_s < lease.renew_deadline_s < lease.duration_s:
+        raise SettingsError(
+            "LEASE_RETRY must be shorter than LEASE_RENEW_DEADLINE, and that shorter than "
+            f"LEASE_DURATION; they are {lease.retry_s:g}s, {lease.renew_deadline_s:g}s and "
+            f"{lease.duration_s:g}s"
+        )
+    return lease
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name)
+    if not text:
+        return default
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from error
+
+
+def _port(environ: Mapping[str, str]) -> int:
+    text = environ.get("HTTP_PORT") or str(Settings.http_port)
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise SettingsError(f"HTTP_PORT is {text!r}: give a port from 1 to 65535")
+    return int(text)
+
+
+def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(sorted({part.strip() for part in environ.get(name, "").split(",")} - {""}))
+
+
+def _own_namespace() -> str:
+    return _NAMESPACE_FILE.read_text().strip() if _NAMESPACE_FILE.exists() else Settings.namespace

@@ -1,0 +1,86 @@
+"""What `kubectl apply` itself refuses, and the sentences that the user reads."""
+
+import json
+from typing import Any
+
+import pytest
+
+from dev.host import Failure
+from tests.e2e.monitor import Monitor, channel
+
+REFUSALS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "unknown detector": (
+        {"detectors": {"blck": {}}},
+        ['unknown field "spec.detectors.blck"'],
+    ),
+    "no detector": ({"detectors": {}}, ["spec.detectors", "at least 1"]),
+    "threshold out of bounds": (
+        {"detectors": {"silence": {"threshold": 20}}},
+        ["spec.detectors.silence.threshold", "less than or equal to"],
+    ),
+    "duration out of bounds": (
+        {"detectors": {"black": {"minDuration": "1ms"}}},
+        ["spec.detectors.black.minDuration", "minDuration is 1ms: use a duration from 100ms to 1h"],
+    ),
+    "duration without unit": (
+        {"detectors": {"black": {"minDuration": "2"}}},
+        ["spec.detectors.black.minDuration", "should match"],
+    ),
+    "two streams of one name": (
+        {"streams": [channel(0), channel(0)]},
+        ["spec.streams[1]", 'Duplicate value: {"name":"channel-0"}'],
+    ),
+    "undeclared detector in a group": (
+        {"detectors": {"black": {}}, "workers": [{"name": "a", "detectors": ["black", "freeze"]}]},
+        [
+            "worker group a names detector freeze, which spec.detectors does not declare: add "
+            "freeze to spec.detectors or take it out of the group"
+        ],
+    ),
+    "detector in no group": (
+        {
+            "detectors": {"black": {}, "freeze": {}},
+            "workers": [{"name": "a", "detectors": ["black"]}],
+        },
+        ["detector freeze is in no worker group: add it to one of spec.workers"],
+    ),
+    "detector in two groups": (
+        {
+            "detectors": {"black": {}},
+            "workers": [
+                {"name": "a", "detectors": ["black"]},
+                {"name": "b", "detectors": ["black"]},
+            ],
+        },
+        ["detector black is in worker groups a and b: leave it in one of them"],
+    ),
+    "scheme that is not allowed": (
+        {"streams": [{"name": "passwd", "url": "file:///etc/passwd"}]},
+        [
+            "stream passwd: url begins with file, which cannot be monitored: write "
+            "SCHEME://HOST/... with one of http, https, rtmp, rtmps, rtsp, rtsps"
+        ],
+    ),
+    "too many streams": (
+        {"streams": [{"name": f"s{n}", "url": "http://h/"} for n in range(501)]},
+        ["spec.streams", "500"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_bad_input_is_refused_with_a_sentence(monitor: Monitor, case: str) -> None:
+    spec, sentences = REFUSALS[case]
+    with pytest.raises(Failure) as refusal:
+        monitor.access.kubectl("apply", "-f", "-", stdin=json.dumps(monitor.manifest(**spec)))
+    for sentence in sentences:
+        assert sentence in str(refusal.value)
+
+
+def test_explain_reads_well(monitor: Monitor) -> None:
+    text = monitor.access.kubectl("explain", "streammonitor.spec.detectors.silence")
+    words = " ".join(text.split())
+    assert "threshold <number>" in words
+    assert "Default: -60." in words
+    assert "minDuration <string>" in words
+    assert "Default: 10s. From 100ms to 1h." in words

@@ -1,0 +1,90 @@
+from typing import Any
+
+import pytest
+
+from streammonitor_api.model import unknown_keys
+from streammonitor_api.spec import DEFAULT_GROUP, StreamMonitorSpec
+
+
+def spec(**changes: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "streams": [{"name": "arena-1", "url": "https://origin.example/1.m3u8"}],
+        "detectors": {"black": {}, "silence": {"threshold": -50}},
+    }
+    return {**base, **changes}
+
+
+def test_without_groups_one_group_has_every_detector() -> None:
+    (group,) = StreamMonitorSpec.model_validate(spec()).groups
+    assert group.name == DEFAULT_GROUP
+    assert group.detectors == ["black", "silence"]
+
+
+@pytest.mark.parametrize(
+    ("workers", "sentence"),
+    [
+        ([{"name": "a", "detectors": ["black"]}], "'silence' is in no worker group"),
+        (
+            [
+                {"name": "a", "detectors": ["black", "silence"]},
+                {"name": "b", "detectors": ["black"]},
+            ],
+            "'black' is in a and b",
+        ),
+        (
+            [{"name": "a", "detectors": ["black", "silence", "freeze"]}],
+            "names detector 'freeze', which spec.detectors does not declare",
+        ),
+        (
+            [{"name": "a", "detectors": ["black"]}, {"name": "a", "detectors": ["silence"]}],
+            "two worker groups are named 'a'",
+        ),
+    ],
+    ids=["homeless", "two homes", "undeclared", "same name"],
+)
+def test_groups_that_do_not_fit_are_refused_with_a_sentence(
+    workers: list[dict[str, Any]], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        StreamMonitorSpec.model_validate(spec(workers=workers))
+
+
+def test_two_streams_of_one_name_are_refused() -> None:
+    twins = [{"name": "a", "url": "http://h/1"}, {"name": "a", "url": "http://h/2"}]
+    with pytest.raises(ValueError, match="two streams are named 'a'"):
+        StreamMonitorSpec.model_validate(spec(streams=twins))
+
+
+@pytest.mark.parametrize("name", ["", "Arena", "a_b", "-a", "a" * 64, "a\n"])
+def test_a_stream_name_is_a_dns_label(name: str) -> None:
+    with pytest.raises(ValueError, match="name"):
+        StreamMonitorSpec.model_validate(spec(streams=[{"name": name, "url": "http://h/"}]))
+
+
+def test_unknown_keys_are_kept_and_named_by_their_path() -> None:
+    parsed = StreamMonitorSpec.model_validate(
+        spec(
+            streams=[{"name": "a", "url": "http://h/", "headersFrom": [], "colour": 1}],
+            workers=[{"name": "a", "detectors": ["black", "silence"], "template": {"x": {}}}],
+        )
+    )
+    assert sorted(unknown_keys(parsed)) == ["streams[0].colour", "workers[0].template.x"]
+
+
+def test_a_document_survives_the_round_trip() -> None:
+    document = spec(
+        suspend=True,
+        workers=[
+            {
+                "name": "all",
+                "detectors": ["black", "silence"],
+                "scaling": {"maxStreamsPerWorker": 7},
+                "template": {"resources": {"requests": {"cpu": 1, "memory": "1Gi"}}},
+            }
+        ],
+    )
+    parsed = StreamMonitorSpec.model_validate(document)
+    written = parsed.to_json_object()
+    assert written["workers"] == document["workers"]
+    assert written["detectors"] == document["detectors"]
+    assert StreamMonitorSpec.model_validate(written) == parsed

@@ -1,0 +1,12 @@
+"""From a URL to views of decoded pictures and sound. The only package that imports PyAV.
+
+>>> from streammonitor_worker.ingest import open_source
+>>> open_source("gopher://h/")
+Traceback (most recent call last):
+streammonitor_worker.ingest.errors.SourceError: gopher://h/ cannot be opened: scheme 'gopher' ...
+"""
+
+from streammonitor_worker.ingest.errors import SourceError, redact
+from streammonitor_worker.ingest.source import Counters, Source, open_source
+
+__all__ = ["Counters", "Source", "SourceError", "open_source", "redact"]

@@ -1,0 +1,83 @@
+"""Why a source cannot be read: one CamelCase reason and one sentence, never a credential."""
+
+import re
+import socket
+from urllib.parse import urlsplit
+
+import av
+import av.error as ff
+
+_REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
+    (ff.ExitError, "Timeout", "it did not answer in time: check that the source is live"),
+    (ff.TimeoutError, "Timeout", "it did not answer in time: check that the source is live"),
+    (ff.ConnectionRefusedError, "ConnectionRefused", "nothing listens there: check host and port"),
+    (ff.ConnectionResetError, "ConnectionLost", "the server closed the connection"),
+    (ff.ConnectionAbortedError, "ConnectionLost", "the server closed the connection"),
+    (ff.BrokenPipeError, "ConnectionLost", "the server closed the connection"),
+    (ff.HTTPUnauthorizedError, "Unauthorized", "the server wants credentials: set headersFrom"),
+    (ff.HTTPForbiddenError, "Forbidden", "the server refuses access: check the credentials"),
+    (ff.HTTPNotFoundError, "NotFound", "the server has nothing at this path: check the URL"),
+    (ff.FileNotFoundError, "NotFound", "there is no such file: check the path"),
+    (ff.HTTPError, "ServerError", "the server answered with an error: see its log"),
+    (ff.HTTPClientError, "BadRequest", "the server refuses the request: check the URL"),
+    (ff.PermissionError, "Forbidden", "the file may not be read: check its permissions"),
+    (ff.IsADirectoryError, "NotMedia", "it is a folder: name a file in it"),
+    (ff.ProtocolNotFoundError, "UnsupportedScheme", "this protocol is not supported"),
+    (ff.DecoderNotFoundError, "UnsupportedCodec", "there is no decoder for it: change the codec"),
+    (ff.DemuxerNotFoundError, "NotMedia", "the container format is not supported"),
+    (ff.EOFError, "NotMedia", "it ended before any picture or sound: check the source"),
+    (ff.InvalidDataError, "NotMedia", "it is no media that can be decoded: check the URL"),
+)
+
+
+class SourceError(Exception):
+    """A source cannot be opened or read on.
+
+    Attributes:
+        reason: CamelCase cause, as in ConnectionRefused; stable, for machines.
+        message: One sentence for a person: what, where, remedy; without credentials.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+def redact(url: str) -> str:
+    """Return `url` without user info, query and fragment, where credentials live.
+
+    >>> redact("https://me:secret@h.example:8443/live.m3u8?token=1")
+    'https://h.example:8443/live.m3u8'
+    """
+    return re.sub(
+        r"^([a-z0-9+.-]+://)[^/@?#]*@", r"\1", re.split(r"[?#]", url, maxsplit=1)[0], flags=re.I
+    )
+
+
+def classify(error: BaseException, url: str, *, opening: bool) -> SourceError:
+    """Turn what FFmpeg says into a reason and a sentence."""
+    where = redact(url)
+    verb = "cannot be opened" if opening else "stopped"
+    for kind, reason, remedy in _REASONS:
+        if isinstance(error, kind):
+            return SourceError(reason, f"{where} {verb}: {remedy}")
+    if opening and (host := _unknown_host(url)):
+        return SourceError(
+            "UnknownHost", f"{where} {verb}: host {host!r} has no address: check DNS"
+        )
+    detail = error.strerror if isinstance(error, av.FFmpegError) else type(error).__name__
+    return SourceError("ReadFailed", f"{where} {verb}: {detail or 'unknown error'}")
+
+
+def _unknown_host(url: str) -> str | None:
+    """Name the host of `url` if it does not resolve: FFmpeg says only "Input/output error"."""
+    try:
+        host = urlsplit(url).hostname
+        if host:
+            socket.getaddrinfo(host, None)
+    except OSError:
+        return host
+    except ValueError:
+        return None
+    return None

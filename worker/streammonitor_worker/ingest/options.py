@@ -1,0 +1,98 @@
+"""What FFmpeg is told about a URL: protocols that it may use, time-outs, headers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from streammonitor_worker.ingest.errors import SourceError, redact
+
+OPEN_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 10.0
+PLAYLIST_TIMEOUT_S = 30.0
+"""A read of live HLS legitimately waits for the next segment: up to the target duration, and a
+playlist may repeat itself for three of those."""
+SOCKET_TIMEOUT_S = 8.0
+
+_HTTP = "http,https,httpproxy,tls,tcp,crypto"
+_WHITELIST = {
+    "http": _HTTP,
+    "https": _HTTP,
+    "rtmp": "rtmp,rtmps,rtmpt,tls,tcp,http,https",
+    "rtmps": "rtmp,rtmps,rtmpt,tls,tcp,http,https",
+    "rtsp": "rtsp,rtsps,rtp,srtp,tls,tcp,udp,http,https",
+    "rtsps": "rtsp,rtsps,rtp,srtp,tls,tcp,udp,http,https",
+    "file": "file,crypto",
+}
+"""Protocols per scheme, nested URLs included: what comes from a network never opens a file, and
+what comes from a file never opens a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a URL is opened.
+
+    Attributes:
+        scheme: Lower case; `file` for paths.
+        target: What FFmpeg opens.
+        options: FFmpeg options.
+        timeout: Time-outs of opening and of one read, in seconds.
+    """
+
+    scheme: str
+    target: str
+    options: dict[str, str]
+    timeout: tuple[float, float]
+
+
+def plan(url: str, headers: Mapping[str, str]) -> Plan:
+    """Decide how `url` is opened.
+
+    Raises:
+        SourceError: The scheme is not supported, or a header would break the request.
+    """
+    scheme = urlsplit(url).scheme.lower() if "://" in url else "file"
+    if scheme not in _WHITELIST:
+        known = ", ".join(_WHITELIST)
+        where = redact(url)
+        raise SourceError(
+            "UnsupportedScheme",
+            f"{where} cannot be opened: scheme {scheme!r} is not supported, use one of {known}",
+        )
+    options = {"protocol_whitelist": _WHITELIST[scheme], "analyzeduration": "3000000"}
+    options |= _transport_options(scheme)
+    if headers and scheme in ("http", "https"):
+        options["headers"] = _header_block(url, headers)
+    path = urlsplit(url).path if scheme != "file" else url
+    read_s = PLAYLIST_TIMEOUT_S if path.endswith((".m3u8", ".m3u")) else READ_TIMEOUT_S
+    target = url.removeprefix("file://") if scheme == "file" else url
+    return Plan(scheme, target, options, (OPEN_TIMEOUT_S, read_s))
+
+
+def _transport_options(scheme: str) -> dict[str, str]:
+    microseconds = str(int(SOCKET_TIMEOUT_S * 1e6))
+    if scheme in ("rtsp", "rtsps"):
+        # UDP would lose packets that the network of a cluster drops silently; TCP is also the
+        # only transport through most firewalls.
+        return {"rtsp_transport": "tcp", "timeout": microseconds}
+    if scheme in ("rtmp", "rtmps"):
+        return {"rw_timeout": microseconds, "rtmp_live": "live", "rtmp_buffer": "100"}
+    if scheme in ("http", "https"):
+        # Origins serve segments under any name; the whitelist, not the name, keeps files out.
+        return {
+            "rw_timeout": microseconds,
+            "user_agent": "streammonitor",
+            "extension_picky": "0",
+            "allowed_extensions": "ALL",
+        }
+    return {}
+
+
+def _header_block(url: str, headers: Mapping[str, str]) -> str:
+    for name, value in headers.items():
+        if "\r" in value or "\n" in value:
+            raise SourceError(
+                "BadHeader",
+                f"{redact(url)} cannot be opened: the value of header {name!r} contains a line "
+                f"break: store it in the Secret without one",
+            )
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())

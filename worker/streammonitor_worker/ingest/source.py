@@ -1,0 +1,354 @@
+"""One opened source: demultiplex, decode, put on the media timeline."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self
+
+import av
+from av.audio.stream import AudioStream
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition, Stream
+from av.video.stream import VideoStream
+
+from streammonitor_api.worker_status import AudioFormat, VideoFormat
+from streammonitor_worker.frames import (
+    AudioView,
+    FormatChange,
+    FrameView,
+    MediaItem,
+)
+from streammonitor_worker.ingest.errors import SourceError, classify, redact
+from streammonitor_worker.ingest.interrupt import interruptible
+from streammonitor_worker.ingest.options import Plan, plan
+from streammonitor_worker.ingest.pictures import luma_of
+from streammonitor_worker.ingest.sound import samples_of
+from streammonitor_worker.ingest.timeline import Timeline
+
+Frame = av.VideoFrame | av.AudioFrame
+Threads = Literal["none", "frame"]
+
+PRIME_FRAMES = 16
+"""Frames held back at most until both video and audio have shown when they begin."""
+HOPELESS_ERRORS = 200
+"""Packets that fail to decode without one good frame before the source is given up."""
+MAX_FRAME_RATE = 1000.0
+"""MPEG-TS without a known rate reports its 90 kHz clock."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a source had to cope with.
+
+    Attributes:
+        decode_errors: Packets that the decoder refused.
+        corrupt_packets: Packets that the demuxer flagged as damaged.
+    """
+
+    decode_errors: int = 0
+    corrupt_packets: int = 0
+
+
+def open_source(
+    url: str,
+    *,
+    video: bool = True,
+    audio: bool = True,
+    headers: Mapping[str, str] | None = None,
+    live: bool = True,
+    stop: threading.Event | None = None,
+    threads: Threads = "none",
+) -> "Source":
+    """Open a URL or path.
+
+    Args:
+        url: http(s), rtmp(s), rtsp(s) or file URL, or a path.
+        video: Decode video, if there is any.
+        audio: Decode audio, if there is any.
+        headers: HTTP request headers.
+        live: Play a finite source in real time; otherwise as fast as it can be read.
+        stop: Ends the source early, also while it waits for the network.
+        threads: "frame" decodes on several cores, at the price of latency.
+
+    Raises:
+        SourceError: It cannot be opened, is no media, or has none of what is wanted.
+    """
+    planned = plan(url, headers or {})
+    try:
+        with interruptible(stop):
+            container = av.open(
+                planned.target, mode="r", options=planned.options, timeout=planned.timeout
+            )
+    except (av.FFmpegError, OSError, ValueError) as error:
+        if stop is not None and stop.is_set():
+            raise SourceError("Stopped", f"{redact(url)} was not opened: stopped") from None
+        raise classify(error, url, opening=True) from None
+    try:
+        return Source(
+            url,
+            container,
+            planned,
+            video=video,
+            audio=audio,
+            live=live,
+            stop=stop,
+            threads=threads,
+        )
+    except BaseException:
+        container.close()
+        raise
+
+
+class Source:
+    """An opened source. Iterate once; use as a context manager.
+
+    Attributes:
+        video: Format of the video that is decoded; None without.
+        audio: Format of the audio that is decoded; None without.
+        duration_s: Length in seconds of a finite source; None when live.
+        counters: Faults so far.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        container: InputContainer,
+        planned: Plan,
+        *,
+        video: bool,
+        audio: bool,
+        live: bool,
+        stop: threading.Event | None,
+        threads: Threads,
+    ) -> None:
+        self._url = url
+        self._container = container
+        self._stop = stop or threading.Event()
+        self._video_stream = _best_video(container) if video else None
+        self._audio_stream = _best_audio(container, self._video_stream) if audio else None
+        self._require_streams(video, audio)
+        self._configure_decoders(threads)
+        self.counters = Counters()
+        self.video = _video_format(self._video_stream)
+        self.audio = _audio_format(self._audio_stream)
+        self.duration_s = _duration(container, planned)
+        self._pace = live and self.duration_s is not None
+        self._frame_s = 1 / self.video.frame_rate if self.video and self.video.frame_rate else 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection or file. Views that were handed out stay valid."""
+        self._container.close()
+
+    def __iter__(self) -> Iterator[MediaItem]:
+        """Yield the format, then views; per elementary stream in presentation order.
+
+        Raises:
+            SourceError: Reading failed. The end of the source is the end of the iteration.
+        """
+        yield FormatChange(video=self.video, audio=self.audio)
+        started = time.monotonic()
+        for item in self._views():
+            if self._pace and not isinstance(item, FormatChange):
+                # Paced by media time: a file stands in for a live channel.
+                self._stop.wait(max(0.0, started + item.time_s - time.monotonic()))
+            if self._stop.is_set():
+                return
+            yield item
+
+    def _views(self) -> Iterator[MediaItem]:
+        frames = self._frames()
+        primed = self._prime(frames)
+        if not primed:
+            return
+        timeline = Timeline(origin_s=min(_source_time(frame) or 0.0 for frame, _ in primed))
+        while primed:
+            # Oldest first, and released one by one: a held frame is a held decoder buffer.
+            yield from self._place(timeline, *primed.pop(0))
+        for frame, arrived_at in frames:
+            yield from self._place(timeline, frame, arrived_at)
+
+    def _prime(self, frames: Iterator[tuple[Frame, float]]) -> list[tuple[Frame, float]]:
+        wanted: set[type[Frame]] = set()
+        wanted |= {av.VideoFrame} if self._video_stream else set()
+        wanted |= {av.AudioFrame} if self._audio_stream else set()
+        primed: list[tuple[Frame, float]] = []
+        for frame, arrived_at in frames:
+            primed.append((frame, arrived_at))
+            wanted.discard(type(frame))
+            if not wanted or len(primed) >= PRIME_FRAMES:
+                break
+        return primed
+
+    def _frames(self) -> Iterator[tuple[Frame, float]]:
+        chosen = [stream for stream in (self._video_stream, self._audio_stream) if stream]
+        errors_in_a_row = 0
+        for packet in self._packets(chosen):
+            arrived_at = time.time()
+            self.counters.corrupt_packets += packet.is_corrupt
+            try:
+                frames = packet.decode()
+            except av.FFmpegError as error:
+                self.counters.decode_errors += 1
+                errors_in_a_row += 1
+                if errors_in_a_row >= HOPELESS_ERRORS:
+                    raise SourceError(
+                        "DecodeFailed",
+                        f"{redact(self._url)} cannot be decoded: {errors_in_a_row} packets in a "
+                        f"row were refused: check the encoder",
+                    ) from error
+                continue
+            for frame in frames:
+                if isinstance(frame, av.VideoFrame | av.AudioFrame):
+                    errors_in_a_row = 0
+                    yield frame, arrived_at
+
+    def _packets(self, chosen: list[VideoStream | AudioStream]) -> "Iterator[Packet[Stream]]":
+        packets = self._container.demux(chosen)
+        while not self._stop.is_set():
+            try:
+                with interruptible(self._stop):
+                    packet = next(packets, None)
+            except (av.FFmpegError, OSError) as error:
+                if self._stop.is_set():
+                    return
+                raise classify(error, self._url, opening=False) from None
+            if packet is None:
+                return
+            yield packet
+
+    def _place(self, timeline: Timeline, frame: Frame, arrived_at: float) -> Iterator[MediaItem]:
+        if isinstance(frame, av.VideoFrame):
+            yield from self._place_picture(timeline, frame, arrived_at)
+        else:
+            yield from self._place_sound(timeline, frame, arrived_at)
+
+    def _place_picture(
+        self, timeline: Timeline, frame: av.VideoFrame, arrived_at: float
+    ) -> Iterator[MediaItem]:
+        yield from self._picture_format(frame)
+        duration_s = float(frame.duration * frame.time_base) if frame.time_base else 0.0
+        duration_s = duration_s or self._frame_s
+        time_s, jump = timeline.place("video", _source_time(frame), duration_s)
+        if jump:
+            yield jump
+        luma, bit_depth, full_range = luma_of(frame)
+        yield FrameView(
+            time_s=time_s,
+            duration_s=duration_s,
+            arrived_at=arrived_at,
+            luma=luma,
+            bit_depth=bit_depth,
+            full_range=full_range,
+            key_frame=frame.key_frame,
+            corrupt=frame.is_corrupt,
+        )
+
+    def _place_sound(
+        self, timeline: Timeline, frame: av.AudioFrame, arrived_at: float
+    ) -> Iterator[MediaItem]:
+        yield from self._sound_format(frame)
+        duration_s = frame.samples / frame.sample_rate
+        time_s, jump = timeline.place("audio", _source_time(frame), duration_s)
+        if jump:
+            yield jump
+        yield AudioView(
+            time_s=time_s,
+            arrived_at=arrived_at,
+            samples=samples_of(frame),
+            sample_rate=frame.sample_rate,
+        )
+
+    def _picture_format(self, frame: av.VideoFrame) -> Iterator[FormatChange]:
+        known = self.video
+        if known and (known.width, known.height) != (frame.width, frame.height):
+            self.video = known.model_copy(update={"width": frame.width, "height": frame.height})
+            yield FormatChange(video=self.video, audio=self.audio)
+
+    def _sound_format(self, frame: av.AudioFrame) -> Iterator[FormatChange]:
+        now = {"sample_rate": frame.sample_rate, "channels": frame.layout.nb_channels}
+        known = self.audio
+        if known and (known.sample_rate, known.channels) != tuple(now.values()):
+            self.audio = known.model_copy(update=now)
+            yield FormatChange(video=self.video, audio=self.audio)
+
+    def _require_streams(self, video: bool, audio: bool) -> None:
+        if self._video_stream or self._audio_stream:
+            return
+        wanted = " or ".join(name for name, on in (("video", video), ("audio", audio)) if on)
+        has = ", ".join(sorted({stream.type for stream in self._container.streams})) or "nothing"
+        raise SourceError(
+            "NoStreams",
+            f"{redact(self._url)} has no {wanted or 'stream'} that can be decoded (it has {has}): "
+            f"check the source or the detectors",
+        )
+
+    def _configure_decoders(self, threads: Threads) -> None:
+        chosen = (self._video_stream, self._audio_stream)
+        for stream in self._container.streams:
+            if stream not in chosen:
+                # Not only skipped: an HLS variant that nobody reads is not fetched.
+                stream.discard = Discard.all
+        if self._video_stream:
+            # PyAV's default, slices, loses the flags of damaged frames.
+            context = self._video_stream.codec_context
+            context.thread_type = ThreadType.FRAME if threads == "frame" else ThreadType.NONE
+
+
+def _best_video(container: InputContainer) -> VideoStream | None:
+    best = container.streams.best("video")
+    if not isinstance(best, VideoStream) or best.codec_context is None:
+        return None
+    return None if best.disposition & Disposition.attached_pic else best
+
+
+def _best_audio(container: InputContainer, video: VideoStream | None) -> AudioStream | None:
+    best = container.streams.best("audio", related=video)
+    return best if isinstance(best, AudioStream) and best.codec_context else None
+
+
+def _video_format(stream: VideoStream | None) -> VideoFormat | None:
+    if stream is None:
+        return None
+    context = stream.codec_context
+    rate = float(stream.average_rate or stream.guessed_rate or 0)
+    return VideoFormat(
+        codec=context.name,
+        width=context.width,
+        height=context.height,
+        frame_rate=round(rate, 3) if rate < MAX_FRAME_RATE else 0.0,
+    )
+
+
+def _audio_format(stream: AudioStream | None) -> AudioFormat | None:
+    if stream is None:
+        return None
+    context = stream.codec_context
+    return AudioFormat(
+        codec=context.name, sample_rate=context.sample_rate, channels=context.layout.nb_channels
+    )
+
+
+def _duration(container: InputContainer, planned: Plan) -> float | None:
+    # RTMP metadata carries the length of whatever was recorded last; the connection is live.
+    if planned.scheme in ("rtmp", "rtmps") or not container.duration or container.duration < 0:
+        return None
+    return container.duration / 1_000_000
+
+
+def _source_time(frame: Frame) -> float | None:
+    return None if frame.pts is None or not frame.time_base else float(frame.pts * frame.time_base)
