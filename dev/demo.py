@@ -85,8 +85,16 @@ def _all_found(access: kube.Access) -> list[Incident] | None:
 
 def _show(access: kube.Access, found: list[Incident]) -> None:
     timetable = json.loads(access.proxy(NAMESPACE, "origin", product.ORIGIN_PORT, "timetable"))
-    for command in (["get", "smon"], ["get", "events", "--field-selector",
-                    f"involvedObject.kind={names.KIND}", "--sort-by=.lastTimestamp"]):
+    for command in (
+        ["get", "smon"],
+        [
+            "get",
+            "events",
+            "--field-selector",
+            f"involvedObject.kind={names.KIND}",
+            "--sort-by=.lastTimestamp",
+        ],
+    ):
         say(f"\n$ kubectl -n {NAMESPACE} {' '.join(command)}")
         say(access.kubectl("-n", NAMESPACE, *command).rstrip())
     say("")
@@ -96,8 +104,15 @@ def _show(access: kube.Access, found: list[Incident]) -> None:
 
 def _table(matches: list[Match]) -> Table:
     table = Table(title="What was played, and what was found")
-    for heading in ("stream", "defect", "played at (UTC)", "for", "found for", "raised after",
-                    "on the way for"):
+    for heading in (
+        "stream",
+        "defect",
+        "played at (UTC)",
+        "for",
+        "found for",
+        "raised after",
+        "on the way for",
+    ):
         table.add_column(heading, justify="left" if heading in ("stream", "defect") else "right")
     for item in matches:
         table.add_row(
@@ -117,8 +132,18 @@ def _table(matches: list[Match]) -> Table:
 
 
 def _next_commands(access: kube.Access) -> str:
-    kubectl = " ".join(["kubectl", *([f"--kubeconfig={access.kubeconfig}"] if access.kubeconfig
-                                     else [f"--context={access.context}"]), "-n", NAMESPACE])
+    kubectl = " ".join(
+        [
+            "kubectl",
+            *(
+                [f"--kubeconfig={access.kubeconfig}"]
+                if access.kubeconfig
+                else [f"--context={access.context}"]
+            ),
+            "-n",
+            NAMESPACE,
+        ]
+    )
     return f"""Try next:
   {kubectl} get smon demo --watch
   {kubectl} describe smon demo

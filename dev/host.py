@@ -5,8 +5,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -40,7 +41,7 @@ def _folder(variable: str, base_variable: str, base_default: str, below: str) ->
 
 
 def run(
-    command: Sequence[str | Path],
+    command: Iterable[object],
     *,
     stdin: str | None = None,
     environment: Mapping[str, str] | None = None,
@@ -48,7 +49,7 @@ def run(
     check: bool = True,
     timeout: float = 120,
 ) -> str:
-    """Run a command to its end and return its standard output.
+    """Run a command (its parts as text) to its end and return its standard output.
 
     Raises:
         Failure: it did not succeed and `check` is set; the text carries what it said.
@@ -75,6 +76,29 @@ def run(
     return done.stdout
 
 
+def answers_ok(url: str) -> bool:
+    """Whether a plain HTTP address answers with 200 right now."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file in one step, and not at all if it says this already.
+
+    kube-proxy, for one, ends when its configuration is written anew.
+    """
+    with suppress(FileNotFoundError):
+        if path.read_text() == text:
+            return
+    new = path.with_name(f".{path.name}.new")
+    new.touch(mode=0o600)
+    new.write_text(text)
+    new.replace(path)
+
+
 @contextmanager
 def timed(what: str) -> Iterator[None]:
     """Say what is being done, and how long it took."""
@@ -84,16 +108,23 @@ def timed(what: str) -> Iterator[None]:
     say(f"{what}: {time.monotonic() - started:.1f} s")
 
 
-def wait_for(what: str, ready: Callable[[], bool], *, timeout: float, pause: float = 0.1) -> None:
+def wait_for(
+    what: str,
+    ready: Callable[[], bool],
+    *,
+    timeout: float,
+    pause: float = 0.1,
+    evidence: Callable[[], str] = str,
+) -> None:
     """Ask until the answer is yes.
 
     Raises:
-        Failure: the answer stayed no.
+        Failure: the answer stayed no; the text ends with the evidence.
     """
     deadline = time.monotonic() + timeout
     while not ready():
         if time.monotonic() > deadline:
-            raise Failure(f"{what} did not happen within {timeout:g} s.")
+            raise Failure(f"{what} did not happen within {timeout:g} s.\n{evidence()}".rstrip())
         time.sleep(pause)
 
 

@@ -28,7 +28,10 @@ class Access:
     context: str | None = None
 
     def kubectl(
-        self, *arguments: str | Path, stdin: str | None = None, check: bool = True,
+        self,
+        *arguments: str | Path,
+        stdin: str | None = None,
+        check: bool = True,
         timeout: float = 60,
     ) -> str:
         """Run kubectl; return what it printed.

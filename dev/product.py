@@ -1,6 +1,7 @@
 """Puts the product and the demo origin onto a cluster, as a user would: by Helm and kubectl."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ RELEASE = "streammonitor"
 CRDS_RELEASE = "streammonitor-crds"
 ORIGIN_PORT = 8080
 _ORIGIN_SOURCE = REPOSITORY / "dev/origin/origin.py"
+_SERVED = "/served"
 
 
 @dataclass(frozen=True)
@@ -62,43 +64,63 @@ def uninstall(access: kube.Access) -> None:
 
 
 def origin(access: kube.Access, namespace: str, image: str, *arguments: str) -> None:
-    """Run the demo origin: its one file, mounted into a pod of the worker's image."""
+    """Run the demo origin; its address is http://origin.NAMESPACE.svc:8080."""
+    program = [f"{_SERVED}/{_ORIGIN_SOURCE.name}", "--port", str(ORIGIN_PORT), *arguments]
+    serve(access, namespace, image, "origin", [_ORIGIN_SOURCE], program)
+
+
+def serve(
+    access: kube.Access,
+    namespace: str,
+    image: str,
+    name: str,
+    files: Sequence[Path],
+    arguments: Sequence[str] = ("-m", "http.server", str(ORIGIN_PORT), "-d", _SERVED),
+) -> None:
+    """Run Python from the worker's image on files of ours, behind a Service; wait until it serves.
+
+    Args:
+        access: The cluster.
+        namespace: Where; made if need be, Pod Security `restricted` enforced.
+        image: The worker's image, which has Python and PyAV.
+        name: Name of ConfigMap, Pod and Service.
+        files: What is mounted at /served, 1 MiB together at most.
+        arguments: What Python runs; by default a static HTTP server of the files.
+    """
     access.apply(kube.namespace(namespace))
-    access.kubectl(
-        "create", "configmap", "origin", "-n", namespace, f"--from-file={_ORIGIN_SOURCE}",
-        check=False,
-    )  # fmt: skip
-    labels = {"app": "origin"}
-    access.apply(_origin_pod(namespace, image, arguments), _origin_service(namespace, labels))
-    with timed("Waiting for the origin"):
+    sources = [f"--from-file={file}" for file in files]
+    configmap = access.kubectl(
+        "create", "configmap", name, "-n", namespace, *sources, "--dry-run=client", "-o", "json"
+    )
+    # A running pod keeps its image and arguments, so another one replaces it.
+    access.delete("pod", name, namespace)
+    access.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=configmap)
+    access.apply(_pod(namespace, name, image, arguments), _service(namespace, name))
+    with timed(f"Waiting for pod {name}"):
         access.kubectl(
-            "wait", "pod/origin", "-n", namespace, "--for=condition=Ready", "--timeout=90s",
+            "wait", f"pod/{name}", "-n", namespace, "--for=condition=Ready", "--timeout=90s",
             timeout=100,
         )  # fmt: skip
 
 
-def _origin_pod(namespace: str, image: str, arguments: tuple[str, ...]) -> kube.Object:
+def _pod(namespace: str, name: str, image: str, arguments: Sequence[str]) -> kube.Object:
     container = {
-        "name": "origin",
+        "name": name,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["/opt/streammonitor/bin/python", "/origin/origin.py"],
-        "args": ["--port", str(ORIGIN_PORT), *arguments],
-        "readinessProbe": {
-            "httpGet": {"path": "/healthz", "port": ORIGIN_PORT},
-            "periodSeconds": 1,
-        },
+        "command": ["/opt/streammonitor/bin/python", *arguments],
+        "readinessProbe": {"tcpSocket": {"port": ORIGIN_PORT}, "periodSeconds": 1},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "origin", "mountPath": "/origin"}],
+        "volumeMounts": [{"name": "served", "mountPath": _SERVED}],
     }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "origin", "namespace": namespace, "labels": {"app": "origin"}},
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
         "spec": {
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 2,
@@ -108,15 +130,15 @@ def _origin_pod(namespace: str, image: str, arguments: tuple[str, ...]) -> kube.
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containers": [container],
-            "volumes": [{"name": "origin", "configMap": {"name": "origin"}}],
+            "volumes": [{"name": "served", "configMap": {"name": name}}],
         },
     }
 
 
-def _origin_service(namespace: str, labels: dict[str, str]) -> kube.Object:
+def _service(namespace: str, name: str) -> kube.Object:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": "origin", "namespace": namespace},
-        "spec": {"selector": labels, "ports": [{"port": ORIGIN_PORT}]},
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"selector": {"app": name}, "ports": [{"port": ORIGIN_PORT}]},
     }

@@ -106,10 +106,14 @@ class IncidentSummary(Model):
     """Name of the stream."""
     defect: str
     """Name of the detector."""
+    episode: str = ""
+    """Tells episodes of the same defect on the same stream apart; opaque."""
     severity: Severity
     """warning or critical."""
     started_at: datetime
     """When the defect began (UTC)."""
+    detected_at: datetime | None = None
+    """When it was raised (UTC)."""
     ended_at: datetime | None = None
     """When it was gone (UTC); absent while it lasts."""
     end_reason: EndReason | None = None

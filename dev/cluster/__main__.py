@@ -32,7 +32,11 @@ _COMMANDS: tuple[tuple[str, str, _Action], ...] = (
     ("down", "stop the cluster and leave nothing behind", lambda _: lifecycle.down()),
     ("status", "say what runs", lambda _: print(lifecycle.status())),
     ("load", "import image archives into every node", lambda o: lifecycle.load(o.archives)),
-    ("images", "print the images of the first node", lambda _: print(*lifecycle.images(), sep="\n")),
+    (
+        "images",
+        "print the images of the first node",
+        lambda _: print(*lifecycle.images(), sep="\n"),
+    ),
     ("node", "add a node or start it again", lambda o: lifecycle.join(o.number)),
     ("node-remove", "drain and remove a node", lambda o: lifecycle.leave(o.number)),
     ("node-stop", "cut a node's power", lambda o: lifecycle.stop_node(o.number)),

@@ -68,7 +68,7 @@ def name_in_index(index: Any, archive: Path) -> str | None:
     names = {note[_REFERENCE] for note in notes if _REFERENCE in note}
     if len(names) != 1 or "/" not in (name := names.pop()):
         raise Failure(f"{archive} does not say one full image name (registry/path:tag).")
-    return name
+    return str(name)
 
 
 def _tar(files: dict[str, bytes], *, mode: int) -> bytes:

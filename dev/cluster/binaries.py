@@ -15,7 +15,17 @@ from dev.host import Failure, cache_folder, find_tool, run, timed
 KUBERNETES = "1.34.4"
 _OLDEST_GO = (1, 24)
 _MAJOR, _MINOR, _ = KUBERNETES.split(".")
-_COREDNS_PLUGINS = "reload errors health ready hosts cache kubernetes loop forward".split()
+_COREDNS_PLUGINS = (
+    "reload",
+    "bind",
+    "errors",
+    "health",
+    "ready",
+    "hosts",
+    "cache",
+    "kubernetes",
+    "forward",
+)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from dev.cluster.addresses import (
 )
 from dev.cluster.binaries import program
 from dev.cluster.processes import Processes
-from dev.host import Failure, wait_for
+from dev.host import Failure, wait_for, write
 
 _ETCD_CLIENT = f"http://127.0.0.1:{ETCD_CLIENT_PORT}"
 _ETCD_PEER = f"http://127.0.0.1:{ETCD_PEER_PORT}"
@@ -60,10 +60,12 @@ def wait_ready(state: Path, timeout: float = 90) -> None:
                 raise Failure(f"{name} ended:\n{processes.last_words(name)}")
         return is_ready(context)
 
-    try:
-        wait_for("The API server's readiness", ready, timeout=timeout)
-    except Failure as failure:
-        raise Failure(f"{failure}\n{processes.last_words('apiserver')}") from None
+    wait_for(
+        "The API server's readiness",
+        ready,
+        timeout=timeout,
+        evidence=lambda: processes.last_words("apiserver"),
+    )
 
 
 def is_ready(context: ssl.SSLContext) -> bool:
@@ -119,7 +121,7 @@ def api_command(state: Path, audit: bool) -> list[str]:
         f"--client-ca-file={authority.certificate}",
         f"--tls-cert-file={certificate}",
         f"--tls-private-key-file={key}",
-        f"--service-account-key-file={authority.accounts_key}",
+        f"--service-account-key-file={authority.accounts_public_key}",
         f"--service-account-signing-key-file={authority.accounts_key}",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-cluster-ip-range={SERVICES}",
@@ -136,7 +138,7 @@ def api_command(state: Path, audit: bool) -> list[str]:
 
 def _audit_flags(state: Path) -> list[str]:
     policy = state / "audit-policy.yaml"
-    policy.write_text(_AUDIT_POLICY)
+    write(policy, _AUDIT_POLICY)
     log = state / "log" / "audit.log"
     return [f"--audit-policy-file={policy}", f"--audit-log-path={log}", "--audit-log-maxsize=100"]
 

@@ -19,6 +19,7 @@ from dev.cluster.addresses import (
 from dev.cluster.binaries import program
 from dev.cluster.kubectl import apply
 from dev.cluster.processes import Processes
+from dev.host import write
 
 _RESOLVERS = Path("/etc/resolv.conf")
 
@@ -28,9 +29,10 @@ def start(state: Path) -> None:
     apply(state, manifests())
     pki.Authority(state / "pki").kubeconfig(pki.DNS, state / "dns.kubeconfig")
     path = state / "Corefile"
-    path.write_text(corefile(state / "dns.kubeconfig", _has_resolver(_RESOLVERS)))
+    settings = corefile(state / "dns.kubeconfig", _has_resolver(_RESOLVERS))
+    write(path, settings)
     command = [program("coredns"), "-conf", path]
-    Processes(state).ensure("coredns", command, group=CONTROL_CGROUP)
+    Processes(state).ensure("coredns", command, group=CONTROL_CGROUP, settings=settings)
 
 
 def _has_resolver(path: Path) -> bool:

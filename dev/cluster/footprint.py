@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from pathlib import Path
 
-from dev.host import cache_folder, run, say
+from dev.host import cache_folder, run, say, write
 
 _SETTINGS = Path("/proc/sys")
 
@@ -48,9 +48,7 @@ def note(state: Path) -> None:
         return
     settings = {name: value for name in _TOUCHED_SETTINGS if (value := _setting(name)) is not None}
     absent = [name for name in _TOUCHED_PATHS if not Path(name).exists()]
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps({"settings": settings, "absent": absent}))
-    new.replace(path)
+    write(path, json.dumps({"settings": settings, "absent": absent}))
 
 
 def prepare() -> None:
@@ -86,8 +84,8 @@ def _remove(path: Path) -> None:
 
 def _is_in_use(path: Path) -> bool:
     """Whether somebody else has started to use it since: something is mounted or served there."""
-    mounted = any(str(path) in line for line in Path("/proc/self/mountinfo").open())
-    return mounted or any(str(path) in line for line in Path("/proc/net/unix").open())
+    tables = ("/proc/self/mountinfo", "/proc/net/unix")
+    return any(f" {path}/" in Path(table).read_text() for table in tables)
 
 
 def _setting(name: str) -> str | None:

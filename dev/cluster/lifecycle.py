@@ -1,7 +1,6 @@
 """The cluster as a whole: up, down, and what happens to its nodes."""
 
 import shutil
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from dev.cluster.kubectl import kubeconfig_path, kubectl
 from dev.cluster.processes import Processes, boot_id
 from dev.host import (
     Failure,
+    answers_ok,
     require_linux_root,
     require_tools,
     run,
@@ -21,6 +21,7 @@ from dev.host import (
     state_folder,
     timed,
     wait_for,
+    write,
 )
 
 _TOOLS = {
@@ -73,6 +74,7 @@ def up(*, audit: bool = False) -> Cluster:
         controlplane.start_controllers(state)
         for member in wanted:
             node.start_kubelet(state, member)
+            node.start_proxy(state, member)
         dns.start(state)
         for member in wanted:
             node.wait_ready(state, member)
@@ -102,7 +104,7 @@ def _notice_reboot(state: Path) -> None:
     if path.exists() and path.read_text() != boot_id():
         for member in node.existing(state):
             node.forget_memory(state, member)
-    path.write_text(boot_id())
+    write(path, boot_id())
 
 
 def _wait_usable(state: Path) -> None:
@@ -119,19 +121,20 @@ def _wait_usable(state: Path) -> None:
     def resolver() -> bool:
         if not processes.pid("coredns"):
             raise Failure(f"CoreDNS ended:\n{processes.last_words('coredns')}")
-        try:
-            with urllib.request.urlopen(dns.ready_url(), timeout=2) as answer:  # noqa: S310
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        return answers_ok(dns.ready_url())
 
     wait_for("The default ServiceAccount", account, timeout=60)
     wait_for("DNS", resolver, timeout=60)
 
 
+def is_up() -> bool:
+    """Whether there is a cluster that answers."""
+    return controlplane.answers(state_folder())
+
+
 def _require_running() -> Path:
     state = state_folder()
-    if not controlplane.answers(state):
+    if not is_up():
         raise Failure("The cluster is not running. Start it with: python -m dev.cluster up")
     return state
 
@@ -148,6 +151,7 @@ def join(number: int) -> None:
         with timed(f"Node {member.name}"):
             node.start_runtime(state, member)
             node.start_kubelet(state, member)
+            node.start_proxy(state, member)
             node.wait_ready(state, member)
             kubectl(state, "uncordon", member.name)
 
@@ -261,4 +265,3 @@ def images() -> list[str]:
     state = _require_running()
     command = ["ctr", "--address", node.socket(state, Node(1)), "--namespace", "k8s.io"]
     return run([*command, "images", "list", "--quiet"]).split()
-

@@ -27,7 +27,7 @@ _CHAINS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 )
 
 
-def inside(node: Node, command: Iterable[str | Path]) -> list[str]:
+def inside(node: Node, command: Iterable[object]) -> list[str]:
     """A command in a node's network namespace.
 
     Not `ip netns exec`: that mounts a new /sys, which hides the cgroups from a kubelet.

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dev.cluster import archives, cgroups, configs, mounts, network, pki
@@ -10,10 +10,11 @@ from dev.cluster.addresses import Node
 from dev.cluster.binaries import program
 from dev.cluster.kubectl import kubectl
 from dev.cluster.processes import Processes
-from dev.host import Failure, run, wait_for
+from dev.host import Failure, answers_ok, run, wait_for, write
 
 # A socket's path has room for 107 characters, and containerd adds ".ttrpc".
 _LONGEST_SOCKET = 100
+_PROXY_PORT = 10256
 _PROGRAMS = ("kubelet", "proxy", "containerd")
 
 
@@ -52,17 +53,18 @@ def start_runtime(state: Path, node: Node) -> None:
     network.make_node(node, [other for other in network.nodes() if other != node])
     for group in (node.pods_cgroup, node.system_cgroup):
         cgroups.make(group)
-    (path / "cni" / "10-pods.conflist").write_text(configs.pod_network(node, path))
-    (path / "containerd.toml").write_text(configs.containerd(path))
+    write(path / "cni" / "10-pods.conflist", configs.pod_network(node, path))
+    settings = configs.containerd(path)
+    write(path / "containerd.toml", settings)
     processes = Processes(state)
     command = network.inside(node, ["containerd", "--config", path / "containerd.toml"])
     name = f"containerd-{node.name}"
-    started = processes.ensure(name, command, group=node.system_cgroup)
+    started = processes.ensure(name, command, group=node.system_cgroup, settings=settings)
 
     def answers() -> bool:
         if not processes.pid(name):
             raise Failure(f"{name} ended:\n{processes.last_words(name)}")
-        return bool(run([*_ctr(endpoint), "version"], check=False))
+        return "Server:" in run([*_ctr(endpoint), "version"], check=False)
 
     wait_for(f"An answer of {name}", answers, timeout=30)
     if started:
@@ -89,7 +91,7 @@ def loaded(state: Path) -> list[Path]:
 def remember_loaded(state: Path, paths: Iterable[Path]) -> None:
     """Note archives for nodes that join later."""
     names = list(dict.fromkeys(str(path) for path in (*loaded(state), *paths)))
-    (state / "images.json").write_text(json.dumps(names))
+    write(state / "images.json", json.dumps(names))
 
 
 def load(state: Path, node: Node, paths: Iterable[Path]) -> None:
@@ -102,13 +104,14 @@ def load(state: Path, node: Node, paths: Iterable[Path]) -> None:
 
 
 def start_kubelet(state: Path, node: Node) -> None:
-    """Have kubelet and kube-proxy running; the API server must be there."""
-    path, processes = folder(state, node), Processes(state)
+    """Have the kubelet running; the API server must be there."""
+    path = folder(state, node)
     authority = pki.Authority(state / "pki")
     certificate, key = authority.issue(pki.kubelet(node))
     kubeconfig = authority.kubeconfig(pki.kubelet(node), path / "kubelet.kubeconfig")
     config = path / "kubelet.yaml"
-    config.write_text(configs.kubelet(node, path, authority.certificate, certificate, key))
+    settings = configs.kubelet(node, path, authority.certificate, certificate, key)
+    write(config, settings)
     kubelet = [
         program("kubelet"),
         f"--config={config}",
@@ -117,34 +120,55 @@ def start_kubelet(state: Path, node: Node) -> None:
         f"--root-dir={path / 'kubelet'}",
         f"--node-ip={node.address}",
     ]
-    command = network.inside(node, kubelet)
-    processes.ensure(f"kubelet-{node.name}", command, group=node.system_cgroup)
-    config = path / "proxy.yaml"
-    config.write_text(
-        configs.proxy(node, authority.kubeconfig(pki.PROXY, state / "proxy.kubeconfig"))
+    Processes(state).ensure(
+        f"kubelet-{node.name}",
+        network.inside(node, kubelet),
+        group=node.system_cgroup,
+        settings=settings,
     )
-    command = network.inside(node, [program("kube-proxy"), f"--config={config}"])
-    processes.ensure(f"proxy-{node.name}", command, group=node.system_cgroup)
+
+
+def start_proxy(state: Path, node: Node) -> None:
+    """Have kube-proxy running, which carries Service addresses to pods."""
+    kubeconfig = pki.Authority(state / "pki").kubeconfig(pki.PROXY, state / "proxy.kubeconfig")
+    config = folder(state, node) / "proxy.yaml"
+    settings = configs.proxy(node, kubeconfig)
+    write(config, settings)
+    Processes(state).ensure(
+        f"proxy-{node.name}",
+        network.inside(node, [program("kube-proxy"), f"--config={config}"]),
+        group=node.system_cgroup,
+        settings=settings,
+    )
 
 
 def wait_ready(state: Path, node: Node, timeout: float = 120) -> None:
-    """Wait until Kubernetes says that the node is Ready.
+    """Wait until Kubernetes says that the node is Ready, and Services work there.
 
     Raises:
-        Failure: it did not; the text ends with the kubelet's log.
+        Failure: it did not; the text ends with a log.
     """
     processes = Processes(state)
-    name = f"kubelet-{node.name}"
 
-    def ready() -> bool:
-        if not processes.pid(name):
-            raise Failure(f"{name} ended:\n{processes.last_words(name)}")
-        return is_ready(state, node)
+    def ready(program_name: str, answer: Callable[[], bool]) -> bool:
+        if not processes.pid(program_name):
+            raise Failure(f"{program_name} ended:\n{processes.last_words(program_name)}")
+        return answer()
 
-    try:
-        wait_for(f"Readiness of {node.name}", ready, timeout=timeout, pause=0.3)
-    except Failure as failure:
-        raise Failure(f"{failure}\n{processes.last_words(name)}") from None
+    kubelet, proxy = f"kubelet-{node.name}", f"proxy-{node.name}"
+    wait_for(
+        f"Readiness of {node.name}",
+        lambda: ready(kubelet, lambda: is_ready(state, node)),
+        timeout=timeout,
+        pause=0.3,
+        evidence=lambda: processes.last_words(kubelet),
+    )
+    wait_for(
+        f"Readiness of kube-proxy on {node.name}",
+        lambda: ready(proxy, lambda: answers_ok(f"http://{node.address}:{_PROXY_PORT}/livez")),
+        timeout=30,
+        evidence=lambda: processes.last_words(proxy),
+    )
 
 
 def is_ready(state: Path, node: Node) -> bool:

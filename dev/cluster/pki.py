@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev.cluster.addresses import API_SERVICE, API_URL, HOST, Node
-from dev.host import run
+from dev.host import run, write
 
 _CURVE = "ec_paramgen_curve:prime256v1"
 _DAYS = "3650"
@@ -68,6 +68,11 @@ class Authority:
         """The key that signs ServiceAccount tokens."""
         return self._folder / "accounts.key"
 
+    @property
+    def accounts_public_key(self) -> Path:
+        """The key that tells which tokens were signed with the other one."""
+        return self._folder / "accounts.pub"
+
     def prepare(self) -> None:
         """Make the authority and the key for ServiceAccounts."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -77,10 +82,12 @@ class Authority:
             make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", _CURVE, "-nodes"]
             run([*make, "-keyout", key, "-out", new, *subject])
             new.replace(self.certificate)
-        if not self.accounts_key.exists():
+        if not self.accounts_public_key.exists():
             new = self._folder / "accounts.new"
-            run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", _CURVE, "-out", new])
-            new.replace(self.accounts_key)
+            make = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", _CURVE]
+            run([*make, "-out", self.accounts_key])
+            run(["openssl", "pkey", "-in", self.accounts_key, "-pubout", "-out", new])
+            new.replace(self.accounts_public_key)
 
     def issue(self, identity: Identity) -> tuple[Path, Path]:
         """The certificate and the key of an identity."""
@@ -103,11 +110,7 @@ class Authority:
         """Write a kubeconfig that needs no other file."""
         certificate, key = self.issue(identity)
         text = kubeconfig_text(_encoded(self.certificate), _encoded(certificate), _encoded(key))
-        if not path.exists() or path.read_text() != text:
-            new = path.with_name(f".{path.name}.new")
-            new.touch(mode=0o600)
-            new.write_text(text)
-            new.replace(path)
+        write(path, text)
         return path
 
 

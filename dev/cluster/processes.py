@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dev.cluster import cgroups
+from dev.host import write
 
 # The shell joins the group before the program exists: none of its children can be missed.
 _ENTER = 'echo $$ >"$0" && exec "$@"'
@@ -23,6 +24,7 @@ class Record:
     started: int  # clock ticks since boot
     boot: str
     command: list[str]
+    settings: str = ""  # what its configuration file said
 
 
 def boot_id() -> str:
@@ -63,15 +65,21 @@ class Processes:
         record = self._record(name)
         return record.pid if record and is_ours(record) else None
 
-    def ensure(self, name: str, command: Sequence[str | Path], *, group: str) -> bool:
-        """Have exactly this command running; return whether it had to be started."""
+    def ensure(
+        self, name: str, command: Iterable[object], *, group: str, settings: str = ""
+    ) -> bool:
+        """Have exactly this command running, started with exactly these settings.
+
+        Returns:
+            Whether it had to be started.
+        """
         arguments = [str(part) for part in command]
         record = self._record(name)
         if record and is_ours(record):
-            if record.command == arguments:
+            if (record.command, record.settings) == (arguments, settings):
                 return False
             self.stop(name)
-        self._start(name, arguments, group)
+        self._start(name, arguments, group, settings)
         return True
 
     def stop(self, name: str, *, force: bool = False, patience: float = 10) -> None:
@@ -95,17 +103,15 @@ class Processes:
         except FileNotFoundError:
             return None
 
-    def _start(self, name: str, command: list[str], group: str) -> None:
+    def _start(self, name: str, command: list[str], group: str, settings: str) -> None:
         self._records.mkdir(parents=True, exist_ok=True)
         self._logs.mkdir(parents=True, exist_ok=True)
         with _undisturbed():
             pid = _spawn(
                 ["/bin/sh", "-c", _ENTER, str(cgroups.entrance(group)), *command], self.log(name)
             )
-            record = Record(pid, start_time(pid) or 0, boot_id(), command)
-            temporary = self._records / f"{name}.tmp"
-            temporary.write_text(json.dumps(asdict(record)))
-            temporary.replace(self._records / f"{name}.json")
+            record = Record(pid, start_time(pid) or 0, boot_id(), command, settings)
+            write(self._records / f"{name}.json", json.dumps(asdict(record)))
 
 
 def is_ours(record: Record) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
-from streammonitor_api.durations import format_duration
+from streammonitor_api.durations import PATTERN, format_duration
 from streammonitor_api.model import Model
 
 Schema = dict[str, Any]
@@ -23,6 +23,7 @@ _KEPT = {
 }  # fmt: skip
 _DROPPED = {"title", "default", "$defs"}
 _MAX_DURATION_CHARACTERS = 32
+_CEL_PATTERN = PATTERN.replace("\\", "\\\\")  # as CEL writes it in a string
 
 
 def structural(model: type[Model]) -> Schema:
@@ -38,8 +39,8 @@ def _convert(schema: Schema, definitions: dict[str, Schema]) -> Schema:
         if key not in _DROPPED and not (key == "additionalProperties" and value is True):
             result[key] = _converted(key, value, schema, definitions)
     if result.get("format") == "duration":
-        # The pattern is narrower than Kubernetes' own format, which would accept "2 days".
-        del result["format"]
+        # Kubernetes' own format would accept "2 days"; `parameters` adds a rule with a sentence.
+        del result["format"], result["pattern"]
         result["maxLength"] = _MAX_DURATION_CHARACTERS
     return result
 
@@ -117,6 +118,11 @@ def _duration_rule(name: str, low_s: float | None, high_s: float | None) -> Sche
         raise ValueError(f"the duration {name} needs bounds: Field(ge=..., le=...)")
     low, high = format_duration(low_s), format_duration(high_s)
     return {
-        "rule": f"duration(self) >= duration('{low}') && duration(self) <= duration('{high}')",
-        "messageExpression": f"'{name} is ' + self + ': use a duration from {low} to {high}'",
+        "rule": (
+            f"self.matches('{_CEL_PATTERN}') && "
+            f"duration(self) >= duration('{low}') && duration(self) <= duration('{high}')"
+        ),
+        "messageExpression": (
+            f"'{name} is ' + self + ': use a duration from {low} to {high}, as in 1m30s'"
+        ),
     }

@@ -151,7 +151,8 @@ def field(height_px: int, width_px: int, *, seed: int, slope: float) -> NDArray[
     noise /= frequency**slope
     noise[0, 0] = 0.0
     picture: NDArray[np.float64] = np.fft.irfft2(noise, s=(height_px, width_px))
-    return picture / picture.std()
+    picture /= picture.std()
+    return picture
 
 
 class Layer:
@@ -295,7 +296,9 @@ class Sound(Protocol):
 def noise(index: NDArray[np.int64], *, level_dbfs: float, seed: int = 0) -> Floats:
     """Return white noise (CHANNELS, n) with an RMS of `level_dbfs`; repeats after 1.4 s."""
     table = _noise_table(seed)
-    return cast(Floats, table[:, index % table.shape[1]] * np.float32(10 ** (level_dbfs / 20)))
+    out: Floats = table.take(index % table.shape[1], axis=1)
+    out *= np.float32(10 ** (level_dbfs / 20))
+    return out
 
 
 def _noise_table(seed: int, cache: dict[int, Floats] = {}) -> Floats:  # noqa: B006
@@ -520,7 +523,7 @@ class Encoder:
     def pictures(self, programme: Programme, segment: int) -> list[Chunk]:
         """Encode the frames of one segment; the first is an IDR frame with parameter sets."""
         settings = self._settings
-        codec = cast(av.VideoCodecContext, av.CodecContext.create("libx264", "w"))
+        codec = av.CodecContext.create("libx264", "w")
         self._configure_video(codec)
         count = round(settings.segment_s * settings.frame_rate)
         packets = []
@@ -534,7 +537,7 @@ class Encoder:
 
     def sounds(self, programme: Programme, segment: int) -> list[Chunk]:
         """Encode the AAC frames that begin within one segment, primed with what comes before."""
-        codec = cast(av.AudioCodecContext, av.CodecContext.create("aac", "w"))
+        codec = av.CodecContext.create("aac", "w")
         self._configure_audio(codec)
         codec.time_base = Fraction(1, SAMPLE_RATE)
         length = round(self._settings.segment_s * SAMPLE_RATE)
@@ -578,7 +581,7 @@ class Library:
 
     def get(self, segment: int, extra: tuple[Defect, ...] = ()) -> tuple[list[Chunk], list[Chunk]]:
         """Return pictures and sound of a segment in content time, with `extra` defects in it."""
-        with self._lock:
+        with self._lock:  # one canvas
             if extra:
                 programme = replace(self.programme, extra=extra)
                 return (
@@ -1046,16 +1049,24 @@ def _until_signal() -> Iterator[threading.Event]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM."""
+    """Serve until SIGTERM; a thread that fails ends the process, so that it is restarted."""
     try:
         settings = _settings(argv)
     except (ValueError, OSError, KeyError, TypeError) as error:
         print(f"origin: {error}", file=sys.stderr)
         return 2
+    failed: list[str] = []
     with _until_signal() as stop, Origin(settings) as origin:
+
+        def fail(args: threading.ExceptHookArgs) -> None:
+            threading.__excepthook__(args)
+            failed.append(str(args.exc_value))
+            stop.set()
+
+        threading.excepthook = fail
         print(f"origin: http://{settings.host}:{origin.port}/channel.m3u8", flush=True)
         stop.wait()
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ import pytest
 from dev import cluster, images, kube, product
 from dev.host import Failure
 from dev.kube import Access
-from tests.e2e.monitor import CYCLE_S, DEFECTS, ORIGIN_NAMESPACE, Monitor
+from dev.media import write_clip
+from dev.origin.origin import Defect
+from tests.e2e.monitor import CLIP_BLACK_S, CYCLE_S, DEFECTS, ORIGIN_NAMESPACE, Monitor
 
 _FIGURES: list[tuple[str, str, str]] = []
 
@@ -33,8 +35,9 @@ def access() -> Iterator[Access]:
         cluster_access = kube.local()
         product.install(cluster_access, loaded)
         origin = ("--channels", "4", "--cycle", str(CYCLE_S), "--segment", "1", "--control")
-        product.origin(cluster_access, ORIGIN_NAMESPACE, loaded.worker, *origin,
-                       "--defects", DEFECTS)
+        product.origin(
+            cluster_access, ORIGIN_NAMESPACE, loaded.worker, *origin, "--defects", DEFECTS
+        )
         yield cluster_access
         cluster_access.delete("namespace", ORIGIN_NAMESPACE)
     finally:
@@ -43,11 +46,14 @@ def access() -> Iterator[Access]:
 
 
 @pytest.fixture(scope="session")
-def origin_image(access: Access) -> str:
-    """The worker's image, which also runs the origin."""
-    pod = access.get("pod", "origin", "-n", ORIGIN_NAMESPACE)
-    image: str = pod["spec"]["containers"][0]["image"]
-    return image
+def video_only_url(access: Access, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A finite MPEG-TS clip without sound, served in the cluster."""
+    clip = tmp_path_factory.mktemp("clips") / "mute.ts"
+    black = Defect("black", *CLIP_BLACK_S)
+    write_clip(clip, duration_s=20, size=(160, 96), frame_rate=25, defects=[black], audio=False)
+    image = images.refs().worker
+    product.serve(access, ORIGIN_NAMESPACE, image, "files", [clip])
+    return f"http://files.{ORIGIN_NAMESPACE}.svc:{product.ORIGIN_PORT}/{clip.name}"
 
 
 @pytest.fixture
@@ -95,10 +101,23 @@ def _diagnosis(monitor: Monitor) -> str:
     commands = (
         ("get", "smon", "-n", monitor.namespace, "-o", "yaml"),
         ("get", "pods,events", "-n", monitor.namespace, "-o", "wide"),
-        ("logs", "-n", monitor.namespace, "--tail=40", "--prefix",
-         "-l", "app.kubernetes.io/managed-by=streammonitor"),
-        ("logs", "-n", product.SYSTEM_NAMESPACE, "--tail=80",
-         "-l", "app.kubernetes.io/name=streammonitor-operator"),
+        (
+            "logs",
+            "-n",
+            monitor.namespace,
+            "--tail=40",
+            "--prefix",
+            "-l",
+            "app.kubernetes.io/managed-by=streammonitor",
+        ),
+        (
+            "logs",
+            "-n",
+            product.SYSTEM_NAMESPACE,
+            "--tail=80",
+            "-l",
+            "app.kubernetes.io/name=streammonitor-operator",
+        ),
     )
     said = []
     for command in commands:

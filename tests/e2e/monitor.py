@@ -17,6 +17,8 @@ from streammonitor_api.worker_status import StreamStatus, WorkerStatus
 
 ORIGIN_NAMESPACE = "streammonitor-e2e-origin"
 CYCLE_S = 24
+CLIP_BLACK_S = (8.0, 12.0)
+"""When the clip without sound is black, in seconds of media time."""
 DEFECTS = "black@3-6,freeze@10-14,silence@17-22"
 DETECTORS: dict[str, dict[str, Any]] = {
     "black": {"minDuration": "1s"},
@@ -134,8 +136,10 @@ class Monitor:
         """When the kubelet received each log line that contains `text`, Unix seconds."""
         lines = self._kubectl("logs", pod, "--timestamps").splitlines()
         stamps = [line.split(" ", 1)[0] for line in lines if text in line]
-        return [datetime.fromisoformat(stamp[:26].rstrip("Z") + "+00:00").timestamp()
-                for stamp in stamps]
+        return [
+            datetime.fromisoformat(stamp[:26].rstrip("Z") + "+00:00").timestamp()
+            for stamp in stamps
+        ]
 
     def metrics(self, pod: str) -> dict[tuple[str, str], float]:
         """Values of the worker's metrics by (sample name, stream); other labels are summed."""
@@ -154,8 +158,9 @@ class Monitor:
         """Wait until nothing of it is left, pods that end included."""
 
         def gone() -> bool:
-            return not any(self.objects(kind) for kind in
-                           ("pods", "deployments", "replicasets", "configmaps"))
+            return not any(
+                self.objects(kind) for kind in ("pods", "deployments", "replicasets", "configmaps")
+            )
 
         eventually("nothing is left", gone, timeout_s=timeout_s)
 

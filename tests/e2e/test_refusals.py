@@ -8,6 +8,11 @@ import pytest
 from dev.host import Failure
 from tests.e2e.monitor import Monitor, channel
 
+NOT_ONE_GROUP = (
+    "detector {} is in none or in several of spec.workers: name it in the detectors of exactly one "
+    "group"
+)
+
 REFUSALS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown detector": (
         {"detectors": {"blck": {}}},
@@ -24,7 +29,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "duration without unit": (
         {"detectors": {"black": {"minDuration": "2"}}},
-        ["spec.detectors.black.minDuration", "should match"],
+        ["minDuration is 2: use a duration from 100ms to 1h, as in 1m30s"],
     ),
     "two streams of one name": (
         {"streams": [channel(0), channel(0)]},
@@ -33,8 +38,8 @@ REFUSALS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "undeclared detector in a group": (
         {"detectors": {"black": {}}, "workers": [{"name": "a", "detectors": ["black", "freeze"]}]},
         [
-            "worker group a names detector freeze, which spec.detectors does not declare: add "
-            "freeze to spec.detectors or take it out of the group"
+            "a group of spec.workers names detector freeze, which spec.detectors does not declare: "
+            "add freeze to spec.detectors or take it out of the group"
         ],
     ),
     "detector in no group": (
@@ -42,7 +47,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], list[str]]] = {
             "detectors": {"black": {}, "freeze": {}},
             "workers": [{"name": "a", "detectors": ["black"]}],
         },
-        ["detector freeze is in no worker group: add it to one of spec.workers"],
+        [NOT_ONE_GROUP.format("freeze")],
     ),
     "detector in two groups": (
         {
@@ -52,7 +57,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], list[str]]] = {
                 {"name": "b", "detectors": ["black"]},
             ],
         },
-        ["detector black is in worker groups a and b: leave it in one of them"],
+        [NOT_ONE_GROUP.format("black")],
     ),
     "scheme that is not allowed": (
         {"streams": [{"name": "passwd", "url": "file:///etc/passwd"}]},

@@ -1,18 +1,21 @@
-"""What a detector is: parameters, a name, and a function from views to measurements.
+"""What a detector is: parameters, a name, and a function from measures to measurements.
 
 A detector measures; it never decides about incidents. `incidents.py` alone owns thresholds in
 time: how long before an incident is raised, how long before it is cleared.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
 from streammonitor_api.durations import Duration
 from streammonitor_api.model import Model
+from streammonitor_worker.measures.picture import PictureMeasures
+from streammonitor_worker.measures.sound import SoundMeasures
 
 
 class Kind(StrEnum):
@@ -42,6 +45,7 @@ class Measurement:
     Attributes:
         start_s: Start of the span, media time in seconds.
         end_s: End of the span (exclusive), media time in seconds.
+        arrived_at: Unix time at which the first picture or sound of the span had arrived.
         verdict: What it says.
         confidence: How sure, 0..1.
         values: What was measured; units in the names.
@@ -49,6 +53,7 @@ class Measurement:
 
     start_s: float
     end_s: float
+    arrived_at: float
     verdict: Verdict
     confidence: float = 1.0
     values: dict[str, float] = field(default_factory=dict)
@@ -57,22 +62,28 @@ class Measurement:
 class DetectorParams(Model):
     """Parameters that every detector has. Subclasses give the defaults and add their own.
 
-    Every field states default and unit in its description, and has bounds.
+    Every field has a description, a default and bounds; what is generated from them states all
+    three, so a description repeats neither.
     """
 
     min_duration: Duration = Field(default=2.0, ge=0.1, le=3600)
-    """How long the defect must last before an incident is raised, 100ms..1h."""
+    """How long the defect must last before an incident is raised."""
     clear_duration: Duration = Field(default=1.0, ge=0.1, le=3600)
-    """How long the defect must be gone before its incident ends, 100ms..1h."""
+    """How long the defect must be gone before its incident ends."""
     critical_after: Duration = Field(default=10.0, ge=0.1, le=86400)
-    """How long the defect must last for the incident to become critical, 100ms..24h."""
+    """How long the defect must last for its incident to become critical."""
 
 
 P = TypeVar("P", bound=DetectorParams)
+M = TypeVar("M", PictureMeasures, SoundMeasures)
 
 
-class Detector(Generic[P]):
-    """One defect test on one stream. Subclasses live in a file of their own named after it."""
+class Detector(ABC, Generic[P, M]):
+    """One defect test on one stream. A subclass lives alone in a file that is named after it.
+
+    Life: construct, observe every measure in order, reset where the signal does not continue,
+    flush at the end. Everything is media time; there is no clock, no thread and no input or output.
+    """
 
     name: ClassVar[str]
     """Canonical name, identical in CRD, CLI, metrics, events and docs."""
@@ -80,18 +91,26 @@ class Detector(Generic[P]):
     summary: ClassVar[str]
     """One sentence for people: what it finds."""
     params_type: ClassVar[type[DetectorParams]]
+    causes: ClassVar[tuple[str, ...]] = ()
+    """Detectors whose defect implies this one: while they see theirs, this one cannot tell."""
+    cost: ClassVar[float]
+    """A hint for planning: CPU time as a share of decoding the same 1080p video."""
 
     def __init__(self, params: P) -> None:
         self.params = params
 
+    @abstractmethod
     def reset(self) -> None:
         """Forget what was learnt of the signal: its format changed or its time jumped."""
-        raise NotImplementedError
 
-    def observe(self, view: Any) -> Iterator[Measurement]:
-        """Take one view (with its shared measures) and yield what is now known, in time order."""
-        raise NotImplementedError
+    @abstractmethod
+    def observe(self, measures: M) -> Iterator[Measurement]:
+        """Take the next measures and yield what is now known.
+
+        Spans are in time order and do not overlap, but may lag behind: a verdict that needs the
+        next pictures comes with them.
+        """
 
     def flush(self) -> Iterator[Measurement]:
-        """Yield what is still held back at the end of the source."""
+        """Yield what was still held back: nothing adjoins what was observed last."""
         yield from ()

@@ -1,0 +1,199 @@
+"""What the operator keeps in memory of the objects that belong to StreamMonitors.
+
+Only what is used: of a pod a dozen fields, of a Deployment what a person could have edited.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import ValidationError
+from streammonitor_api import names
+from streammonitor_api.assignment import Assignment
+
+from streammonitor_operator.kube import Manifest
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+"""namespace and name of a StreamMonitor."""
+
+SELECTOR = f"{names.LABEL_NAME}=streammonitor-worker"
+"""What every object of a worker carries, so that nothing else is ever listed or watched."""
+
+
+class Child(Protocol):
+    """An object that belongs to a StreamMonitor."""
+
+    @property
+    def namespace(self) -> str:
+        """Namespace."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Name."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """metadata.resourceVersion, which Kubernetes lets clients compare."""
+        ...
+
+    @property
+    def monitor(self) -> str:
+        """Name of the StreamMonitor."""
+        ...
+
+    def differs(self, older: "Child") -> bool:
+        """Whether a reconciler wants to hear of the change."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentMap:
+    """The ConfigMap that carries a worker's assignment."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    monitor: str
+    owner_uid: str
+    labels: dict[str, str]
+    assignment: Assignment | None
+    """None when somebody made it unreadable."""
+
+    def differs(self, older: Child) -> bool:
+        """Every change is one that somebody made."""
+        return self.version != older.version
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDeployment:
+    """A worker's Deployment without its status and managed fields."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    monitor: str
+    owner_uid: str
+    manifest: Manifest
+
+    def differs(self, older: Child) -> bool:
+        """Changes of the status are not interesting; the pods tell more, sooner."""
+        return not isinstance(older, WorkerDeployment) or self.manifest != older.manifest
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPod:
+    """One pod of a worker."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    monitor: str
+    worker: str
+    ip: str
+    running: bool
+    """At least one container was started: the volumes are mounted."""
+    terminating: bool
+    reason: str
+    """Why it does not run, as in ImagePullBackOff; empty when nothing is wrong."""
+    message: str
+
+    def differs(self, older: Child) -> bool:
+        """A pod's heartbeats and probes are not interesting."""
+        return not isinstance(older, WorkerPod) or self._facts() != older._facts()
+
+    def _facts(self) -> tuple[object, ...]:
+        return (self.uid, self.ip, self.running, self.terminating, self.reason, self.message)
+
+
+def read_assignment_map(manifest: Manifest) -> AssignmentMap:
+    """Read a ConfigMap."""
+    metadata = manifest["metadata"]
+    owner = _owner(metadata)
+    text = (manifest.get("data") or {}).get(names.ASSIGNMENT_KEY)
+    return AssignmentMap(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        version=int(metadata["resourceVersion"]),
+        monitor=owner.get("name", ""),
+        owner_uid=owner.get("uid", ""),
+        labels=metadata.get("labels") or {},
+        assignment=_parse(metadata["name"], text),
+    )
+
+
+def read_deployment(manifest: Manifest) -> WorkerDeployment:
+    """Read a Deployment."""
+    metadata = manifest["metadata"]
+    owner = _owner(metadata)
+    kept = ("labels", "annotations", "ownerReferences", "generation")
+    return WorkerDeployment(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        version=int(metadata["resourceVersion"]),
+        monitor=owner.get("name", ""),
+        owner_uid=owner.get("uid", ""),
+        manifest={
+            "metadata": {key: metadata[key] for key in kept if key in metadata},
+            "spec": manifest["spec"],
+        },
+    )
+
+
+def read_pod(manifest: Manifest) -> WorkerPod:
+    """Read a pod."""
+    metadata, status = manifest["metadata"], manifest.get("status") or {}
+    reason, message = _trouble(status)
+    phase = status.get("phase")
+    return WorkerPod(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        version=int(metadata["resourceVersion"]),
+        monitor=(metadata.get("annotations") or {}).get(names.ANNOTATION_MONITOR, ""),
+        worker=(metadata.get("labels") or {}).get(names.LABEL_WORKER, ""),
+        ip=status.get("podIP", ""),
+        running=phase == "Running",
+        # An evicted or finished pod stays as a record; its Deployment makes another.
+        terminating="deletionTimestamp" in metadata or phase in ("Failed", "Succeeded"),
+        reason=reason,
+        message=message,
+    )
+
+
+_PROGRESS = ("ContainerCreating", "PodInitializing")
+
+
+def _trouble(status: Manifest) -> tuple[str, str]:
+    """Why a pod does not run: the container's waiting reason, else why it has no node."""
+    for container in status.get("containerStatuses") or []:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason", "") and waiting["reason"] not in _PROGRESS:
+            return waiting["reason"], waiting.get("message", "")
+    for condition in status.get("conditions") or []:
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return condition.get("reason", "Unschedulable"), condition.get("message", "")
+    return "", ""
+
+
+def _owner(metadata: Manifest) -> dict[str, str]:
+    for reference in metadata.get("ownerReferences") or []:
+        if reference.get("controller") and reference.get("kind") == names.KIND:
+            return dict(reference)
+    return {}
+
+
+def _parse(name: str, text: str | None) -> Assignment | None:
+    try:
+        return Assignment.model_validate_json(text or "")
+    except ValidationError:
+        log.warning("ConfigMap %s holds no readable assignment: it will be written anew.", name)
+        return None

@@ -1,0 +1,136 @@
+"""What a worker's assignment should say. Pure."""
+
+from collections.abc import Iterable
+
+from streammonitor_api.assignment import Assignment, Release
+from streammonitor_api.incident import EndReason, Incident
+from streammonitor_api.spec import StreamMonitorSpec, WorkerGroup
+
+from streammonitor_operator.fleet import WorkerView
+from streammonitor_operator.plan import Worker
+from streammonitor_operator.specs.identity import Owner
+
+Open = dict[str, Incident]
+"""Open incidents by id."""
+
+
+def draft_assignment(
+    owner: Owner, spec: StreamMonitorSpec, group: WorkerGroup, worker: Worker, view: WorkerView,
+    open_incidents: Open,
+) -> Assignment:  # fmt: skip
+    """The assignment of a worker that stays or comes, with the epoch of the one that it has."""
+    wanted = set(worker.streams)
+    detectors = {name: spec.detectors[name] for name in sorted(group.detectors)}
+    gone = _gone(view, {stream.name for stream in spec.streams})
+    draft = Assignment(
+        epoch=max(1, view.epoch),
+        monitor_uid=owner.uid,
+        monitor=f"{owner.namespace}/{owner.name}",
+        worker=worker.name,
+        group=group.name,
+        streams=[stream for stream in spec.streams if stream.name in wanted],
+        detectors=detectors,
+        open_incidents=_carried(view, wanted, detectors, open_incidents),
+        released=[*_kept_releases(view, wanted), *_releases(view, gone, EndReason.REMOVED)],
+    )
+    if view.assignment is None or same_content(draft, view.assignment):
+        return draft
+    # It is written anyhow, so what the worker has acknowledged can go.
+    if view.ready:
+        fresh = [r for r in draft.released if r not in view.assignment.released]
+        return draft.model_copy(update={"released": fresh})
+    return draft
+
+
+def draft_release(view: WorkerView, held_elsewhere: Iterable[str], reason: EndReason) -> Assignment:
+    """The last assignment of a worker that goes: nothing to do, and what ends with it.
+
+    A stream that another worker of the group has taken over is let go without a word, so that its
+    incidents are not ended here.
+    """
+    assignment = view.assignment
+    if assignment is None:
+        raise ValueError(f"worker {view.name} has no assignment to be released from")
+    moved = set(held_elsewhere)
+    gone = [stream.name for stream in assignment.streams if stream.name not in moved]
+    return assignment.model_copy(
+        update={
+            "streams": [],
+            "open_incidents": [],
+            "released": [*_kept_releases(view, set()), *_releases(view, gone, reason)],
+        }
+    )
+
+
+def same_content(one: Assignment, other: Assignment) -> bool:
+    """Whether two assignments ask for the same, whatever their epochs."""
+    if one.epoch != other.epoch:
+        one = one.model_copy(update={"epoch": other.epoch})
+    # The wire drops nulls that a user may have written among a detector's parameters.
+    return one == other or one.to_json_object() == other.to_json_object()
+
+
+def lacks(view: WorkerView, incident_id: str) -> bool:
+    """Whether a process of this worker monitors without knowing of an open incident."""
+    if not view.staying:
+        return True
+    for pod in view.staying:
+        if pod.said is None:
+            # One that runs will say what it holds; one that is starting reads the assignment first.
+            if not pod.pod.running:
+                return True
+        elif pod.said.epoch >= 1 and not _lists(pod.said.incidents, incident_id):
+            return True
+    return False
+
+
+def refuses(view: WorkerView, incident_id: str) -> bool:
+    """Whether a worker was given an incident, acknowledged that, and does not list it."""
+    assignment = view.assignment
+    if assignment is None or not _lists(assignment.open_incidents, incident_id):
+        return False
+    said = [pod.said for pod in view.staying]
+    return bool(said) and all(
+        status is not None
+        and status.epoch >= assignment.epoch
+        and not _lists(status.incidents, incident_id)
+        for status in said
+    )
+
+
+def _lists(incidents: Iterable[Incident], incident_id: str) -> bool:
+    return any(incident.id == incident_id for incident in incidents)
+
+
+def _carried(
+    view: WorkerView, streams: set[str], detectors: Iterable[str], open_incidents: Open
+) -> list[Incident]:
+    """The open incidents that a worker must adopt, or was given and has not ended yet.
+
+    One that ended is taken out at once: a process that starts later must not adopt it again.
+    """
+    before = {i.id: i for i in view.assignment.open_incidents} if view.assignment else {}
+    kinds = set(detectors)
+    return [
+        before.get(incident.id, incident)
+        for incident in sorted(open_incidents.values(), key=lambda one: one.id)
+        if incident.stream in streams
+        and incident.defect in kinds
+        and (incident.id in before or lacks(view, incident.id))
+    ]
+
+
+def _gone(view: WorkerView, existing: set[str]) -> list[str]:
+    """The streams that this worker has and the specification has not."""
+    streams = view.assignment.streams if view.assignment else []
+    return [stream.name for stream in streams if stream.name not in existing]
+
+
+def _releases(view: WorkerView, streams: Iterable[str], reason: EndReason) -> list[Release]:
+    known = {release.stream for release in view.assignment.released} if view.assignment else set()
+    return [Release(stream=name, reason=reason) for name in streams if name not in known]
+
+
+def _kept_releases(view: WorkerView, wanted: set[str]) -> list[Release]:
+    released = view.assignment.released if view.assignment else []
+    return [release for release in released if release.stream not in wanted]

@@ -1,0 +1,117 @@
+"""The index of StreamMonitors, filled by Kopf's event handler."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+from streammonitor_api.spec import StreamMonitorSpec
+from streammonitor_api.status import StreamMonitorStatus
+
+from streammonitor_operator.children import Key
+from streammonitor_operator.kube import Manifest
+from streammonitor_operator.metrics import MONITORS_KNOWN
+from streammonitor_operator.specs.identity import Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """A StreamMonitor as it was read last."""
+
+    owner: Owner
+    generation: int
+    version: int
+    deleting: bool
+    spec: StreamMonitorSpec | None
+    """None when it is not valid."""
+    fault: str
+    """Why it is not valid: a sentence for a person."""
+    status: dict[str, Any] = field(repr=False)
+    """As on the wire."""
+    read_at: float
+    """Loop time at which the API last said that it exists."""
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return self.owner.namespace, self.owner.name
+
+    @property
+    def last_status(self) -> StreamMonitorStatus:
+        """The status as a model; an empty one where somebody made it unreadable."""
+        try:
+            return StreamMonitorStatus.model_validate(self.status)
+        except ValidationError:
+            return StreamMonitorStatus()
+
+
+class Monitors:
+    """Every StreamMonitor that is known."""
+
+    def __init__(self, changed: Callable[[Key], None]) -> None:
+        self._changed = changed
+        self._monitors: dict[Key, Monitor] = {}
+
+    def get(self, key: Key) -> Monitor | None:
+        """One of them."""
+        return self._monitors.get(key)
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(list(self._monitors))
+
+    def put(self, manifest: Manifest) -> None:
+        """Take note of one as it was read or as a write left it; older news is ignored."""
+        metadata = manifest["metadata"]
+        key = (metadata["namespace"], metadata["name"])
+        old = self._monitors.get(key)
+        if old is not None and int(metadata["resourceVersion"]) <= old.version:
+            return
+        new = _read(manifest, old)
+        self._monitors[key] = new
+        MONITORS_KNOWN.set(len(self._monitors))
+        if old is None or _facts(old) != _facts(new):
+            self._changed(key)
+
+    def drop(self, key: Key, uid: str) -> None:
+        """Take note that one is gone."""
+        old = self._monitors.get(key)
+        if old is not None and old.owner.uid == uid:
+            del self._monitors[key]
+            MONITORS_KNOWN.set(len(self._monitors))
+            self._changed(key)
+
+
+def _facts(monitor: Monitor) -> tuple[object, ...]:
+    return (monitor.owner.uid, monitor.generation, monitor.deleting, monitor.status)
+
+
+def _read(manifest: Manifest, old: Monitor | None) -> Monitor:
+    metadata = manifest["metadata"]
+    uid, generation = metadata["uid"], int(metadata.get("generation", 1))
+    if old is not None and (old.owner.uid, old.generation) == (uid, generation):
+        spec, fault = old.spec, old.fault
+    else:
+        spec, fault = _parse(manifest.get("spec"))
+    return Monitor(
+        owner=Owner(metadata["namespace"], metadata["name"], uid),
+        generation=generation,
+        version=int(metadata["resourceVersion"]),
+        deleting="deletionTimestamp" in metadata,
+        spec=spec,
+        fault=fault,
+        status=manifest.get("status") or {},
+        read_at=asyncio.get_running_loop().time(),
+    )
+
+
+def _parse(document: object) -> tuple[StreamMonitorSpec | None, str]:
+    try:
+        spec = StreamMonitorSpec.model_validate(document or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+        return None, f"spec{where}: {first['msg'].removeprefix('Value error, ')}"[:500]
+    if not spec.detectors:
+        return None, "spec.detectors is empty: name at least one detector, as in freeze: {}"
+    return spec, ""

@@ -1,0 +1,192 @@
+"""Long-polls the `/status` of every worker pod, one task each.
+
+A worker parses hostile media, so its answers are bounded, checked and cleaned before use. A pod
+that does not answer keeps its last status, with the moment since when it has been silent.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import aiohttp
+from pydantic import ValidationError
+from streammonitor_api import names
+from streammonitor_api.incident import Incident
+from streammonitor_api.worker_status import StreamStatus, WorkerStatus
+
+from streammonitor_operator.children import Key, WorkerPod
+from streammonitor_operator.metrics import POLLS
+
+log = logging.getLogger(__name__)
+
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+WAIT_S = 10
+_MARGIN_S = 5.0
+_BACKOFF_S = (0.25, 2.0)
+_PAUSE_S = 0.1
+"""Between two answers: a worker that changes all the time is asked ten times a second at most."""
+_INCIDENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class BadAnswer(Exception):
+    """The pod answered, but not as the worker that it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is known of one pod's process."""
+
+    status: WorkerStatus | None = None
+    """The last answer; None before the first."""
+    failing_since: float | None = None
+    """Loop time of the first failure since the last answer; None while it answers."""
+    error: str = ""
+    """Why it does not answer, in words for a person."""
+
+
+class Observer:
+    """Follows pods as they come and go; listens to the store of pods."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        changed: Callable[[Key], None],
+        *,
+        port: int = names.WORKER_PORT,
+    ) -> None:
+        self._session = session
+        self._changed = changed
+        self._port = port
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._seen: dict[str, Observation] = {}
+        self._departed: dict[Key, list[WorkerStatus]] = {}
+
+    def of(self, pod_uid: str) -> Observation | None:
+        """What is known of a pod; None until it answered or failed to."""
+        return self._seen.get(pod_uid)
+
+    def take_departed(self, monitor: Key) -> list[WorkerStatus]:
+        """The last words of a StreamMonitor's pods that are gone; each is handed out once."""
+        return self._departed.pop(monitor, [])
+
+    def pod_changed(self, old: WorkerPod | None, new: WorkerPod | None) -> None:
+        """Begin or stop following a pod; the listener for a store of pods."""
+        if old is not None and (new is None or (old.uid, old.ip) != (new.uid, new.ip)):
+            self._leave(old)
+        if new is not None and new.ip and new.worker and new.uid not in self._tasks:
+            self._tasks[new.uid] = asyncio.create_task(self._follow(new), name=f"poll {new.name}")
+
+    async def stop(self) -> None:
+        """Follow nothing any more."""
+        tasks, self._tasks = list(self._tasks.values()), {}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _leave(self, pod: WorkerPod) -> None:
+        task = self._tasks.pop(pod.uid, None)
+        if task is not None:
+            task.cancel()
+        seen = self._seen.pop(pod.uid, None)
+        if seen is not None and seen.status is not None:
+            self._departed.setdefault((pod.namespace, pod.monitor), []).append(seen.status)
+
+    async def _follow(self, pod: WorkerPod) -> None:
+        query, delay_s = "", _BACKOFF_S[0]
+        while True:
+            try:
+                status = await self._ask(pod, query)
+            except (aiohttp.ClientError, TimeoutError, OSError, BadAnswer) as error:
+                self._failed(pod, error)
+                # Ask without waiting next time: a new process counts its revisions anew.
+                query = ""
+                await asyncio.sleep(delay_s * random.uniform(0.7, 1.3))
+                delay_s = min(_BACKOFF_S[1], delay_s * 2)
+                continue
+            self._answered(pod, status)
+            query, delay_s = f"?since={status.revision}&wait={WAIT_S}s", _BACKOFF_S[0]
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _ask(self, pod: WorkerPod, query: str) -> WorkerStatus:
+        host = f"[{pod.ip}]" if ipaddress.ip_address(pod.ip).version == 6 else pod.ip
+        timeout = aiohttp.ClientTimeout(total=WAIT_S + _MARGIN_S, connect=_MARGIN_S)
+        async with self._session.get(
+            f"http://{host}:{self._port}/status{query}",
+            timeout=timeout,
+            allow_redirects=False,
+            headers={"Accept-Encoding": "identity"},
+        ) as response:
+            if response.status != 200:
+                raise BadAnswer(f"/status answered {response.status}")
+            body = await _read_bounded(response)
+        return _parse(body, pod.worker)
+
+    def _answered(self, pod: WorkerPod, status: WorkerStatus) -> None:
+        before = self._seen.get(pod.uid, Observation())
+        same = (
+            before.failing_since is None
+            and before.status is not None
+            and (before.status.process, before.status.revision) == (status.process, status.revision)
+        )
+        POLLS.labels("same" if same else "changed").inc()
+        if not same:
+            self._seen[pod.uid] = Observation(status)
+            self._changed((pod.namespace, pod.monitor))
+
+    def _failed(self, pod: WorkerPod, error: Exception) -> None:
+        POLLS.labels("failed").inc()
+        before = self._seen.get(pod.uid, Observation())
+        if before.failing_since is not None:
+            return
+        now = asyncio.get_running_loop().time()
+        text = str(error) or type(error).__name__
+        self._seen[pod.uid] = Observation(before.status, now, text[:200])
+        self._changed((pod.namespace, pod.monitor))
+
+
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(65536):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise BadAnswer(f"/status is longer than {MAX_ANSWER_BYTES} bytes")
+    return bytes(body)
+
+
+def _parse(body: bytes, worker: str) -> WorkerStatus:
+    try:
+        status = WorkerStatus.model_validate_json(body)
+    except ValidationError as error:
+        raise BadAnswer(f"/status cannot be read: {error.errors()[0]['msg']}") from error
+    if status.worker != worker:
+        # The address was given to another pod, or the label was put on one that is no worker.
+        raise BadAnswer(f"{status.worker[:63]!r} answers where {worker!r} should")
+    return status.model_copy(
+        update={
+            "streams": [_clean_stream(stream) for stream in status.streams],
+            "incidents": [
+                _clean_incident(incident)
+                for incident in status.incidents
+                if _INCIDENT_ID.fullmatch(incident.id)
+            ],
+        }
+    )
+
+
+def _clean_stream(stream: StreamStatus) -> StreamStatus:
+    return stream.model_copy(update={"since": _utc(stream.since)})
+
+
+def _clean_incident(incident: Incident) -> Incident:
+    moments = ("started_at", "detected_at", "ended_at", "expires_at")
+    cleaned = {name: _utc(getattr(incident, name)) for name in moments if getattr(incident, name)}
+    return incident.model_copy(update=cleaned)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,1 @@
+"""Builders of Kubernetes objects: spec in, manifest out. No client, no clock."""

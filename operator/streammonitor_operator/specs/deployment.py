@@ -1,0 +1,175 @@
+"""The Deployment of one worker: one replica, so that Kubernetes heals it by itself.
+
+It passes Pod Security `restricted` and carries no API token: a worker parses media that anybody
+may have made.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from streammonitor_api import names
+from streammonitor_api.spec import Stream, Template, WorkerGroup
+
+from streammonitor_operator.kube import DEPLOYMENTS, Manifest
+from streammonitor_operator.settings import WorkerSettings
+from streammonitor_operator.specs.identity import Owner, labels, metadata
+
+ANNOTATION_MANIFEST = f"{names.GROUP}/manifest"
+"""Digest of what was applied: tells a changed wish from a change by hand."""
+GRACE_S = 15
+"""How long a worker that was told to stop goes on, waiting to be released."""
+TERMINATION_S = 20
+"""When Kubernetes kills it: the grace, and time to report what is open."""
+_USER = 65532
+
+
+def build_deployment(
+    owner: Owner, group: WorkerGroup, worker: str, secrets: Iterable[str], settings: WorkerSettings
+) -> Manifest:
+    """The Deployment of a worker.
+
+    Args:
+        owner: the StreamMonitor.
+        group: the worker's group.
+        worker: the worker's name.
+        secrets: Secrets that the group's streams name.
+        settings: what every worker has unless the group's template says otherwise.
+    """
+    manifest = {
+        "apiVersion": DEPLOYMENTS.api_version,
+        "kind": "Deployment",
+        "metadata": metadata(owner, group.name, worker),
+        "spec": {
+            "replicas": 1,
+            "revisionHistoryLimit": 1,
+            "progressDeadlineSeconds": 600,
+            "selector": {"matchLabels": {names.LABEL_WORKER: worker}},
+            # The old pod monitors until the new one is ready.
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+            },
+            "template": _pod_template(owner, group, worker, sorted(set(secrets)), settings),
+        },
+    }
+    manifest["metadata"]["annotations"][ANNOTATION_MANIFEST] = digest(manifest)
+    return manifest
+
+
+def secret_names(streams: Iterable[Stream]) -> list[str]:
+    """The Secrets that streams name, each once, sorted."""
+    return sorted({h.secret_key_ref.name for stream in streams for h in stream.headers_from})
+
+
+def digest(manifest: Manifest) -> str:
+    """A short fingerprint of a manifest."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _pod_template(
+    owner: Owner, group: WorkerGroup, worker: str, secrets: list[str], settings: WorkerSettings
+) -> Manifest:
+    template = group.template or Template()
+    spec: Manifest = {
+        "automountServiceAccountToken": False,
+        # A namespace with thousands of Services would fill the worker's environment.
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": TERMINATION_S,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(worker, secrets, template, settings)],
+        "volumes": _volumes(worker, secrets),
+    }
+    if settings.pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in settings.pull_secrets]
+    if template.node_selector:
+        spec["nodeSelector"] = template.node_selector
+    if template.tolerations:
+        spec["tolerations"] = [one.to_json_object() for one in template.tolerations]
+    return {
+        "metadata": {
+            # Ours last: they select the pods.
+            "labels": {**(template.labels or {}), **labels(owner, group.name, worker)},
+            "annotations": {names.ANNOTATION_MONITOR: owner.name},
+        },
+        "spec": spec,
+    }
+
+
+def _container(
+    worker: str, secrets: list[str], template: Template, settings: WorkerSettings
+) -> Manifest:
+    return {
+        "name": "worker",
+        "image": settings.image,
+        "imagePullPolicy": settings.pull_policy,
+        "args": ["worker"],
+        "env": [
+            {"name": "STREAMMONITOR_WORKER", "value": worker},
+            {"name": "STREAMMONITOR_GRACE_S", "value": str(GRACE_S)},
+        ],
+        "ports": [{"name": "http", "containerPort": names.WORKER_PORT, "protocol": "TCP"}],
+        "resources": _resources(template, settings),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "privileged": False,
+            "readOnlyRootFilesystem": True,
+        },
+        "startupProbe": _probe("/healthz", period_s=1, failures=60),
+        "livenessProbe": _probe("/healthz", period_s=10, failures=3),
+        "readinessProbe": _probe("/readyz", period_s=2, failures=3),
+        "volumeMounts": [
+            {"name": "assignment", "mountPath": names.ASSIGNMENT_FOLDER, "readOnly": True},
+            {"name": "state", "mountPath": names.STATE_FOLDER},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+            *(
+                {"name": _volume(n), "mountPath": f"{names.SECRETS_FOLDER}/{secret}",
+                 "readOnly": True}
+                for n, secret in enumerate(secrets)
+            ),
+        ],
+    }  # fmt: skip
+
+
+def _probe(path: str, *, period_s: int, failures: int) -> Manifest:
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period_s,
+        "timeoutSeconds": 5,
+        "failureThreshold": failures,
+    }
+
+
+def _volumes(worker: str, secrets: list[str]) -> list[Manifest]:
+    return [
+        {"name": "assignment", "configMap": {"name": worker}},
+        {"name": "state", "emptyDir": {"sizeLimit": "64Mi"}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+        # Optional: a Secret that is missing is the problem of one stream, not of the pod.
+        *(
+            {"name": _volume(n), "secret": {"secretName": secret, "optional": True}}
+            for n, secret in enumerate(secrets)
+        ),
+    ]
+
+
+def _volume(number: int) -> str:
+    # A Secret's name may have 253 characters and dots, a volume's only 63 and none.
+    return f"secret-{number}"
+
+
+def _resources(template: Template, settings: WorkerSettings) -> Manifest:
+    wanted = template.resources
+    requests = {"cpu": settings.cpu_request, "memory": settings.memory_request}
+    limits = {"memory": settings.memory_limit}
+    if wanted is not None:
+        requests |= wanted.requests or {}
+        limits |= wanted.limits or {}
+    return {"requests": requests, "limits": limits}

@@ -1,0 +1,67 @@
+"""Kubernetes Events about incidents, written on the StreamMonitor."""
+
+from datetime import datetime
+
+from streammonitor_api import names
+from streammonitor_api.incident import Incident
+
+from streammonitor_operator.kube import EVENTS, Manifest
+from streammonitor_operator.naming import event_name
+from streammonitor_operator.specs.identity import Owner
+
+STARTED = "started"
+ENDED = "ended"
+COMPONENT = "streammonitor-operator"
+
+
+def build_event(owner: Owner, incident: Incident, phase: str) -> Manifest:
+    """The Event about the start or the end of an incident.
+
+    Its name follows from the incident and the phase: written twice, it exists once.
+    """
+    ended = phase == ENDED
+    moment = (incident.ended_at or incident.detected_at) if ended else incident.detected_at
+    when = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    defect = incident.defect[:1].upper() + incident.defect[1:]
+    return {
+        "apiVersion": EVENTS.api_version,
+        "kind": "Event",
+        "metadata": {
+            "name": event_name(owner.name, incident.id, phase),
+            "namespace": owner.namespace,
+        },
+        "involvedObject": {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "namespace": owner.namespace,
+            "name": owner.name,
+            "uid": owner.uid,
+        },
+        "type": "Normal" if ended else "Warning",
+        "reason": f"{defect}{'Ended' if ended else 'Started'}",
+        "message": ended_message(incident) if ended else started_message(incident),
+        "firstTimestamp": when,
+        "lastTimestamp": when,
+        "count": 1,
+        "source": {"component": COMPONENT},
+        "reportingComponent": COMPONENT,
+        "reportingInstance": incident.worker[:128],
+    }
+
+
+def started_message(incident: Incident) -> str:
+    """As in `arena-1: freeze since 12:04:31 UTC (critical)`."""
+    since = _clock(incident.started_at)
+    return f"{incident.stream}: {incident.defect} since {since} UTC ({incident.severity})"
+
+
+def ended_message(incident: Incident) -> str:
+    """As in `arena-1: freeze since 12:04:31 UTC ended after 4.0 s (cleared)`."""
+    since = _clock(incident.started_at)
+    lasted_s = ((incident.ended_at or incident.started_at) - incident.started_at).total_seconds()
+    why = incident.end_reason or "unknown"
+    return f"{incident.stream}: {incident.defect} since {since} UTC ended after {lasted_s:.1f} s ({why})"
+
+
+def _clock(moment: datetime) -> str:
+    return moment.strftime("%H:%M:%S")

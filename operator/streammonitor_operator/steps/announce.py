@@ -1,0 +1,37 @@
+"""Writes the Kubernetes Events about incidents."""
+
+from streammonitor_api.incident import Incident
+
+from streammonitor_operator.fleet import Work
+from streammonitor_operator.kube import EVENTS, Rejected
+from streammonitor_operator.ledger import Announcement
+from streammonitor_operator.metrics import EVENTS as EVENTS_WRITTEN
+from streammonitor_operator.specs.event import build_event
+from streammonitor_operator.steps.concurrently import each
+
+_PER_PASS = 40
+"""What is left waits for the next pass, a second later: a flood is slowed, not obeyed."""
+
+
+async def announce(work: Work) -> float | None:
+    """Write what is pending; what exists already was written before us."""
+    pending = work.memory.ledger.pending
+    batch = list(pending.items())[:_PER_PASS]
+    await each(work, batch, lambda one: one[1].worker, lambda one: _announce(work, *one))
+    return 1.0 if pending else None
+
+
+async def _announce(work: Work, announcement: Announcement, incident: Incident) -> None:
+    phase, result = announcement[1], "written"
+    try:
+        await work.world.kube.create(EVENTS, build_event(work.monitor.owner, incident, phase))
+    except Rejected as error:
+        if error.conflict:
+            result = "known"
+        elif error.status in (400, 403, 404, 422) and error.reason != "Forbidden":
+            # It never will be accepted (a namespace that is being deleted, an odd value).
+            result = "refused"
+        else:
+            raise
+    EVENTS_WRITTEN.labels(phase, result).inc()
+    work.memory.ledger.announced(announcement)

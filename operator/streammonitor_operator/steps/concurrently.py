@@ -1,0 +1,38 @@
+"""Doing the same to many workers: a few at a time, none keeping the others from it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from streammonitor_operator.fleet import Work
+from streammonitor_operator.kube import KubeError, NotLeader
+
+T = TypeVar("T")
+_AT_ONCE = 8
+
+
+class Gone(Exception):
+    """The StreamMonitor does not exist any more."""
+
+
+async def each(
+    work: Work, items: Iterable[T], name: Callable[[T], str], act: Callable[[T], Awaitable[None]]
+) -> None:
+    """Do something for every item; what the API refuses becomes a failure of that item."""
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(item: T) -> None:
+        async with slots:
+            try:
+                await act(item)
+            except NotLeader:
+                raise
+            except KubeError as error:
+                work.failures.append((name(item), error))
+
+    await asyncio.gather(*(one(item) for item in items))
+
+
+def soonest(delays: Iterable[float | None]) -> float | None:
+    """The shortest of some delays; None when there is none."""
+    return min((delay for delay in delays if delay is not None), default=None)

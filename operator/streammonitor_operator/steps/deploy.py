@@ -1,0 +1,101 @@
+"""Keeps every planned worker's Deployment as it should be."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from streammonitor_operator.fleet import Work, WorkerView
+from streammonitor_operator.kube import DEPLOYMENTS, Manifest
+from streammonitor_operator.plan import Worker
+from streammonitor_operator.specs.deployment import (
+    ANNOTATION_MANIFEST,
+    build_deployment,
+    digest,
+    secret_names,
+)
+from streammonitor_operator.steps.concurrently import each
+
+
+async def deploy(work: Work) -> float | None:
+    """Apply the Deployments that are not there, not as wished, or were edited by hand."""
+    spec = work.monitor.spec
+    if spec is None:
+        return None
+    groups = {group.name: group for group in spec.groups}
+    secrets = secret_names(spec.streams)
+
+    async def one(item: tuple[Worker, WorkerView]) -> None:
+        worker, view = item
+        if view.map is None:
+            return  # its pod would only wait for the assignment that could not be written
+        manifest = build_deployment(
+            work.monitor.owner, groups[worker.group], worker.name, secrets, work.world.settings
+        )
+        if not _is_right(work, view, manifest):
+            await _apply(work, manifest)
+
+    await each(work, work.planned(), lambda item: item[0].name, one)
+    return None
+
+
+def _is_right(work: Work, view: WorkerView, manifest: Manifest) -> bool:
+    if view.deployment is None:
+        return False
+    live = view.deployment.manifest
+    annotations = live["metadata"].get("annotations") or {}
+    if annotations.get(ANNOTATION_MANIFEST) != manifest["metadata"]["annotations"][
+        ANNOTATION_MANIFEST
+    ]:
+        return False
+    # Where a webhook changes what we apply, the API's own answer is as right as it gets.
+    return covers(live, _comparable(manifest)) or digest(live) == work.memory.accepted.get(view.name)
+
+
+async def _apply(work: Work, manifest: Manifest) -> None:
+    answer = await work.world.kube.apply(DEPLOYMENTS, manifest)
+    child = work.world.deployments.put(answer)
+    work.memory.accepted[child.name] = digest(child.manifest)
+
+
+def _comparable(manifest: Manifest) -> Manifest:
+    metadata = {k: manifest["metadata"][k] for k in ("labels", "annotations", "ownerReferences")}
+    return {"metadata": metadata, "spec": manifest["spec"]}
+
+
+def covers(live: Any, wanted: Any) -> bool:
+    """Whether an object has everything that is wanted of it; more is allowed.
+
+    >>> covers({"a": 1, "b": [{"name": "x", "cpu": "200m"}]}, {"b": [{"name": "x", "cpu": "0.2"}]})
+    True
+    >>> covers({"replicas": 0}, {"replicas": 1})
+    False
+    """
+    if isinstance(wanted, dict):
+        return isinstance(live, dict) and all(
+            covers(live[key], value) if key in live else value in ({}, [], "", None, False)
+            for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return isinstance(live, list) and _covers_list(live, wanted)
+    return bool(live == wanted) or _quantity(live) == _quantity(wanted) is not None
+
+
+def _covers_list(live: list[Any], wanted: list[Any]) -> bool:
+    if all(isinstance(item, dict) and "name" in item for item in [*live, *wanted]):
+        named = {item["name"]: item for item in live}
+        return all(item["name"] in named and covers(named[item["name"]], item) for item in wanted)
+    return len(live) == len(wanted) and all(map(covers, live, wanted))
+
+
+_SUFFIXES = {
+    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1),
+    "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12),
+    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40),
+}  # fmt: skip
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(n|u|m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+
+
+def _quantity(value: object) -> Decimal | None:
+    """A Kubernetes quantity as a number: the API writes 0.2 as 200m."""
+    match = _QUANTITY.fullmatch(str(value)) if isinstance(value, str | int) else None
+    return Decimal(match[1]) * _SUFFIXES[match[2] or ""] if match else None

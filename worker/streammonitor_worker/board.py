@@ -1,0 +1,146 @@
+"""What the worker says of itself: one document that many threads write and many clients await."""
+
+import threading
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from streammonitor_api.incident import Incident
+from streammonitor_api.worker_status import StreamStatus, WorkerStatus
+from streammonitor_worker import __version__
+
+MAX_ENDED = 200
+"""Ended incidents that are still told."""
+MAX_PROBLEMS = 50
+
+_QUIET = {"detectors"}
+"""Fields of a stream that are told but do not make a change worth waking anyone for: whatever of
+a detector's state matters is an incident."""
+
+
+class StatusBoard:
+    """The worker's status document and its revision. Thread-safe.
+
+    Listeners are called after every change of the revision, from the thread that made it.
+    """
+
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
+        self._process = uuid.uuid4().hex[:12]
+        self._started_at = datetime.now(UTC)
+        self._lock = threading.Lock()
+        self._revision = 1
+        self._epoch = 0
+        self._draining = False
+        self._problems: dict[str, list[str]] = {}
+        self._streams: dict[str, StreamStatus] = {}
+        self._open: OrderedDict[str, Incident] = OrderedDict()
+        self._ended: deque[Incident] = deque(maxlen=MAX_ENDED)
+        self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def revision(self) -> int:
+        """Grows with every change worth knowing."""
+        return self._revision
+
+    @property
+    def epoch(self) -> int:
+        """The assignment that is carried out; 0 before the first."""
+        return self._epoch
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after every change; it must not block."""
+        self._listeners.append(listener)
+
+    def document(self) -> WorkerStatus:
+        """The status now."""
+        with self._lock:
+            problems = [text for texts in self._problems.values() for text in texts]
+            return WorkerStatus(
+                version=__version__,
+                worker=self._worker,
+                process=self._process,
+                started_at=self._started_at,
+                revision=self._revision,
+                epoch=self._epoch,
+                problems=problems[:MAX_PROBLEMS],
+                draining=self._draining,
+                streams=list(self._streams.values()),
+                incidents=sorted([*self._ended, *self._open.values()], key=_changed_at),
+            )
+
+    def acknowledge(self, epoch: int) -> None:
+        """The assignment of this epoch is carried out."""
+        with self._lock:
+            changed = epoch != self._epoch
+            self._epoch = epoch
+            self._bump(changed)
+        self._notify(changed)
+
+    def set_problems(self, source: str, problems: Iterable[str]) -> None:
+        """Replace what is wrong as a whole, as far as `source` knows."""
+        texts = list(problems)
+        with self._lock:
+            changed = self._problems.get(source, []) != texts
+            self._problems[source] = texts
+            self._bump(changed)
+        self._notify(changed)
+
+    def set_draining(self) -> None:
+        """SIGTERM was received."""
+        with self._lock:
+            changed, self._draining = not self._draining, True
+            self._bump(changed)
+        self._notify(changed)
+
+    def set_stream(self, status: StreamStatus) -> None:
+        """Replace what is said of a stream."""
+        with self._lock:
+            before = self._streams.get(status.name)
+            changed = before is None or _loud(before) != _loud(status)
+            self._streams[status.name] = status
+            self._bump(changed)
+        self._notify(changed)
+
+    def drop_stream(self, name: str) -> None:
+        """Say nothing more of a stream, nor of incidents that are open on it."""
+        with self._lock:
+            changed = self._streams.pop(name, None) is not None
+            for key in [key for key, item in self._open.items() if item.stream == name]:
+                del self._open[key]
+            self._bump(changed)
+        self._notify(changed)
+
+    def set_incident(self, incident: Incident) -> None:
+        """Replace what is said of an incident."""
+        with self._lock:
+            before = self._open.pop(incident.id, None)
+            if incident.active:
+                self._open[incident.id] = incident
+            else:
+                self._ended.append(incident)
+            changed = before is None or _matter(before) != _matter(incident)
+            self._bump(changed)
+        self._notify(changed)
+
+    def _bump(self, changed: bool) -> None:
+        self._revision += changed
+
+    def _notify(self, changed: bool) -> None:
+        if changed:
+            for listener in list(self._listeners):
+                listener()
+
+
+def _loud(status: StreamStatus) -> StreamStatus:
+    return status.model_copy(update=dict.fromkeys(_QUIET))
+
+
+def _matter(incident: Incident) -> tuple[object, ...]:
+    """What of an incident is worth waking a client for: not each new measurement."""
+    return incident.severity, incident.ended_at, incident.end_reason
+
+
+def _changed_at(incident: Incident) -> datetime:
+    return incident.ended_at or incident.detected_at

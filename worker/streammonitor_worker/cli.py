@@ -1,0 +1,87 @@
+"""The `streammonitor` command. Each subcommand imports what it needs when it runs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from streammonitor_worker import __version__
+
+app = typer.Typer(
+    help="Watches live streams for defects of picture and sound.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+USAGE = 2
+"""Exit code: usage or an invalid specification."""
+
+
+@app.command()
+def worker() -> None:
+    """Carry out the assignment that the operator mounts. Configured by environment variables."""
+    from streammonitor_worker.settings import SettingsError, read_settings
+    from streammonitor_worker.worker import run_worker
+
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        _fail(str(error))
+    try:
+        run_worker(settings)
+    except OSError as error:
+        _fail(f"port {settings.port} cannot be opened ({error.strerror}): set STREAMMONITOR_PORT")
+
+
+@app.command()
+def run(
+    file: Annotated[
+        Path, typer.Option("--file", "-f", help="A StreamMonitor, as for kubectl apply.")
+    ],
+    port: Annotated[
+        int | None,
+        typer.Option(help="Serve /healthz, /readyz, /status and /metrics there.", min=0, max=65535),
+    ] = None,
+    secrets_dir: Annotated[
+        Path | None,
+        typer.Option(help="Secret S, key K is the file S/K in this folder."),
+    ] = None,
+) -> None:
+    """Run a StreamMonitor here, without Kubernetes."""
+    from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
+    from streammonitor_worker.run import run_monitor
+
+    try:
+        monitor = load_monitor(file)
+    except MonitorFileError as error:
+        _fail(str(error))
+    try:
+        code = run_monitor(monitor, port=port, secrets_folder=secrets_dir)
+    except OSError as error:
+        _fail(f"port {port} cannot be opened ({error.strerror}): choose another")
+    raise typer.Exit(code)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(USAGE)
+
+
+def _add_analyze() -> None:
+    from streammonitor_worker.analyze import analyze_command
+
+    app.command(name="analyze")(analyze_command)
+
+
+def main() -> None:
+    """Entry point."""
+    if sys.argv[1:2] not in (["worker"], ["run"], ["version"]):
+        _add_analyze()
+    app()

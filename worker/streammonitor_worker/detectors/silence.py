@@ -1,0 +1,96 @@
+"""Silence: nothing is heard."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from streammonitor_api.durations import Duration
+from streammonitor_worker.detectors.base import (
+    Detector,
+    DetectorParams,
+    Kind,
+    Measurement,
+    Verdict,
+)
+from streammonitor_worker.measures.sound import SoundMeasures
+
+
+class SilenceParams(DetectorParams):
+    """Parameters of the silence detector."""
+
+    min_duration: Duration = Field(default=10.0, ge=0.1, le=3600)
+    """How long it must be silent before an incident is raised."""
+    clear_duration: Duration = Field(default=2.0, ge=0.1, le=3600)
+    """How long there must be sound again before the incident ends."""
+    critical_after: Duration = Field(default=30.0, ge=0.1, le=86400)
+    """How long it must be silent for the incident to become critical."""
+    threshold: float = Field(default=-60.0, ge=-120.0, le=0.0)
+    """Level in dBFS at or below which every channel must be."""
+    clear_margin: float = Field(default=6.0, ge=0.0, le=40.0)
+    """How far, in dB, a channel must rise above the threshold to count as sound again."""
+
+
+class SilenceDetector(Detector[SilenceParams, SoundMeasures]):
+    """Finds sound whose every channel is below a level.
+
+    Input: blocks of 20 ms of any number of channels. A stream without sound is not silent: the
+    detector is then unknown, which its stream says.
+
+    Values: `levelDbfs` (RMS of the loudest channel, -200 for digital silence), `peakDbfs`, and
+    `digitalSilence` (1 when every sample is exactly zero, as an encoder without input sends).
+
+    Source: level and times after EBU R 128 practice of gating at -70 LUFS and the common alarm
+    settings of broadcast monitors; hysteresis keeps a noise floor at the threshold from chattering.
+
+    Blind spots: very quiet programme (below -60 dBFS for 10 s) counts as silence.
+    """
+
+    name: ClassVar[str] = "silence"
+    kind: ClassVar[Kind] = Kind.AUDIO
+    summary: ClassVar[str] = "Every audio channel is silent."
+    params_type: ClassVar[type[DetectorParams]] = SilenceParams
+    cost: ClassVar[float] = 0.01
+
+    def reset(self) -> None:
+        """Nothing is remembered: every block is judged by itself."""
+
+    def observe(self, measures: SoundMeasures) -> Iterator[Measurement]:
+        """Judge the blocks that became complete."""
+        if measures.rms_dbfs.shape[0] == 0:
+            return
+        loudest = measures.rms_dbfs.max(axis=0)
+        peaks = measures.peak_dbfs.max(axis=0)
+        digital = measures.digital_silence.all(axis=0)
+        for index in range(measures.blocks):
+            level = float(loudest[index])
+            start_s = measures.start_s + index * measures.block_s
+            yield Measurement(
+                start_s=start_s,
+                end_s=start_s + measures.block_s,
+                arrived_at=measures.arrived_at,
+                verdict=self._verdict(level),
+                confidence=self._confidence(level),
+                values={
+                    "levelDbfs": round(level, 1),
+                    "peakDbfs": round(float(peaks[index]), 1),
+                    "digitalSilence": float(digital[index]),
+                },
+            )
+
+    def _verdict(self, level_dbfs: float) -> Verdict:
+        if np.isnan(level_dbfs):
+            return Verdict.UNKNOWN
+        if level_dbfs <= self.params.threshold:
+            return Verdict.BAD
+        if level_dbfs > self.params.threshold + self.params.clear_margin:
+            return Verdict.GOOD
+        return Verdict.BETWEEN
+
+    def _confidence(self, level_dbfs: float) -> float:
+        """Half at the threshold, full from 20 dB below it."""
+        below_db = self.params.threshold - level_dbfs
+        if not below_db > 0:
+            return 0.5
+        return round(min(1.0, 0.5 + below_db / 40), 3)

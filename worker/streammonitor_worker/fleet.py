@@ -1,0 +1,246 @@
+"""All streams of a process: brings them in line with an assignment, disturbing no others."""
+
+import logging
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from streammonitor_api.assignment import Assignment
+from streammonitor_api.incident import EndReason, Incident
+from streammonitor_api.spec import Stream
+from streammonitor_api.worker_status import StreamState, StreamStatus
+from streammonitor_worker.analysis import IncidentEvent
+from streammonitor_worker.board import StatusBoard
+from streammonitor_worker.checks import check_detector
+from streammonitor_worker.journal import Journal
+from streammonitor_worker.logs import write_incident
+from streammonitor_worker.stream import Figures, StreamRunner, Surroundings
+
+STALLED_S = 90.0
+"""A stream's thread that made no step for so long hangs: every wait in it is shorter."""
+
+_log = logging.getLogger(__name__)
+Detectors = Mapping[str, Mapping[str, Any]]
+
+
+class Fleet:
+    """The streams that this process monitors.
+
+    `apply` and the stopping functions are called from one thread at a time; streams report from
+    their own.
+
+    Args:
+        board: The status document.
+        journal: Where open incidents are saved; None: nowhere.
+        worker: Name of this worker.
+        secrets_folder: Mounted Secrets.
+        allow_files: Whether streams may be files (a laptop run).
+        on_incident: Called with each incident event; default: a JSON line on standard output.
+    """
+
+    def __init__(
+        self,
+        board: StatusBoard,
+        *,
+        journal: Journal | None,
+        worker: str,
+        secrets_folder: Path,
+        allow_files: bool = False,
+        on_incident: Any = None,
+    ) -> None:
+        self._board = board
+        self._journal = journal
+        self._worker = worker
+        self._secrets_folder = secrets_folder
+        self._allow_files = allow_files
+        self._on_incident = on_incident or write_incident
+        self._runners: dict[str, StreamRunner] = {}
+        self._detectors: dict[str, dict[str, Any]] = {}
+        self._monitor_uid = ""
+        self._leaving: list[StreamRunner] = []
+        if journal is not None:
+            self._tell_journal(journal)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no stream is left."""
+        return not self._runners
+
+    @property
+    def completed(self) -> bool:
+        """Whether every stream was played to its end, or cannot be played at all."""
+        over = (StreamState.COMPLETED, StreamState.FAILED)
+        return all(runner.status.state in over for runner in list(self._runners.values()))
+
+    def healthy(self) -> list[str]:
+        """Name the streams whose threads died or hang; empty when all is well."""
+        now = time.monotonic()
+        return [
+            runner.name
+            for runner in list(self._runners.values())
+            if not runner.alive or (not runner.completed and now - runner.progress_at > STALLED_S)
+        ]
+
+    def figures(self) -> dict[str, tuple[StreamStatus, Figures]]:
+        """What each stream is and has done."""
+        return {
+            name: (runner.status, runner.figures()) for name, runner in list(self._runners.items())
+        }
+
+    def apply(self, assignment: Assignment) -> list[str]:
+        """Carry out an assignment. Returns what could not be, as sentences."""
+        self._monitor_uid = assignment.monitor_uid
+        detectors, problems = _usable(assignment.detectors)
+        wanted = {stream.name: stream for stream in assignment.streams}
+        released = {release.stream: release.reason for release in assignment.released}
+        held = self._held(assignment)
+        for name in [name for name in self._runners if name not in wanted]:
+            self._stop(name, released.get(name))
+        changed = detectors != self._detectors
+        self._detectors = detectors
+        for name, stream in wanted.items():
+            self._bring_in_line(stream, changed, held.pop(name, []))
+        self._settle(held, released)
+        self._board.acknowledge(assignment.epoch)
+        return problems
+
+    def interrupt(self) -> None:
+        """Stop everything; what is open is reported as interrupted and stays in the journal."""
+        for runner in self._runners.values():
+            runner.finish(EndReason.INTERRUPTED)
+        self._leaving.extend(self._runners.values())
+        self._runners.clear()
+
+    def finish(self, reason: EndReason) -> None:
+        """Stop everything and end what is open."""
+        for name in list(self._runners):
+            self._stop(name, reason)
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the threads of stopped streams; False if some are still in FFmpeg."""
+        deadline = time.monotonic() + timeout_s
+        return all([r.join(max(0.0, deadline - time.monotonic())) for r in self._leaving])
+
+    def stream_changed(self, status: StreamStatus) -> None:
+        """A stream reports its state."""
+        self._board.set_stream(status)
+
+    def incident_changed(self, event: IncidentEvent) -> None:
+        """A stream reports an incident: saved first, then told."""
+        incident = event.incident
+        if self._journal is not None:
+            if incident.active or incident.end_reason is EndReason.INTERRUPTED:
+                self._journal.opened(incident)
+            else:
+                self._journal.closed(incident)
+            self._tell_journal(self._journal)
+        self._board.set_incident(incident)
+        self._on_incident(str(event.kind), incident)
+
+    def _tell_journal(self, journal: Journal) -> None:
+        self._board.set_problems("journal", [journal.problem] if journal.problem else [])
+
+    def _bring_in_line(self, stream: Stream, detectors_changed: bool, held: list[Incident]) -> None:
+        runner = self._runners.get(stream.name)
+        if runner is not None and runner.completed and runner.stream != stream:
+            self._stop(stream.name, None)
+            runner = None
+        if runner is None:
+            self._start(stream, held)
+            return
+        if runner.stream != stream:
+            runner.set_stream(stream)
+        if detectors_changed:
+            runner.set_parameters(self._detectors)
+        self._adopt(runner, held)
+
+    def _start(self, stream: Stream, held: list[Incident]) -> None:
+        around = Surroundings(
+            reporter=self,
+            secrets_folder=self._secrets_folder,
+            monitor_uid=self._monitor_uid,
+            worker=self._worker,
+            allow_files=self._allow_files,
+        )
+        runner = StreamRunner(stream, self._detectors, around)
+        self._adopt(runner, held)
+        self._runners[stream.name] = runner
+        runner.start()
+        _log.info("stream started", extra={"fields": {"stream": stream.name}})
+
+    def _adopt(self, runner: StreamRunner, held: list[Incident]) -> None:
+        fresh = [item for item in held if item.defect in self._detectors]
+        if not fresh:
+            return
+        runner.adopt(fresh)
+        for incident in fresh:
+            if self._journal is not None:
+                self._journal.opened(incident)
+            self._board.set_incident(incident)
+
+    def _stop(self, name: str, reason: EndReason | None) -> None:
+        runner = self._runners.pop(name)
+        if reason is None:
+            runner.let_go()
+        else:
+            runner.finish(reason)
+        if self._journal is not None:
+            self._journal.let_go(name)
+        self._board.drop_stream(name)
+        self._leaving = [gone for gone in self._leaving if not gone.join(0)] + [runner]
+        fields = {"stream": name, "reason": reason.value if reason else "moved"}
+        _log.info("stream stopped", extra={"fields": fields})
+
+    def _held(self, assignment: Assignment) -> dict[str, list[Incident]]:
+        """Incidents to adopt, by stream: from the journal and from the assignment.
+
+        An assignment goes on listing an incident after this worker ended it, and while it holds
+        it: neither opens it again.
+        """
+        known = {item.id for item in self._board.document().incidents}
+        candidates = {item.id: _reopened(item) for item in assignment.open_incidents}
+        if self._journal is not None:
+            candidates |= {item.id: _reopened(item) for item in self._journal.open_incidents()}
+        held: dict[str, list[Incident]] = {}
+        for incident in candidates.values():
+            closed = self._journal is not None and self._journal.was_closed(incident.id)
+            ours = incident.monitor_uid == assignment.monitor_uid
+            if ours and not closed and incident.id not in known:
+                held.setdefault(incident.stream, []).append(incident)
+        return held
+
+    def _settle(
+        self, held: Mapping[str, list[Incident]], released: Mapping[str, EndReason]
+    ) -> None:
+        """Deal with open incidents of streams that are not ours to monitor (any more)."""
+        for name, incidents in held.items():
+            reason = released.get(name)
+            for incident in incidents if reason else []:
+                ended = incident.model_copy(
+                    update={"ended_at": datetime.now(UTC), "end_reason": reason}
+                )
+                self.incident_changed(IncidentEvent(kind="ended", incident=ended))
+            if self._journal is not None:
+                self._journal.let_go(name)
+
+
+def _reopened(incident: Incident) -> Incident:
+    """An interrupted incident goes on when it is adopted."""
+    return incident.model_copy(
+        update={"ended_at": None, "end_s": None, "end_reason": None, "expires_at": None}
+    )
+
+
+def _usable(detectors: Detectors) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Leave out detectors that this version lacks or whose parameters it refuses."""
+    usable: dict[str, dict[str, Any]] = {}
+    problems = []
+    for name, params in detectors.items():
+        refusals = check_detector(name, params)
+        problems += [f"{text}: it does not run" for text in refusals.fatal]
+        problems += [f"{text}: it is ignored" for text in refusals.ignored]
+        if not refusals.fatal:
+            usable[name] = dict(params)
+    return usable, problems

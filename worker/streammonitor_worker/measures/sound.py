@@ -1,0 +1,100 @@
+"""What is measured of sound."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streammonitor_worker.frames import AudioView, SampleArray
+
+BLOCK_S = 0.02
+"""Length of a block in seconds: a defect's edge is known to within one."""
+FLOOR_DBFS = -200.0
+"""Stands for the level of digital silence, whose logarithm does not exist."""
+
+Levels = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class SoundMeasures:
+    """The measures of the blocks that one buffer of sound completed: none, one or several.
+
+    Attributes:
+        start_s: Media time of the first block, in seconds.
+        block_s: Length of a block, in seconds.
+        arrived_at: Unix time at which the buffer had arrived, in seconds.
+        rms_dbfs: Shape (channels, blocks), float64: root mean square of each block in dB relative
+            to full scale (a full-scale square wave is 0 dBFS); -200 for digital silence.
+        peak_dbfs: Shape (channels, blocks), float64: the greatest sample of each block.
+        digital_silence: Shape (channels, blocks), bool: every sample is exactly zero.
+    """
+
+    start_s: float
+    block_s: float
+    arrived_at: float
+    rms_dbfs: Levels
+    peak_dbfs: Levels
+    digital_silence: npt.NDArray[np.bool_]
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return self.rms_dbfs.shape[1]
+
+
+class SoundMeter:
+    """Measures the sound of one stream, in order.
+
+    Codecs hand out buffers of 2 to 50 ms; blocks of equal length make levels comparable, so what
+    does not fill a block waits for the next buffer.
+    """
+
+    def __init__(self) -> None:
+        self._rest: SampleArray | None = None
+        self._sample_rate = 0
+
+    def reset(self) -> None:
+        """Forget the samples that did not fill a block: what follows does not adjoin them."""
+        self._rest = None
+
+    def measure(self, view: AudioView) -> SoundMeasures:
+        """Return the measures of the blocks that this buffer completes."""
+        samples, start_s = self._join(view)
+        length = max(1, round(view.sample_rate * BLOCK_S))
+        count = samples.shape[1] // length
+        used = count * length
+        self._rest = samples[:, used:].copy()
+        self._sample_rate = view.sample_rate
+        blocks = samples[:, :used].reshape(samples.shape[0], count, length)
+        return _measure(blocks, start_s, length / view.sample_rate, view.arrived_at)
+
+    def _join(self, view: AudioView) -> tuple[SampleArray, float]:
+        rest = self._rest
+        if rest is None or rest.shape[1] == 0:
+            return view.samples, view.time_s
+        if rest.shape[0] != view.samples.shape[0] or self._sample_rate != view.sample_rate:
+            return view.samples, view.time_s
+        # The newest time stamp wins, so that rounding in the source's clock does not add up.
+        start_s = view.time_s - rest.shape[1] / view.sample_rate
+        return np.concatenate((rest, view.samples), axis=1), start_s
+
+
+def _measure(
+    blocks: SampleArray, start_s: float, block_s: float, arrived_at: float
+) -> SoundMeasures:
+    power = np.einsum("cbn,cbn->cb", blocks, blocks, dtype=np.float64) / max(1, blocks.shape[2])
+    peak = np.maximum(blocks.max(axis=2, initial=0.0), -blocks.min(axis=2, initial=0.0))
+    return SoundMeasures(
+        start_s=start_s,
+        block_s=block_s,
+        arrived_at=arrived_at,
+        rms_dbfs=_decibels(power, 10.0),
+        peak_dbfs=_decibels(peak.astype(np.float64), 20.0),
+        digital_silence=peak == 0.0,
+    )
+
+
+def _decibels(linear: Levels, factor: float) -> Levels:
+    smallest = 10.0 ** (FLOOR_DBFS / factor)
+    # np.maximum keeps a NaN: broken samples must stay visible rather than become silence.
+    return factor * np.log10(np.maximum(linear, smallest))

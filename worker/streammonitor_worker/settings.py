@@ -1,0 +1,85 @@
+"""What a worker is told from outside: environment variables, read once at start."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from streammonitor_api import names
+
+GRACE_S = 15.0
+
+
+class SettingsError(ValueError):
+    """An environment variable cannot be read as what it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A worker's surroundings.
+
+    Attributes:
+        worker: Name of this worker. STREAMMONITOR_WORKER, default: the host's name.
+        assignment_folder: Where the assignment is mounted. STREAMMONITOR_ASSIGNMENT_FOLDER.
+        secrets_folder: Secret S, key K is the file S/K in it. STREAMMONITOR_SECRETS_FOLDER.
+        state_folder: Where the journal is kept. STREAMMONITOR_STATE_FOLDER.
+        port: Port of the HTTP endpoints. STREAMMONITOR_PORT.
+        grace_s: Seconds after SIGTERM in which another worker may take over. Keep it below the
+            pod's terminationGracePeriodSeconds. STREAMMONITOR_GRACE_S.
+        log_level: STREAMMONITOR_LOG_LEVEL.
+    """
+
+    worker: str
+    assignment_folder: Path = Path(names.ASSIGNMENT_FOLDER)
+    secrets_folder: Path = Path(names.SECRETS_FOLDER)
+    state_folder: Path = Path(names.STATE_FOLDER)
+    port: int = names.WORKER_PORT
+    grace_s: float = GRACE_S
+    log_level: str = "INFO"
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: A variable has a value that it cannot have.
+
+    >>> read_settings({"STREAMMONITOR_WORKER": "w", "STREAMMONITOR_GRACE_S": "3"}).grace_s
+    3.0
+    """
+
+    def folder(name: str, default: str) -> Path:
+        return Path(environ.get(f"STREAMMONITOR_{name}_FOLDER") or default)
+
+    return Settings(
+        worker=environ.get("STREAMMONITOR_WORKER") or socket.gethostname(),
+        assignment_folder=folder("ASSIGNMENT", names.ASSIGNMENT_FOLDER),
+        secrets_folder=folder("SECRETS", names.SECRETS_FOLDER),
+        state_folder=folder("STATE", names.STATE_FOLDER),
+        port=int(_number(environ, "STREAMMONITOR_PORT", names.WORKER_PORT, 0, 65535)),
+        grace_s=_number(environ, "STREAMMONITOR_GRACE_S", GRACE_S, 0, 3600),
+        log_level=_level(environ),
+    )
+
+
+def _number(
+    environ: Mapping[str, str], name: str, default: float, low: float, high: float
+) -> float:
+    text = environ.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise SettingsError(f"{name} is {text!r}: set a number from {low:g} to {high:g}")
+    return value
+
+
+def _level(environ: Mapping[str, str]) -> str:
+    level = (environ.get("STREAMMONITOR_LOG_LEVEL") or "INFO").upper()
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise SettingsError(
+            f"STREAMMONITOR_LOG_LEVEL is {level!r}: set DEBUG, INFO, WARNING or ERROR"
+        )
+    return level

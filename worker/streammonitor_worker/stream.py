@@ -1,0 +1,399 @@
+"""One stream, supervised: open → analyse → report; reconnect for ever; never take siblings down."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from streammonitor_api.incident import EndReason, Incident
+from streammonitor_api.spec import URL_SCHEMES, Stream
+from streammonitor_api.worker_status import StreamState, StreamStatus
+from streammonitor_worker.analysis import IncidentEvent, StreamAnalysis
+from streammonitor_worker.detectors.base import Kind
+from streammonitor_worker.frames import (
+    AudioView,
+    Discontinuity,
+    FormatChange,
+    FrameView,
+    MediaItem,
+)
+from streammonitor_worker.ingest import Source, SourceError, open_source, redact
+from streammonitor_worker.secrets import read_headers
+from streammonitor_worker.splice import Splice
+
+BACKOFF_FIRST_S = 0.5
+BACKOFF_CAP_S = 15.0
+HEALTHY_S = 5.0
+"""Reception of this length forgets earlier failures."""
+PUBLISH_S = 0.5
+"""How often what changed quietly (detectors' states) is published."""
+EXPIRY = timedelta(minutes=5)
+"""After an interruption, when a consumer may take an incident as ended."""
+HOPELESS = ("UnsupportedScheme",)
+"""Reasons that no retry changes."""
+
+Detectors = Mapping[str, Mapping[str, Any]]
+_log = logging.getLogger(__name__)
+
+
+class Reporter(Protocol):
+    """Where a stream tells what happens to it. Called from the stream's thread."""
+
+    def stream_changed(self, status: StreamStatus) -> None:
+        """The stream's status is now this."""
+
+    def incident_changed(self, event: IncidentEvent) -> None:
+        """An incident started, changed or ended."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """What a stream has done so far; the last element is as of the last frame.
+
+    Attributes:
+        frames: Video frames analysed.
+        corrupt_frames: Of these, flagged as damaged.
+        decode_errors: Packets that the decoder refused.
+        connects: Times that the source was opened.
+        discontinuities: Jumps of media time, reconnections included.
+        internal_errors: Faults of our own that the supervisor survived.
+        incidents: Incidents started, by defect.
+        media_s: Media time of the last video frame, or sound where there is no video.
+        lag_s: From the arrival of the last frame's bytes to the end of its analysis.
+        cpu_s: CPU time of the stream's thread.
+        unknown_s: Media time that detectors could not judge, by detector.
+    """
+
+    frames: int = 0
+    corrupt_frames: int = 0
+    decode_errors: int = 0
+    connects: int = 0
+    discontinuities: int = 0
+    internal_errors: int = 0
+    incidents: dict[str, int] = field(default_factory=dict)
+    media_s: float = 0.0
+    lag_s: float = 0.0
+    cpu_s: float = 0.0
+    unknown_s: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every stream of a process shares.
+
+    Attributes:
+        reporter: Where events go.
+        secrets_folder: Mounted Secrets.
+        monitor_uid: UID of the StreamMonitor.
+        worker: Name of the worker.
+        allow_files: Whether a stream may be a file of this machine (a laptop run).
+        backoff: Seconds to wait before the n-th attempt in a row.
+    """
+
+    reporter: Reporter
+    secrets_folder: Path
+    monitor_uid: str
+    worker: str
+    allow_files: bool = False
+    backoff: Callable[[int], float] = lambda attempt: backoff_s(attempt)
+
+
+def backoff_s(attempt: int) -> float:
+    """Return how long to wait before attempt number `attempt` (from 1): capped, full jitter.
+
+    The jitter spreads the streams of an origin that restarts.
+    """
+    ceiling = min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10))
+    return random.uniform(BACKOFF_FIRST_S, ceiling)
+
+
+class StreamRunner:
+    """Monitors one stream in a thread of its own.
+
+    Commands come from other threads. `finish` and `let_go` take effect at once: whatever the
+    thread still receives is no longer analysed.
+    """
+
+    def __init__(self, stream: Stream, detectors: Detectors, around: Surroundings) -> None:
+        self.name = stream.name
+        self._around = around
+        self._stream = stream
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+        self._connection = threading.Event()
+        self._wake = threading.Event()
+        self._analysis = StreamAnalysis(
+            monitor_uid=around.monitor_uid,
+            stream=stream.name,
+            worker=around.worker,
+            detectors={name: dict(params) for name, params in detectors.items()},
+        )
+        self._figures = Figures()
+        self._splice = Splice()
+        self._was_live = False
+        self._healthy_since: float | None = None
+        self._status = StreamStatus(
+            name=stream.name, state=StreamState.CONNECTING, since=datetime.now(UTC)
+        )
+        self._published_at = 0.0
+        self.progress_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name=f"stream-{self.name}", daemon=True)
+
+    @property
+    def stream(self) -> Stream:
+        """What is monitored."""
+        return self._stream
+
+    @property
+    def status(self) -> StreamStatus:
+        """What is known of the stream."""
+        return self._status
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs or has rightly ended."""
+        return self._thread.is_alive() or self._closed.is_set() or self.completed
+
+    @property
+    def completed(self) -> bool:
+        """Whether a finite source was played to its end."""
+        return self._status.state is StreamState.COMPLETED
+
+    def figures(self) -> Figures:
+        """What it has done so far, consistent in itself."""
+        with self._lock:
+            return replace(
+                self._figures,
+                incidents=dict(self._figures.incidents),
+                unknown_s=dict(self._analysis.unknown_seconds()),
+            )
+
+    def start(self) -> None:
+        """Begin."""
+        self._publish()
+        self._thread.start()
+
+    def adopt(self, incidents: list[Incident]) -> None:
+        """Hold incidents that were raised elsewhere, with their ids."""
+        with self._lock:
+            self._analysis.adopt(incidents)
+
+    def set_parameters(self, detectors: Detectors) -> None:
+        """Change the detectors; the source stays open unless they need other media."""
+        with self._lock:
+            needed = self._analysis.kinds_needed
+            self._emit(
+                self._analysis.set_parameters({name: dict(p) for name, p in detectors.items()})
+            )
+            if self._analysis.kinds_needed != needed:
+                self._reopen()
+
+    def set_stream(self, stream: Stream) -> None:
+        """Read from elsewhere, or with other credentials; open incidents stay open."""
+        with self._lock:
+            self._stream = stream
+            self._was_live = False
+            self._reopen()
+
+    def finish(self, reason: EndReason) -> None:
+        """Stop, and end what is open with `reason`."""
+        with self._lock:
+            if not self._closed.is_set() and not self.completed:
+                self._emit(self._analysis.finish(reason))
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Stop; what is open belongs to another worker now."""
+        with self._lock:
+            self._closed.set()
+            self._connection.set()
+            self._wake.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait until the thread has ended; False if it has not."""
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _reopen(self) -> None:
+        self._connection.set()
+        self._wake.set()
+
+    def _run(self) -> None:
+        attempt = 0
+        while not self._closed.is_set():
+            self._healthy_since = None
+            try:
+                ended = self._receive()
+            except SourceError as error:
+                ended = False
+                if not self._connection.is_set():
+                    self._lost(error.reason, error.message)
+            except Exception:
+                # The supervisor's boundary: a fault in one stream must not stop its siblings.
+                ended = False
+                self._figures.internal_errors += 1
+                _log.exception("stream failed", extra={"fields": {"stream": self.name}})
+                self._lost("InternalError", "the analysis failed: see the worker's log")
+            if ended:
+                return
+            attempt = 1 if self._was_healthy() else attempt + 1
+            self._pause(attempt)
+
+    def _was_healthy(self) -> bool:
+        since = self._healthy_since
+        return since is not None and time.monotonic() - since >= HEALTHY_S
+
+    def _pause(self, attempt: int) -> None:
+        hopeless = self._status.state is StreamState.FAILED
+        deadline = None if hopeless else self._around.backoff(attempt)
+        while not self._wake.wait(60 if deadline is None else deadline) and deadline is None:
+            self.progress_at = time.monotonic()
+        self.progress_at = time.monotonic()
+
+    def _receive(self) -> bool:
+        """Play the source once. True: it is completed. False: it was interrupted on purpose."""
+        with self._lock:
+            if self._closed.is_set():
+                return False
+            self._connection = connection = threading.Event()
+            self._wake.clear()
+            stream, kinds = self._stream, set(self._analysis.kinds_needed)
+        self._allow(stream)
+        with open_source(
+            stream.url,
+            video=Kind.VIDEO in kinds or not kinds,
+            audio=Kind.AUDIO in kinds,
+            headers=read_headers(self._around.secrets_folder, stream.headers_from),
+            live=True,
+            stop=connection,
+        ) as source:
+            if self._replays(source):
+                return self._complete()
+            self._was_live = source.duration_s is None
+            self._figures.connects += 1
+            self._play(source, connection)
+            if connection.is_set():
+                return False
+            if source.duration_s is not None:
+                return self._complete()
+        raise SourceError("Ended", f"{redact(stream.url)} ended: a live source should go on")
+
+    def _replays(self, source: Source) -> bool:
+        # A live playlist that was closed turns into a recording of what was seen already.
+        return self._was_live and source.duration_s is not None
+
+    def _allow(self, stream: Stream) -> None:
+        scheme = urlsplit(stream.url).scheme.lower() if "://" in stream.url else "file"
+        if scheme not in URL_SCHEMES and not (self._around.allow_files and scheme == "file"):
+            raise SourceError(
+                "UnsupportedScheme",
+                f"{redact(stream.url)} is not opened: scheme {scheme!r} is not allowed, use one of "
+                f"{', '.join(URL_SCHEMES)}",
+            )
+
+    def _play(self, source: Source, connection: threading.Event) -> None:
+        self._splice.connected()
+        for raw in source:
+            self.progress_at = time.monotonic()
+            with self._lock:
+                if connection.is_set() or self._closed.is_set():
+                    return
+                for item in self._splice.place(raw):
+                    self._feed(item, source)
+            if self.progress_at - self._published_at >= PUBLISH_S:
+                self._publish()
+        self._figures.decode_errors += source.counters.decode_errors
+
+    def _feed(self, item: MediaItem, source: Source) -> None:
+        self._emit(self._analysis.feed(item))
+        if isinstance(item, FrameView | AudioView):
+            self._count(item, source)
+            if self._status.state is not StreamState.RECEIVING:
+                self._healthy_since = time.monotonic()
+                self._received(source)
+        elif isinstance(item, Discontinuity):
+            self._figures.discontinuities += 1
+        elif isinstance(item, FormatChange) and self._status.state is StreamState.RECEIVING:
+            self._received(source)
+
+    def _count(self, item: FrameView | AudioView, source: Source) -> None:
+        figures = self._figures
+        if isinstance(item, FrameView):
+            figures.frames += 1
+            figures.corrupt_frames += item.corrupt
+        if isinstance(item, FrameView) or source.video is None:
+            figures.media_s = item.time_s
+        figures.lag_s = max(0.0, time.time() - item.arrived_at)
+
+    def _received(self, source: Source) -> None:
+        blind = self._analysis.blind_spots()
+        reason, message = next(iter(blind.values()), (None, None))
+        self._set_state(
+            StreamState.RECEIVING,
+            reason,
+            message,
+            video=source.video,
+            audio=source.audio,
+            first_frame_at=self._status.first_frame_at or datetime.now(UTC),
+        )
+
+    def _lost(self, reason: str, message: str) -> None:
+        state = StreamState.FAILED if reason in HOPELESS else StreamState.RETRYING
+        _log.warning(
+            "stream lost", extra={"fields": {"stream": self.name, "reason": reason, "why": message}}
+        )
+        self._splice.lost()
+        self._set_state(state, reason, message)
+
+    def _complete(self) -> bool:
+        with self._lock:
+            if not self._closed.is_set():
+                self._emit(self._analysis.finish(EndReason.EOF))
+                self._set_state(StreamState.COMPLETED, None, None)
+        return True
+
+    def _set_state(
+        self, state: StreamState, reason: str | None, message: str | None, **more: object
+    ) -> None:
+        with self._lock:
+            before = self._status
+            same = (before.state, before.reason) == (state, reason)
+            update = {"state": state, "reason": reason, "message": message, **more}
+            if not same:
+                update["since"] = datetime.now(UTC)
+            self._status = before.model_copy(update=update)
+            self._publish()
+
+    def _publish(self) -> None:
+        self._published_at = time.monotonic()
+        with self._lock:
+            if threading.current_thread() is self._thread:
+                self._figures.cpu_s = time.thread_time()
+            self._status = self._status.model_copy(
+                update={
+                    "warm": self._analysis.warm and self._status.state is StreamState.RECEIVING,
+                    "detectors": self._analysis.detector_states(),
+                }
+            )
+            if not self._closed.is_set():
+                self._around.reporter.stream_changed(self._status)
+
+    def _emit(self, events: list[IncidentEvent]) -> None:
+        for event in events:
+            incident = event.incident
+            if event.kind == "started":
+                counts = self._figures.incidents
+                counts[incident.defect] = counts.get(incident.defect, 0) + 1
+            if incident.end_reason is EndReason.INTERRUPTED and incident.expires_at is None:
+                expires_at = datetime.now(UTC) + EXPIRY
+                event = replace(
+                    event, incident=incident.model_copy(update={"expires_at": expires_at})
+                )
+            self._around.reporter.incident_changed(event)
