@@ -156,7 +156,7 @@ def require_tools(tools: Mapping[str, str]) -> None:
             f"Install what Debian calls {' '.join(packages)}, then run this again."
         )
     with timed(f"Installing Debian packages {' '.join(packages)}"):
-        _apt_install(packages)
+        apt_install(packages)
     still = sorted(tool for tool in missing if not find_tool(tool))
     if still:
         raise Failure(f"apt installed {' '.join(packages)}, yet {', '.join(still)} is missing.")
@@ -167,8 +167,13 @@ def find_tool(tool: str) -> str | None:
     return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin")
 
 
-def _apt_install(packages: Sequence[str]) -> None:
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+def apt_install(packages: Sequence[str]) -> None:
+    """Install Debian packages without starting the services that some of them carry.
+
+    Raises:
+        Failure: apt could not.
+    """
+    quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
     try:
         run(install, environment=quiet, timeout=600)

@@ -43,32 +43,33 @@ def write_single_program(program: Path, name: str, archive: Path) -> None:
     new.replace(archive)
 
 
-def image_name(archive: Path) -> str | None:
-    """The name to import an archive under, or None if it brings its own.
+def require_named(archive: Path) -> None:
+    """Refuse an archive whose image would get a name that no pod can use.
 
     Raises:
-        Failure: the file is no archive of images, or its image has no name.
+        Failure: the file is no archive of images, or its image has no full name.
     """
     try:
         with tarfile.open(archive) as tar:
             member = tar.extractfile("index.json")
             index = json.load(member) if member else {}
     except KeyError:
-        return None  # `docker save` format: its own list of names is complete
+        return  # `docker save` format: its list of names is complete
     except (OSError, tarfile.TarError, ValueError) as error:
         raise Failure(f"{archive} is no image archive: {error}") from None
-    return name_in_index(index, archive)
+    if not is_named(index):
+        raise Failure(f"{archive} does not say full image names (registry/path:tag).")
 
 
-def name_in_index(index: Any, archive: Path) -> str | None:
-    """The name that an OCI index gives its image; None if containerd will find it itself."""
+def is_named(index: Any) -> bool:
+    """Whether every image of an OCI index has a full name.
+
+    containerd would make `import-2030-01-01:latest` of a short one.
+    """
     notes = [entry.get("annotations", {}) for entry in index.get("manifests", [])]
-    if notes and all(_IMAGE_NAME in note for note in notes):
-        return None
-    names = {note[_REFERENCE] for note in notes if _REFERENCE in note}
-    if len(names) != 1 or "/" not in (name := names.pop()):
-        raise Failure(f"{archive} does not say one full image name (registry/path:tag).")
-    return str(name)
+    return bool(notes) and all(
+        _IMAGE_NAME in note or "/" in note.get(_REFERENCE, "") for note in notes
+    )
 
 
 def _tar(files: dict[str, bytes], *, mode: int) -> bytes:

@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from pathlib import Path
 
-from dev.host import cache_folder, run, say, write
+from dev.cluster import mounts
+from dev.host import cache_folder, say, write
 
 _SETTINGS = Path("/proc/sys")
 
@@ -73,13 +74,13 @@ def restore(state: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_mount():  # `ip netns` mounts its folder on itself
-        run(["umount", path], check=False)
-    with suppress(FileNotFoundError):
-        if path.is_dir() and not _is_in_use(path):
-            shutil.rmtree(path)
-        elif path.is_file():
-            path.unlink()
+    if _is_in_use(path):
+        return
+    mounts.unmount_below(path)  # `ip netns` mounts its folder on itself
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _is_in_use(path: Path) -> bool:

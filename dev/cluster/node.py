@@ -97,10 +97,8 @@ def remember_loaded(state: Path, paths: Iterable[Path]) -> None:
 def load(state: Path, node: Node, paths: Iterable[Path]) -> None:
     """Import image archives into one node."""
     for path in paths:
-        name = archives.image_name(path)
-        naming = ["--index-name", name] if name else []
-        command = [*_ctr(socket(state, node)), "images", "import", *naming, path]
-        run(command, timeout=300)
+        archives.require_named(path)
+        run([*_ctr(socket(state, node)), "images", "import", path], timeout=300)
 
 
 def start_kubelet(state: Path, node: Node) -> None:

@@ -67,9 +67,8 @@ def _build(component: str, base: str, wanted: Image) -> None:
             "bud",
             "--isolation=chroot",
             "--layers",
-            "--pull=missing"
-            if "/" in base and not base.startswith("localhost/")
-            else "--pull=never",
+            # Nobody can be asked for the local base; another is asked for if it is not here.
+            "--pull=never" if base == debian.NAME else "--pull=false",
             f"--build-arg=BASE={base}",
             f"--ignorefile={REPOSITORY / '.dockerignore'}",
             *(f"--volume={volume}" for volume in volumes),
@@ -80,14 +79,9 @@ def _build(component: str, base: str, wanted: Image) -> None:
     new = wanted.archive.with_name(f".{wanted.archive.name}.new")
     new.unlink(missing_ok=True)
     try:
-        # Compressing would take longer than everything else, for a file that stays here.
-        buildah(
-            "push",
-            "--quiet",
-            "--disable-compression",
-            wanted.ref,
-            f"oci-archive:{new}:{wanted.ref}",
-        )
+        # Docker's format, because buildah compresses layers for the OCI one whatever it is told,
+        # and that takes longer than everything else.
+        buildah("push", "--quiet", wanted.ref, f"docker-archive:{new}:{wanted.ref}")
         new.replace(wanted.archive)
     finally:
         new.unlink(missing_ok=True)

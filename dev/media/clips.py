@@ -80,8 +80,9 @@ def write_clip(
 ) -> Clip:
     """Encode a clip and return its manifest; the container follows the suffix (.mp4, .ts, .mkv).
 
-    `size` is (width, height) in pixels. Frame 0 and sample 0 carry the same timestamp. `strip`
-    burns the frame number in (see `dev.media.strip`).
+    `size` is (width, height) in pixels. Key frames come every `gop_s` and where black begins or
+    ends. Frame 0 and sample 0 carry the same timestamp. `strip` burns the frame number in (see
+    `dev.media.strip`).
     """
     rate = Fraction(frame_rate)
     programme = Programme(
@@ -171,7 +172,7 @@ def _write(
             heard += count
         if video and canvas:
             programme.draw(canvas, index)
-            picture = canvas.frame()
+            picture = canvas.frame(key=programme.cuts(index))
             picture.pts, picture.time_base = index, 1 / programme.frame_rate
             _mux(container, video.encode(picture))
     if audio and resampler:

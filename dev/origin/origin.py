@@ -128,12 +128,15 @@ class Canvas:
         self.u.fill(NEUTRAL_CHROMA)
         self.v.fill(NEUTRAL_CHROMA)
 
-    def frame(self) -> av.VideoFrame:
-        """Return a copy as a yuv420p frame."""
+    def frame(self, *, key: bool = False) -> av.VideoFrame:
+        """Return a copy as a yuv420p frame, which is to become a key frame if `key`."""
         height_px, width_px = self.y.shape
-        return av.VideoFrame.from_ndarray(
+        frame = av.VideoFrame.from_ndarray(
             self.data.reshape(height_px * 3 // 2, width_px), format="yuv420p"
         )
+        if key:
+            frame.pict_type = av.video.frame.PictureType.I
+        return frame
 
 
 class Picture(Protocol):
@@ -377,6 +380,14 @@ class Programme:
                     return defect, frames.start
         return None
 
+    def cuts(self, index: int) -> bool:
+        """Tell whether black begins or ends at frame `index`.
+
+        A key frame there, such as an encoder with scene detection makes, keeps the residue of the
+        picture before out of the black.
+        """
+        return (self._active("black", index) is None) != (self._active("black", index - 1) is None)
+
     def draw(self, canvas: Canvas, index: int) -> None:
         """Draw frame `index` as it goes to air."""
         if black := self._active("black", index):
@@ -529,7 +540,7 @@ class Encoder:
         packets = []
         for index in range(count):
             programme.draw(self._canvas, segment * count + index)
-            frame = self._canvas.frame()
+            frame = self._canvas.frame(key=programme.cuts(segment * count + index))
             frame.pts, frame.time_base = index * CLOCK_HZ // settings.frame_rate, codec.time_base
             packets += codec.encode(frame)
         packets += codec.encode(None)

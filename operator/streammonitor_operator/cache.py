@@ -86,9 +86,7 @@ class Store(Generic[C]):
 class Informer(Generic[C]):
     """Keeps a store fresh from one list and watch."""
 
-    def __init__(
-        self, kube: Kube, resource: Resource, namespace: str, store: Store[C]
-    ) -> None:
+    def __init__(self, kube: Kube, resource: Resource, namespace: str, store: Store[C]) -> None:
         self._kube = kube
         self._resource = resource
         self._namespace = namespace
@@ -126,7 +124,7 @@ class Informer(Generic[C]):
         return "broken", delay_s
 
     async def _list(self) -> None:
-        answer = await self._kube.list(self._resource, self._namespace, SELECTOR)
+        answer = await self._kube.list_all(self._resource, self._namespace, SELECTOR)
         self._version = answer["metadata"]["resourceVersion"]
         self._store.replace(self._namespace, answer["items"], int(self._version))
         self.heard_at = time.monotonic()

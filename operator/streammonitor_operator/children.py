@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pydantic import ValidationError
+
 from streammonitor_api import names
 from streammonitor_api.assignment import Assignment
-
 from streammonitor_operator.kube import Manifest
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 from streammonitor_api.assignment import Assignment, Release
 from streammonitor_api.incident import EndReason, Incident
-from streammonitor_api.spec import StreamMonitorSpec, WorkerGroup
-
+from streammonitor_api.spec import StreamMonitorSpec
 from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.plan import Worker
 from streammonitor_operator.specs.identity import Owner
@@ -15,11 +14,11 @@ Open = dict[str, Incident]
 
 
 def draft_assignment(
-    owner: Owner, spec: StreamMonitorSpec, group: WorkerGroup, worker: Worker, view: WorkerView,
-    open_incidents: Open,
-) -> Assignment:  # fmt: skip
+    owner: Owner, spec: StreamMonitorSpec, worker: Worker, view: WorkerView, open_incidents: Open
+) -> Assignment:
     """The assignment of a worker that stays or comes, with the epoch of the one that it has."""
     wanted = set(worker.streams)
+    group = next(group for group in spec.groups if group.name == worker.group)
     detectors = {name: spec.detectors[name] for name in sorted(group.detectors)}
     gone = _gone(view, {stream.name for stream in spec.streams})
     draft = Assignment(

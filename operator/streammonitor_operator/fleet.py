@@ -9,7 +9,6 @@ from typing import TypeVar
 from streammonitor_api import names
 from streammonitor_api.assignment import Assignment
 from streammonitor_api.worker_status import StreamStatus, WorkerStatus
-
 from streammonitor_operator.cache import Store
 from streammonitor_operator.children import AssignmentMap, WorkerDeployment, WorkerPod
 from streammonitor_operator.kube import Kube, KubeError
@@ -19,7 +18,7 @@ from streammonitor_operator.observe import Observation
 from streammonitor_operator.plan import Plan, Worker
 from streammonitor_operator.settings import WorkerSettings
 
-O = TypeVar("O", AssignmentMap, WorkerDeployment)
+C = TypeVar("C", AssignmentMap, WorkerDeployment)
 
 SILENCE_GRACE_S = 5.0
 """A worker that does not answer for less than this is taken to be as it said last."""
@@ -52,7 +51,7 @@ class PodView:
     @property
     def undecided(self) -> bool:
         """Whether it runs and has neither answered yet nor been silent for long."""
-        return self.pod.running and self.said is None and not self.silent
+        return self.pod.running and bool(self.pod.ip) and self.said is None and not self.silent
 
     def acknowledges(self, epoch: int) -> bool:
         """Whether it carries out this assignment, or a newer one."""
@@ -190,7 +189,6 @@ class Work:
         )
 
 
-
 def find_workers(
     world: World, monitor: Monitor, memory: Memory, observe: Callable[[str], Observation | None]
 ) -> dict[str, WorkerView]:
@@ -227,8 +225,6 @@ def _group(name: str, memory: Memory, deployments: dict[str, WorkerDeployment]) 
     return ""
 
 
-def _mine(children: dict[str, O], monitor: Monitor) -> dict[str, O]:
+def _mine(children: dict[str, C], monitor: Monitor) -> dict[str, C]:
     """Without what belongs to a StreamMonitor of the same name that was deleted before."""
-    return {
-        name: child for name, child in children.items() if child.owner_uid == monitor.owner.uid
-    }
+    return {name: child for name, child in children.items() if child.owner_uid == monitor.owner.uid}

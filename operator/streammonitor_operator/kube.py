@@ -91,7 +91,7 @@ class Kube(Protocol):
         """Read one object."""
         ...
 
-    async def list(self, resource: Resource, namespace: str, selector: str) -> Manifest:
+    async def list_all(self, resource: Resource, namespace: str, selector: str) -> Manifest:
         """Read the objects with certain labels: `items`, and `metadata.resourceVersion`."""
         ...
 

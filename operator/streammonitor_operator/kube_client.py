@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import client, config
-from streammonitor_api import names
 
+from streammonitor_api import names
 from streammonitor_operator.kube import Manifest, Rejected, Resource, Unreachable
 from streammonitor_operator.metrics import API_REQUESTS
 
@@ -23,6 +23,7 @@ WATCH_SERVER_TIMEOUT_S = 45
 """The server ends a watch after this long; it then goes on from where it was."""
 WATCH_SILENCE_S = 60.0
 """A watch on which nothing arrives for longer than the server would let it live is dead."""
+_config: Any = config  # it is typed as far as it is generated, and this part is not
 _PAGE = 500
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
@@ -37,9 +38,9 @@ async def load_configuration() -> client.Configuration:
     """Credentials of the pod's service account, or of the current kubeconfig outside a cluster."""
     configuration = client.Configuration()
     if "KUBERNETES_SERVICE_HOST" in os.environ:
-        config.load_incluster_config(client_configuration=configuration)
+        _config.load_incluster_config(client_configuration=configuration)
     else:
-        await config.load_kube_config(client_configuration=configuration)
+        await _config.load_kube_config(client_configuration=configuration)
     return configuration
 
 
@@ -54,19 +55,30 @@ class KubeClient:
     ) -> None:
         self._configuration = configuration
         self._guard = guard
-        self._api = client.ApiClient(configuration)
+        self._api: Any = client.ApiClient(configuration)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()
 
+    async def serves(self, resource: Resource) -> bool:
+        """Whether the cluster knows a kind of object."""
+        try:
+            answer = await self._call("GET", resource, f"/apis/{resource.api_version}")
+        except Rejected as error:
+            if error.missing:
+                return False
+            raise
+        return any(one["name"] == resource.plural for one in answer.get("resources", []))
+
     async def get(self, resource: Resource, namespace: str, name: str) -> Manifest:
         """Read one object."""
         return await self._call("GET", resource, resource.path(namespace, name))
 
-    async def list(self, resource: Resource, namespace: str, selector: str) -> Manifest:
+    async def list_all(self, resource: Resource, namespace: str, selector: str) -> Manifest:
         """Read the objects with certain labels, page by page."""
-        path, items, token = resource.path(namespace), [], ""
+        path, token = resource.path(namespace), ""
+        items: list[Manifest] = []
         while True:
             query = {"labelSelector": selector, "limit": str(_PAGE)}
             if token:

@@ -52,6 +52,11 @@ class Leader:
         return self._confirmed_at is not None and self.remaining_s > 0
 
     @property
+    def released(self) -> bool:
+        """Whether the Lease is not ours: not yet, or given back."""
+        return self._confirmed_at is None
+
+    @property
     def remaining_s(self) -> float:
         """Until the process must end unless a renewal is confirmed."""
         if self._confirmed_at is None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.status import IncidentSummary
 from streammonitor_api.worker_status import WorkerStatus
-
 from streammonitor_operator.specs.event import ENDED, STARTED
 
 ANNOUNCE_WITHIN = timedelta(minutes=10)
@@ -65,14 +64,10 @@ class Ledger:
         listed = {incident.id for incident in told}
         self._prune(listed)
 
-    def close(
-        self, unwanted: Callable[[Incident], bool], reason: EndReason, now: datetime
-    ) -> None:
+    def close(self, unwanted: Callable[[Incident], bool], reason: EndReason, now: datetime) -> None:
         """End open incidents that no worker holds and none will."""
         for incident in [one for one in self.open.values() if unwanted(one)]:
-            self._closed(
-                incident.model_copy(update={"ended_at": now, "end_reason": reason}), now
-            )
+            self._closed(incident.model_copy(update={"ended_at": now, "end_reason": reason}), now)
 
     def announced(self, announcement: Announcement) -> None:
         """Take note that an Event exists."""

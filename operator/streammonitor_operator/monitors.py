@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
+
 from streammonitor_api.spec import StreamMonitorSpec
 from streammonitor_api.status import StreamMonitorStatus
-
 from streammonitor_operator.children import Key
 from streammonitor_operator.kube import Manifest
 from streammonitor_operator.metrics import MONITORS_KNOWN
@@ -110,7 +110,9 @@ def _parse(document: object) -> tuple[StreamMonitorSpec | None, str]:
         spec = StreamMonitorSpec.model_validate(document or {})
     except ValidationError as error:
         first = error.errors()[0]
-        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+        where = "".join(
+            f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]
+        )
         return None, f"spec{where}: {first['msg'].removeprefix('Value error, ')}"[:500]
     if not spec.detectors:
         return None, "spec.detectors is empty: name at least one detector, as in freeze: {}"

@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 
 import aiohttp
 from pydantic import ValidationError
+
 from streammonitor_api import names
 from streammonitor_api.incident import Incident
 from streammonitor_api.worker_status import StreamStatus, WorkerStatus
-
 from streammonitor_operator.children import Key, WorkerPod
 from streammonitor_operator.metrics import POLLS
 

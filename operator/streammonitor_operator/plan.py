@@ -108,9 +108,6 @@ def _keep(demand: Demand, existing: list[Worker]) -> tuple[dict[str, list[str]],
 def _best_fit(held: dict[str, list[str]], capacity: int) -> str | None:
     """The fullest worker with room; of equals the first by name."""
     room = [
-        (capacity - len(streams), name)
-        for name, streams in held.items()
-        if len(streams) < capacity
+        (capacity - len(streams), name) for name, streams in held.items() if len(streams) < capacity
     ]
     return min(room)[1] if room else None
-

@@ -47,7 +47,7 @@ def check_detector(name: str, params: Mapping[str, Any]) -> Refusals:
     try:
         parsed = registry[name].params_type.model_validate(dict(params))
     except ValidationError as error:
-        found.fatal += [f"{name}.{sentence(fault)}" for fault in error.errors()]
+        found.fatal += [f"{name}.{sentence(fault, params)}" for fault in error.errors()]
         return found
     has = ", ".join(sorted(info.alias or key for key, info in type(parsed).model_fields.items()))
     found.ignored += [
@@ -56,10 +56,10 @@ def check_detector(name: str, params: Mapping[str, Any]) -> Refusals:
     return found
 
 
-def sentence(fault: ErrorDetails) -> str:
-    """Turn one of pydantic's findings into field, value, limit and remedy."""
+def sentence(fault: ErrorDetails, document: object) -> str:
+    """Turn one of pydantic's findings about `document` into field, value, limit and remedy."""
     where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in fault["loc"]).lstrip(".")
-    value = fault.get("input")
+    value = _written(fault, document)
     if fault["type"] in _BOUNDS:
         key, words = _BOUNDS[fault["type"]]
         limit = fault["ctx"][key]
@@ -72,3 +72,14 @@ def sentence(fault: ErrorDetails) -> str:
     if isinstance(value, str | int | float) and fault["type"] != "value_error":
         return f"{where} is {value!r}: {text}"
     return f"{where}: {text}" if where else text
+
+
+def _written(fault: ErrorDetails, document: object) -> object:
+    """What the user wrote: pydantic knows only what a validator before it made of that."""
+    value = document
+    for part in fault["loc"]:
+        try:
+            value = value[part]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
+            return fault.get("input")
+    return value

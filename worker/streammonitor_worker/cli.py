@@ -1,5 +1,6 @@
-"""The `streammonitor` command. Each subcommand imports what it needs when it runs."""
+"""The `streammonitor` command."""
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -7,6 +8,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from streammonitor_worker import __version__
+from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
+from streammonitor_worker.run import run_monitor
+from streammonitor_worker.settings import SettingsError, read_settings
+from streammonitor_worker.worker import run_worker
 
 app = typer.Typer(
     help="Watches live streams for defects of picture and sound.",
@@ -21,9 +26,6 @@ USAGE = 2
 @app.command()
 def worker() -> None:
     """Carry out the assignment that the operator mounts. Configured by environment variables."""
-    from streammonitor_worker.settings import SettingsError, read_settings
-    from streammonitor_worker.worker import run_worker
-
     try:
         settings = read_settings()
     except SettingsError as error:
@@ -49,9 +51,6 @@ def run(
     ] = None,
 ) -> None:
     """Run a StreamMonitor here, without Kubernetes."""
-    from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
-    from streammonitor_worker.run import run_monitor
-
     try:
         monitor = load_monitor(file)
     except MonitorFileError as error:
@@ -75,9 +74,9 @@ def _fail(message: str) -> NoReturn:
 
 
 def _add_analyze() -> None:
-    from streammonitor_worker.analyze import analyze_command
-
-    app.command(name="analyze")(analyze_command)
+    """Only where it can be asked for: a worker has no use for reports and their dependencies."""
+    analyze = importlib.import_module("streammonitor_worker.analyze")
+    app.command(name="analyze")(analyze.analyze_command)
 
 
 def main() -> None:

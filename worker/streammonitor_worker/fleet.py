@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from streammonitor_api.assignment import Assignment
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus
-from streammonitor_worker.analysis import IncidentEvent
+from streammonitor_worker.analysis import EventKind, IncidentEvent
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.checks import check_detector
 from streammonitor_worker.journal import Journal
@@ -48,14 +48,14 @@ class Fleet:
         worker: str,
         secrets_folder: Path,
         allow_files: bool = False,
-        on_incident: Any = None,
+        on_incident: Callable[[str, Incident], None] = write_incident,
     ) -> None:
         self._board = board
         self._journal = journal
         self._worker = worker
         self._secrets_folder = secrets_folder
         self._allow_files = allow_files
-        self._on_incident = on_incident or write_incident
+        self._on_incident = on_incident
         self._runners: dict[str, StreamRunner] = {}
         self._detectors: dict[str, dict[str, Any]] = {}
         self._monitor_uid = ""
@@ -131,13 +131,14 @@ class Fleet:
         """A stream reports an incident: saved first, then told."""
         incident = event.incident
         if self._journal is not None:
-            if incident.active or incident.end_reason is EndReason.INTERRUPTED:
+            # What this process interrupts, its successor on this node goes on with.
+            if incident.active or incident.expires_at is not None:
                 self._journal.opened(incident)
             else:
                 self._journal.closed(incident)
             self._tell_journal(self._journal)
         self._board.set_incident(incident)
-        self._on_incident(str(event.kind), incident)
+        self._on_incident(event.kind.value, incident)
 
     def _tell_journal(self, journal: Journal) -> None:
         self._board.set_problems("journal", [journal.problem] if journal.problem else [])
@@ -171,14 +172,15 @@ class Fleet:
         _log.info("stream started", extra={"fields": {"stream": stream.name}})
 
     def _adopt(self, runner: StreamRunner, held: list[Incident]) -> None:
-        fresh = [item for item in held if item.defect in self._detectors]
+        mine = {"worker": self._worker}
+        fresh = [item.model_copy(update=mine) for item in held if item.defect in self._detectors]
         if not fresh:
             return
-        runner.adopt(fresh)
         for incident in fresh:
             if self._journal is not None:
                 self._journal.opened(incident)
             self._board.set_incident(incident)
+        runner.adopt(fresh)
 
     def _stop(self, name: str, reason: EndReason | None) -> None:
         runner = self._runners.pop(name)
@@ -221,7 +223,7 @@ class Fleet:
                 ended = incident.model_copy(
                     update={"ended_at": datetime.now(UTC), "end_reason": reason}
                 )
-                self.incident_changed(IncidentEvent(kind="ended", incident=ended))
+                self.incident_changed(IncidentEvent(EventKind.ENDED, ended))
             if self._journal is not None:
                 self._journal.let_go(name)
 

@@ -46,7 +46,7 @@ def load_monitor(path: Path) -> MonitorFile:
     try:
         spec = StreamMonitorSpec.model_validate(document.get("spec") or {})
     except ValidationError as error:
-        faults = [sentence(fault) for fault in error.errors()]
+        faults = [sentence(fault, document.get("spec")) for fault in error.errors()]
         # "sentence" may begin with a field below spec, or be one about the whole.
         problems += [f"spec.{text}" if _is_field(text) else text for text in faults]
     if spec is not None:

@@ -42,6 +42,15 @@ Detectors = Mapping[str, Mapping[str, Any]]
 _log = logging.getLogger(__name__)
 
 
+def backoff_s(attempt: int) -> float:
+    """Return how long to wait before attempt number `attempt` (from 1): capped, full jitter.
+
+    The jitter spreads the streams of an origin that restarts.
+    """
+    ceiling = min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10))
+    return random.uniform(BACKOFF_FIRST_S, ceiling)
+
+
 class Reporter(Protocol):
     """Where a stream tells what happens to it. Called from the stream's thread."""
 
@@ -101,16 +110,7 @@ class Surroundings:
     monitor_uid: str
     worker: str
     allow_files: bool = False
-    backoff: Callable[[int], float] = lambda attempt: backoff_s(attempt)
-
-
-def backoff_s(attempt: int) -> float:
-    """Return how long to wait before attempt number `attempt` (from 1): capped, full jitter.
-
-    The jitter spreads the streams of an origin that restarts.
-    """
-    ceiling = min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10))
-    return random.uniform(BACKOFF_FIRST_S, ceiling)
+    backoff: Callable[[int], float] = backoff_s
 
 
 class StreamRunner:
@@ -182,7 +182,7 @@ class StreamRunner:
     def adopt(self, incidents: list[Incident]) -> None:
         """Hold incidents that were raised elsewhere, with their ids."""
         with self._lock:
-            self._analysis.adopt(incidents)
+            self._emit(self._analysis.adopt(incidents))
 
     def set_parameters(self, detectors: Detectors) -> None:
         """Change the detectors; the source stays open unless they need other media."""
@@ -191,6 +191,7 @@ class StreamRunner:
             self._emit(
                 self._analysis.set_parameters({name: dict(p) for name, p in detectors.items()})
             )
+            self._publish()
             if self._analysis.kinds_needed != needed:
                 self._reopen()
 
@@ -205,7 +206,10 @@ class StreamRunner:
         """Stop, and end what is open with `reason`."""
         with self._lock:
             if not self._closed.is_set() and not self.completed:
-                self._emit(self._analysis.finish(reason))
+                events = self._analysis.finish(reason)
+                if reason is EndReason.INTERRUPTED:
+                    events = [_expiring(event) for event in events]
+                self._emit(events)
             self.let_go()
 
     def let_go(self) -> None:
@@ -276,18 +280,18 @@ class StreamRunner:
         ) as source:
             if self._replays(source):
                 return self._complete()
-            self._was_live = source.duration_s is None
+            self._was_live = not source.finite
             self._figures.connects += 1
             self._play(source, connection)
             if connection.is_set():
                 return False
-            if source.duration_s is not None:
+            if source.finite:
                 return self._complete()
         raise SourceError("Ended", f"{redact(stream.url)} ended: a live source should go on")
 
     def _replays(self, source: Source) -> bool:
         # A live playlist that was closed turns into a recording of what was seen already.
-        return self._was_live and source.duration_s is not None
+        return self._was_live and source.finite
 
     def _allow(self, stream: Stream) -> None:
         scheme = urlsplit(stream.url).scheme.lower() if "://" in stream.url else "file"
@@ -308,7 +312,7 @@ class StreamRunner:
                 for item in self._splice.place(raw):
                     self._feed(item, source)
             if self.progress_at - self._published_at >= PUBLISH_S:
-                self._publish()
+                self._refresh(source)
         self._figures.decode_errors += source.counters.decode_errors
 
     def _feed(self, item: MediaItem, source: Source) -> None:
@@ -333,8 +337,7 @@ class StreamRunner:
         figures.lag_s = max(0.0, time.time() - item.arrived_at)
 
     def _received(self, source: Source) -> None:
-        blind = self._analysis.blind_spots()
-        reason, message = next(iter(blind.values()), (None, None))
+        reason, message = self._blind_spot()
         self._set_state(
             StreamState.RECEIVING,
             reason,
@@ -343,6 +346,19 @@ class StreamRunner:
             audio=source.audio,
             first_frame_at=self._status.first_frame_at or datetime.now(UTC),
         )
+
+    def _refresh(self, source: Source) -> None:
+        blind = self._blind_spot()[0] if self._status.state is StreamState.RECEIVING else None
+        if blind == self._status.reason:
+            self._publish()
+        else:
+            self._received(source)
+
+    def _blind_spot(self) -> tuple[str | None, str | None]:
+        """The first detector that cannot tell, as the stream's problem: reason and message."""
+        for name, (reason, message) in self._analysis.blind_spots().items():
+            return reason, f"detector {name!r} cannot tell: {message}"
+        return None, None
 
     def _lost(self, reason: str, message: str) -> None:
         state = StreamState.FAILED if reason in HOPELESS else StreamState.RETRYING
@@ -391,9 +407,9 @@ class StreamRunner:
             if event.kind == "started":
                 counts = self._figures.incidents
                 counts[incident.defect] = counts.get(incident.defect, 0) + 1
-            if incident.end_reason is EndReason.INTERRUPTED and incident.expires_at is None:
-                expires_at = datetime.now(UTC) + EXPIRY
-                event = replace(
-                    event, incident=incident.model_copy(update={"expires_at": expires_at})
-                )
             self._around.reporter.incident_changed(event)
+
+
+def _expiring(event: IncidentEvent) -> IncidentEvent:
+    expires_at = datetime.now(UTC) + EXPIRY
+    return replace(event, incident=event.incident.model_copy(update={"expires_at": expires_at}))

@@ -4,7 +4,6 @@ import json
 
 from streammonitor_api import names
 from streammonitor_api.assignment import Assignment
-
 from streammonitor_operator.kube import CONFIG_MAPS, Manifest
 from streammonitor_operator.specs.identity import Owner, metadata
 

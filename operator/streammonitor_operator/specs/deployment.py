@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 from streammonitor_api import names
 from streammonitor_api.spec import Stream, Template, WorkerGroup
-
 from streammonitor_operator.kube import DEPLOYMENTS, Manifest
 from streammonitor_operator.settings import WorkerSettings
 from streammonitor_operator.specs.identity import Owner, labels, metadata
@@ -36,7 +35,7 @@ def build_deployment(
         secrets: Secrets that the group's streams name.
         settings: what every worker has unless the group's template says otherwise.
     """
-    manifest = {
+    manifest: Manifest = {
         "apiVersion": DEPLOYMENTS.api_version,
         "kind": "Deployment",
         "metadata": metadata(owner, group.name, worker),
@@ -167,8 +166,8 @@ def _volume(number: int) -> str:
 
 def _resources(template: Template, settings: WorkerSettings) -> Manifest:
     wanted = template.resources
-    requests = {"cpu": settings.cpu_request, "memory": settings.memory_request}
-    limits = {"memory": settings.memory_limit}
+    requests: Manifest = {"cpu": settings.cpu_request, "memory": settings.memory_request}
+    limits: Manifest = {"memory": settings.memory_limit}
     if wanted is not None:
         requests |= wanted.requests or {}
         limits |= wanted.limits or {}

@@ -4,7 +4,6 @@ from datetime import datetime
 
 from streammonitor_api import names
 from streammonitor_api.incident import Incident
-
 from streammonitor_operator.kube import EVENTS, Manifest
 from streammonitor_operator.naming import event_name
 from streammonitor_operator.specs.identity import Owner
@@ -60,7 +59,8 @@ def ended_message(incident: Incident) -> str:
     since = _clock(incident.started_at)
     lasted_s = ((incident.ended_at or incident.started_at) - incident.started_at).total_seconds()
     why = incident.end_reason or "unknown"
-    return f"{incident.stream}: {incident.defect} since {since} UTC ended after {lasted_s:.1f} s ({why})"
+    what = f"{incident.stream}: {incident.defect} since {since} UTC"
+    return f"{what} ended after {lasted_s:.1f} s ({why})"
 
 
 def _clock(moment: datetime) -> str:

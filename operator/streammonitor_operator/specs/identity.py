@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from streammonitor_api import names
-
 from streammonitor_operator.kube import Manifest
 from streammonitor_operator.naming import label_value
 

@@ -1,7 +1,6 @@
 """Writes the Kubernetes Events about incidents."""
 
 from streammonitor_api.incident import Incident
-
 from streammonitor_operator.fleet import Work
 from streammonitor_operator.kube import EVENTS, Rejected
 from streammonitor_operator.ledger import Announcement
@@ -28,8 +27,8 @@ async def _announce(work: Work, announcement: Announcement, incident: Incident) 
     except Rejected as error:
         if error.conflict:
             result = "known"
-        elif error.status in (400, 403, 404, 422) and error.reason != "Forbidden":
-            # It never will be accepted (a namespace that is being deleted, an odd value).
+        elif error.status in (400, 404, 422):
+            # It never will be accepted (an odd value, a namespace that is gone).
             result = "refused"
         else:
             raise

@@ -2,18 +2,15 @@
 
 from streammonitor_api import names
 from streammonitor_api.assignment import Assignment
-from streammonitor_api.incident import EndReason, Incident
-
 from streammonitor_operator.children import AssignmentMap, read_assignment_map
-from streammonitor_operator.drafts import draft_assignment, refuses, same_content
+from streammonitor_operator.drafts import draft_assignment, same_content
 from streammonitor_operator.fleet import Work, WorkerView
 from streammonitor_operator.kube import CONFIG_MAPS, MONITORS, Manifest, Rejected
-from streammonitor_operator.plan import Worker
 from streammonitor_operator.specs.configmap import build_configmap
 from streammonitor_operator.specs.identity import labels
 from streammonitor_operator.steps.concurrently import Gone, each
 
-_TRUST_S = 10.0
+_TRUST_S = 2.0
 """A StreamMonitor that the API spoke of less than this ago is taken to exist."""
 
 
@@ -22,7 +19,6 @@ async def assign(work: Work) -> float | None:
     spec = work.monitor.spec
     if spec is None:
         return None
-    _settle_orphans(work)
     drafts = _drafts(work)
     gaining = [one for one in drafts if _gains(*one)]
     others = [one for one in drafts if not _gains(*one)]
@@ -51,13 +47,10 @@ def _drafts(work: Work) -> list[tuple[WorkerView, Assignment]]:
     spec, ledger = work.monitor.spec, work.memory.ledger
     if spec is None:
         return []
-    groups = {group.name: group for group in spec.groups}
-
-    def draft(worker: Worker, view: WorkerView) -> Assignment:
-        group = groups[worker.group]
-        return draft_assignment(work.monitor.owner, spec, group, worker, view, ledger.open)
-
-    return [(view, draft(worker, view)) for worker, view in work.planned()]
+    return [
+        (view, draft_assignment(work.monitor.owner, spec, worker, view, ledger.open))
+        for worker, view in work.planned()
+    ]
 
 
 def _gains(view: WorkerView, draft: Assignment) -> bool:
@@ -125,31 +118,3 @@ async def _check_owner(work: Work) -> None:
     if live["metadata"]["uid"] != owner.uid:
         raise Gone
     work.world.monitors.put(live)
-
-
-def _settle_orphans(work: Work) -> None:
-    """End what is open and has no one who could end it."""
-    spec = work.monitor.spec
-    if spec is None:
-        return
-    held = {
-        incident.id
-        for view in work.workers.values()
-        for pod in view.pods
-        if pod.said is not None
-        for incident in pod.said.incidents
-    }
-    views = [view for _, view in work.planned()]
-    homes = {(one.group, stream) for one in work.plan.workers for stream in one.streams}
-    group_of = {detector: group.name for group in spec.groups for detector in group.detectors}
-
-    def unwanted(incident: Incident) -> bool:
-        home = (group_of.get(incident.defect, ""), incident.stream)
-        return incident.id not in held and home not in homes
-
-    def refused(incident: Incident) -> bool:
-        return incident.id not in held and any(refuses(view, incident.id) for view in views)
-
-    reason = EndReason.SUSPENDED if work.suspended else EndReason.REMOVED
-    work.memory.ledger.close(unwanted, reason, work.time)
-    work.memory.ledger.close(refused, EndReason.INTERRUPTED, work.time)

@@ -43,12 +43,15 @@ def _is_right(work: Work, view: WorkerView, manifest: Manifest) -> bool:
         return False
     live = view.deployment.manifest
     annotations = live["metadata"].get("annotations") or {}
-    if annotations.get(ANNOTATION_MANIFEST) != manifest["metadata"]["annotations"][
-        ANNOTATION_MANIFEST
-    ]:
+    if (
+        annotations.get(ANNOTATION_MANIFEST)
+        != manifest["metadata"]["annotations"][ANNOTATION_MANIFEST]
+    ):
         return False
     # Where a webhook changes what we apply, the API's own answer is as right as it gets.
-    return covers(live, _comparable(manifest)) or digest(live) == work.memory.accepted.get(view.name)
+    return covers(live, _comparable(manifest)) or digest(live) == work.memory.accepted.get(
+        view.name
+    )
 
 
 async def _apply(work: Work, manifest: Manifest) -> None:

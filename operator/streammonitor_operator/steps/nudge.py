@@ -5,7 +5,6 @@ the pod makes the kubelet look at once.
 """
 
 from streammonitor_api import names
-
 from streammonitor_operator.fleet import Nudge, PodView, Work, WorkerView
 from streammonitor_operator.kube import PODS, Rejected
 from streammonitor_operator.steps.concurrently import each, soonest
@@ -19,7 +18,9 @@ _SELDOM_S = 30.0
 async def nudge(work: Work) -> float | None:
     """Nudge every pod that has not acknowledged the epoch of its ConfigMap."""
     views = [work.view(name) for name in work.workers]
-    late = [(pod, view.epoch) for view in views for pod in view.staying if _is_late(work, view, pod)]
+    late = [
+        (pod, view.epoch) for view in views for pod in view.staying if _is_late(work, view, pod)
+    ]
     memory = work.memory.nudges
     for uid in memory.keys() - {pod.pod.uid for pod, _ in late}:
         del memory[uid]

@@ -1,7 +1,6 @@
 """Removes workers: first they let go and end what is open, then their objects are deleted."""
 
 from streammonitor_api.incident import EndReason
-
 from streammonitor_operator.drafts import draft_release, same_content
 from streammonitor_operator.fleet import Work, WorkerView
 from streammonitor_operator.kube import CONFIG_MAPS, DEPLOYMENTS, Rejected

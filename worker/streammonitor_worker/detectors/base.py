@@ -107,8 +107,8 @@ class Detector(ABC, Generic[P, M]):
     def observe(self, measures: M) -> Iterator[Measurement]:
         """Take the next measures and yield what is now known.
 
-        Spans are in time order and do not overlap, but may lag behind: a verdict that needs the
-        next pictures comes with them.
+        Ends of spans never go back. A span may lag behind, because its verdict needs what follows,
+        and may reach back over an earlier one, which it then corrects.
         """
 
     def flush(self) -> Iterator[Measurement]:

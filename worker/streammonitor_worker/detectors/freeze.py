@@ -1,8 +1,10 @@
 """Freeze: the same picture is shown again and again."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -19,14 +21,16 @@ from streammonitor_worker.measures.picture import PictureMeasures
 
 HOLD_S = 0.5
 """How long a picture must hold before it counts as frozen: shorter stills are everyday."""
-CLEAR_FACTOR = 2.0
+CLEAR_FACTOR = 1.5
 """A change of this many times the threshold is surely motion."""
-MAX_DRIFT_FACTOR = 2.0
-"""How far, in thresholds, a picture may creep away from where it stood."""
-MAX_POP = 0.04
-"""A key frame codes a frozen picture anew: its worst tile moves by 2 to 9 codes. A cut, by more."""
-MAX_KEY_DRIFT = 0.02
-"""Key frames of one frozen picture resemble each other more than they resemble what is between."""
+MAX_POP = 0.08
+"""Key frames code a frozen picture anew: its worst tile moves by 1 to 17 codes; a cut, by more."""
+MAX_KEY_DRIFT = 0.05
+"""Key frames of one frozen picture differ by up to 8 codes; those of a zoom differ ever more."""
+SETTLING_PICTURES = 12
+"""For so many pictures after it stopped, an encoder may still refine what it left coarse."""
+MAX_SETTLING = 0.15
+"""How much all those refinements together may change."""
 
 
 class FreezeParams(DetectorParams):
@@ -38,9 +42,9 @@ class FreezeParams(DetectorParams):
     """How long the picture must move again before the incident ends."""
     critical_after: Duration = Field(default=10.0, ge=0.1, le=86400)
     """How long the picture must stand still for the incident to become critical."""
-    threshold: float = Field(default=0.005, ge=0.0005, le=0.05)
-    """Largest change of the most changed part of the picture that counts as standing still, as a
-    share of the way from black to white."""
+    threshold: float = Field(default=0.04, ge=0.0005, le=0.2)
+    """Largest change of the most changed part of the picture since it stood still, as a share of
+    the way from black to white."""
 
 
 class _Look(Enum):
@@ -53,15 +57,101 @@ class _Look(Enum):
     MOVED = auto()
 
 
+_VERDICTS = {
+    _Look.STILL: Verdict.BAD,
+    _Look.POPPED: Verdict.BETWEEN,
+    _Look.UNSURE: Verdict.BETWEEN,
+}
+
+
+class _Step(NamedTuple):
+    """A picture that differed from the one before it."""
+
+    time_s: float
+    arrived_at: float
+    change: float
+
+
+class _Span(NamedTuple):
+    """Pictures whose verdict is held back."""
+
+    start_s: float
+    end_s: float
+    arrived_at: float
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A picture that may be standing still.
+
+    Attributes:
+        anchor: The picture that came to a halt, or the one after the last key frame.
+        key: The first key frame since then.
+        after_key: The picture before was a key frame.
+        drift: How much the last picture differs from `anchor`.
+        pictures: How many resembled the one before them.
+        exact: How many repeated it exactly.
+        hold_s: How long it must hold to count as frozen.
+        held: It has.
+        span: The pictures whose verdict is held back.
+    """
+
+    anchor: Luma8 | None = None
+    key: Luma8 | None = None
+    after_key: bool = False
+    drift: float = 0.0
+    pictures: int = 0
+    exact: int = 0
+    hold_s: float = HOLD_S
+    held: bool = False
+    span: _Span | None = None
+
+    def take(self, measures: PictureMeasures) -> None:
+        """Count a picture that resembles the one before it."""
+        self.pictures += 1
+        self.exact += measures.step == 0.0
+        self.extend(measures)
+
+    def extend(self, measures: PictureMeasures) -> None:
+        """Hold back the verdict on a picture together with those before it."""
+        view = measures.view
+        start = self.span or _Span(view.time_s, view.time_s, view.arrived_at)
+        self.span = start._replace(end_s=view.time_s + view.duration_s)
+
+    def has_held(self) -> bool:
+        """Whether it has stood still long enough to count as frozen."""
+        return self.span is not None and self.span.end_s - self.span.start_s >= self.hold_s
+
+    def backdate(self, steps: Sequence[_Step]) -> None:
+        """Count the pictures that an encoder was still refining as frozen.
+
+        They come after the last great change: the last that is at least half of the greatest.
+        """
+        greatest = max((step.change for step in steps), default=0.0)
+        refined = 0.0
+        for step in reversed(steps):
+            if refined > MAX_SETTLING:
+                return
+            if step.change >= greatest / 2 or step.change > MAX_POP:
+                if self.span is not None:
+                    self.span = self.span._replace(start_s=step.time_s, arrived_at=step.arrived_at)
+                return
+            refined += step.change
+
+
 class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
     """Finds pictures that stand still, also after they were encoded again.
 
     The most changed tile decides, so that a small thing that moves is motion, which a mean over the
-    picture would drown. Three comparisons: with the picture before (an encoder's residual is below
-    the threshold, most repeats are exact); with the picture where it came to a halt, so that a very
-    slow zoom, each of whose steps is too small, is not a freeze; and between key frames, because an
-    encoder may code a creeping picture as repeats and catch up at each key frame. Key frames
-    themselves change every tile a little and are exempt, unless they show another picture.
+    picture would drown. It is compared with the picture before and with the one that came to a
+    halt: an encoder's residual toggles about what stands still, by up to 8 codes at low bit rates,
+    while even a slow zoom, each of whose steps is smaller, moves ever further away. A key frame and
+    the picture after it change every tile a little more and are exempt; key frames are compared
+    among themselves, because an encoder may code a creeping picture as repeats and catch up at each
+    key frame.
+
+    A measurement may reach back over pictures that were found good: those that an encoder was still
+    refining after the picture had stopped.
 
     Input: pictures of 8 to 16 bits, limited or full range, and whether they are key frames.
 
@@ -73,7 +163,8 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
     one mean over the picture with the first frozen frame, and so misses a freeze in a stream with a
     key frame each second and reports slow motion.
 
-    Blind spots: a running clock or ticker hides a freeze; a slate or a still is one.
+    Blind spots: a running clock or ticker hides a freeze; a slate, a still, or a fixed camera on
+    something that does not move is one.
     """
 
     name: ClassVar[str] = "freeze"
@@ -85,112 +176,100 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
 
     def __init__(self, params: FreezeParams) -> None:
         super().__init__(params)
-        self.reset()
+        self._candidate = _Candidate()
+        self._steps: deque[_Step] = deque(maxlen=SETTLING_PICTURES)
 
     def reset(self) -> None:
         """Forget the picture that may be standing still."""
-        self._anchor: Luma8 | None = None
-        self._key: Luma8 | None = None
-        self._drift = 0.0
-        self._pictures = 0
-        self._exact = 0
-        self._held = False
-        self._hold_s = HOLD_S
-        # Pictures whose verdict waits until the candidate has held: start, arrival, end.
-        self._pending: tuple[float, float, float] | None = None
+        self._candidate = _Candidate()
+        self._steps.clear()
 
     def observe(self, measures: PictureMeasures) -> Iterator[Measurement]:
         """Compare one picture with those that it must resemble to be frozen."""
+        candidate = self._candidate
         look = self._look(measures)
         if look in (_Look.MOVED, _Look.CREPT):
             yield from self._release(Verdict.GOOD, measures, end_s=measures.view.time_s)
             self._restart(measures, crept=look is _Look.CREPT)
             return
-        self._count(measures, look)
-        if self._held:
-            verdict = Verdict.BAD if look is _Look.STILL else Verdict.BETWEEN
-            self._hold_back(measures)
-            yield from self._release(verdict, measures)
-            return
-        self._hold_back(measures)
-        if self._pending is not None and self._pending[2] - self._pending[0] >= self._hold_s:
-            self._held = True
+        candidate.take(measures)
+        if candidate.held:
+            yield from self._release(_VERDICTS[look], measures)
+        elif candidate.has_held():
+            candidate.held = True
+            candidate.backdate(self._steps)
             yield from self._release(Verdict.BAD, measures)
 
     def flush(self) -> Iterator[Measurement]:
         """What has not held long enough cannot be told."""
-        if self._pending is not None:
-            start_s, arrived_at, end_s = self._pending
-            self._pending = None
-            yield Measurement(start_s, end_s, arrived_at, Verdict.UNKNOWN, confidence=0.0)
+        span, self._candidate.span = self._candidate.span, None
+        if span is not None:
+            yield Measurement(
+                span.start_s, span.end_s, span.arrived_at, Verdict.UNKNOWN, confidence=0.0
+            )
 
     def _look(self, measures: PictureMeasures) -> _Look:
-        step = measures.step
-        if self._anchor is None or step is None:
+        candidate, step = self._candidate, measures.step
+        if candidate.anchor is None or step is None:
+            return _Look.MOVED
+        key_frame, after_key = measures.view.key_frame, candidate.after_key
+        candidate.after_key = key_frame
+        if (key_frame or after_key) and step <= MAX_POP:
+            return self._look_at_key_frame(measures, step)
+        still = self.params.threshold
+        moved = CLEAR_FACTOR * still if candidate.held else still
+        if step > moved:
             return _Look.MOVED
         if step > 0.0:
-            # An exact repeat cannot have drifted: most frozen pictures cost one comparison.
-            self._drift = measures.change_from(self._anchor) or 0.0
-        still = self.params.threshold
-        if measures.view.key_frame and step <= max(MAX_POP, still):
-            return self._look_of_key_frame(measures, step)
-        if step > CLEAR_FACTOR * still or (step > still and not self._held):
-            return _Look.MOVED
-        if self._drift > MAX_DRIFT_FACTOR * still:
+            # An exact repeat has not drifted: most frozen pictures cost one comparison.
+            candidate.drift = measures.change_from(candidate.anchor) or 0.0
+        if candidate.drift > moved:
             return _Look.CREPT
-        return _Look.STILL if step <= still else _Look.UNSURE
+        return _Look.STILL if max(step, candidate.drift) <= still else _Look.UNSURE
 
-    def _look_of_key_frame(self, measures: PictureMeasures, step: float) -> _Look:
-        if self._key is not None:
-            if (measures.change_from(self._key) or 0.0) > MAX_KEY_DRIFT:
-                return _Look.CREPT
-        else:
-            self._key = measures.reduced
-        return _Look.STILL if step == 0.0 else _Look.POPPED
+    def _look_at_key_frame(self, measures: PictureMeasures, step: float) -> _Look:
+        """A key frame, or the picture after it: both may differ from what stands still."""
+        candidate = self._candidate
+        if not measures.view.key_frame:
+            # The pictures that follow resemble this one rather than what stood before.
+            candidate.anchor, candidate.drift = measures.reduced, 0.0
+        elif candidate.key is None:
+            candidate.key = measures.reduced
+        elif (measures.change_from(candidate.key) or 0.0) > MAX_KEY_DRIFT:
+            return _Look.CREPT
+        return _Look.STILL if step <= self.params.threshold else _Look.POPPED
 
     def _restart(self, measures: PictureMeasures, *, crept: bool) -> None:
-        self.reset()
-        self._anchor = measures.reduced
-        if crept:
-            # What crept once will creep again: it must hold as long as a whole freeze does.
-            self._hold_s = max(HOLD_S, self.params.min_duration)
-        if measures.view.key_frame:
-            self._key = measures.reduced
-        self._hold_back(measures)
-
-    def _count(self, measures: PictureMeasures, look: _Look) -> None:
-        self._pictures += 1
-        self._exact += measures.step == 0.0
-        if look is _Look.POPPED:
-            # The pictures that follow refer to the key frame, not to what stood before it.
-            self._anchor = measures.reduced
-            self._drift = 0.0
-
-    def _hold_back(self, measures: PictureMeasures) -> None:
         view = measures.view
-        start_s, arrived_at = view.time_s, view.arrived_at
-        if self._pending is not None:
-            start_s, arrived_at, _ = self._pending
-        self._pending = start_s, arrived_at, view.time_s + view.duration_s
+        self._candidate = _Candidate(
+            anchor=measures.reduced,
+            key=measures.reduced if view.key_frame else None,
+            after_key=view.key_frame,
+            # What crept once will creep again: it must hold as long as a whole freeze does.
+            hold_s=max(HOLD_S, self.params.min_duration) if crept else HOLD_S,
+        )
+        self._candidate.extend(measures)
+        step = 1.0 if measures.step is None else measures.step
+        self._steps.append(_Step(view.time_s, view.arrived_at, step))
 
     def _release(
         self, verdict: Verdict, measures: PictureMeasures, end_s: float | None = None
     ) -> Iterator[Measurement]:
-        if self._pending is None:
+        candidate = self._candidate
+        span, candidate.span = candidate.span, None
+        if span is None:
             return
-        start_s, arrived_at, pending_end_s = self._pending
-        self._pending = None
-        exact_ratio = self._exact / self._pictures if self._pictures else 0.0
+        exact_ratio = candidate.exact / candidate.pictures if candidate.pictures else 0.0
         yield Measurement(
-            start_s=start_s,
-            end_s=pending_end_s if end_s is None else end_s,
-            arrived_at=arrived_at,
+            start_s=span.start_s,
+            end_s=span.end_s if end_s is None else end_s,
+            arrived_at=span.arrived_at,
             verdict=verdict,
             # Exact repeats leave no doubt; a residual on every picture may be a very still scene.
-            confidence=round(0.6 + 0.4 * exact_ratio, 3),
+            confidence=round(0.7 + 0.3 * exact_ratio, 3),
             values={
                 "change": round(measures.step or 0.0, 5),
-                "drift": round(self._drift, 5),
+                "drift": round(candidate.drift, 5),
                 "exactRatio": round(exact_ratio, 4),
             },
         )

@@ -1,5 +1,6 @@
 """Silence: nothing is heard."""
 
+import math
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -41,8 +42,8 @@ class SilenceDetector(Detector[SilenceParams, SoundMeasures]):
     Values: `levelDbfs` (RMS of the loudest channel, -200 for digital silence), `peakDbfs`, and
     `digitalSilence` (1 when every sample is exactly zero, as an encoder without input sends).
 
-    Source: level and times after EBU R 128 practice of gating at -70 LUFS and the common alarm
-    settings of broadcast monitors; hysteresis keeps a noise floor at the threshold from chattering.
+    Source: level and time are the usual alarm settings of broadcast monitors; hysteresis keeps a
+    noise floor at the threshold from chattering.
 
     Blind spots: very quiet programme (below -60 dBFS for 10 s) counts as silence.
     """
@@ -62,9 +63,9 @@ class SilenceDetector(Detector[SilenceParams, SoundMeasures]):
             return
         loudest = measures.rms_dbfs.max(axis=0)
         peaks = measures.peak_dbfs.max(axis=0)
-        digital = measures.digital_silence.all(axis=0)
+        digital = np.all(measures.digital_silence, axis=0)
         for index in range(measures.blocks):
-            level = float(loudest[index])
+            level, peak = float(loudest[index]), float(peaks[index])
             start_s = measures.start_s + index * measures.block_s
             yield Measurement(
                 start_s=start_s,
@@ -72,15 +73,11 @@ class SilenceDetector(Detector[SilenceParams, SoundMeasures]):
                 arrived_at=measures.arrived_at,
                 verdict=self._verdict(level),
                 confidence=self._confidence(level),
-                values={
-                    "levelDbfs": round(level, 1),
-                    "peakDbfs": round(float(peaks[index]), 1),
-                    "digitalSilence": float(digital[index]),
-                },
+                values=_values(level, peak, bool(digital[index])),
             )
 
     def _verdict(self, level_dbfs: float) -> Verdict:
-        if np.isnan(level_dbfs):
+        if not math.isfinite(level_dbfs):
             return Verdict.UNKNOWN
         if level_dbfs <= self.params.threshold:
             return Verdict.BAD
@@ -94,3 +91,13 @@ class SilenceDetector(Detector[SilenceParams, SoundMeasures]):
         if not below_db > 0:
             return 0.5
         return round(min(1.0, 0.5 + below_db / 40), 3)
+
+
+def _values(level_dbfs: float, peak_dbfs: float, digital_silence: bool) -> dict[str, float]:
+    if not (math.isfinite(level_dbfs) and math.isfinite(peak_dbfs)):
+        return {}
+    return {
+        "levelDbfs": round(level_dbfs, 1),
+        "peakDbfs": round(peak_dbfs, 1),
+        "digitalSilence": float(digital_silence),
+    }

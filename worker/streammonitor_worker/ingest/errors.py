@@ -26,6 +26,8 @@ _REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
     (ff.DecoderNotFoundError, "UnsupportedCodec", "there is no decoder for it: change the codec"),
     (ff.DemuxerNotFoundError, "NotMedia", "the container format is not supported"),
     (ff.EOFError, "NotMedia", "it ended before any picture or sound: check the source"),
+    # EINVAL: a format that is not on the list of those that may be opened.
+    (ff.ArgumentError, "NotMedia", "it is no media of a supported container: check the URL"),
     (ff.InvalidDataError, "NotMedia", "it is no media that can be decoded: check the URL"),
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from streammonitor_worker.ingest.errors import SourceError, redact
 
@@ -25,6 +25,12 @@ _WHITELIST = {
 }
 """Protocols per scheme, nested URLs included: what comes from a network never opens a file, and
 what comes from a file never opens a connection."""
+
+_FORMATS = (
+    "hls,mpegts,mov,mp4,flv,live_flv,rtsp,sdp,rtp,matroska,webm,avi,mxf,mpeg,asf,ogg,"
+    "aac,ac3,eac3,mp3,flac,wav,h264,hevc,av1,obu,ivf,mpegvideo,m4v,dv,nut,yuv4mpegpipe"
+)
+"""Containers. FFmpeg also plays text as pictures, scripts as playlists, and games' archives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +64,23 @@ def plan(url: str, headers: Mapping[str, str]) -> Plan:
             "UnsupportedScheme",
             f"{where} cannot be opened: scheme {scheme!r} is not supported, use one of {known}",
         )
-    options = {"protocol_whitelist": _WHITELIST[scheme], "analyzeduration": "3000000"}
+    options = {
+        "protocol_whitelist": _WHITELIST[scheme],
+        "format_whitelist": _FORMATS,
+        "analyzeduration": "3000000",
+    }
     options |= _transport_options(scheme)
     if headers and scheme in ("http", "https"):
         options["headers"] = _header_block(url, headers)
     path = urlsplit(url).path if scheme != "file" else url
     read_s = PLAYLIST_TIMEOUT_S if path.endswith((".m3u8", ".m3u")) else READ_TIMEOUT_S
-    target = url.removeprefix("file://") if scheme == "file" else url
+    target = f"file:{_file_path(url)}" if scheme == "file" else url
     return Plan(scheme, target, options, (OPEN_TIMEOUT_S, read_s))
+
+
+def _file_path(url: str) -> str:
+    """The path, which FFmpeg would else take for a protocol if it holds a colon."""
+    return unquote(url.removeprefix("file://")) if url.startswith("file://") else url
 
 
 def _transport_options(scheme: str) -> dict[str, str]:

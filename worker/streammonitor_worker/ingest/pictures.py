@@ -19,9 +19,8 @@ def luma_of(frame: av.VideoFrame) -> tuple[LumaArray, int, bool]:
     """
     bits = _luma_bits(frame.format.name)
     if not bits:
-        # RGB, packed or big-endian: rare. FFmpeg converts to limited range.
+        # RGB, packed or big-endian: rare.
         frame, bits = frame.reformat(format="yuv420p"), 8
-        return _plane(frame, bits), bits, False
     full_range = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
     return _plane(frame, bits), bits, full_range
 

@@ -109,7 +109,8 @@ class Source:
     Attributes:
         video: Format of the video that is decoded; None without.
         audio: Format of the audio that is decoded; None without.
-        duration_s: Length in seconds of a finite source; None when live.
+        finite: Whether the source has an end; otherwise it is live.
+        duration_s: Length in seconds, if the source is finite and says so.
         counters: Faults so far.
     """
 
@@ -136,7 +137,8 @@ class Source:
         self.video = _video_format(self._video_stream)
         self.audio = _audio_format(self._audio_stream)
         self.duration_s = _duration(container, planned)
-        self._pace = live and self.duration_s is not None
+        self.finite = self.duration_s is not None or _sized(container)
+        self._pace = live and self.finite
         self._frame_s = 1 / self.video.frame_rate if self.video and self.video.frame_rate else 0.0
 
     def __enter__(self) -> Self:
@@ -348,6 +350,11 @@ def _duration(container: InputContainer, planned: Plan) -> float | None:
     if planned.scheme in ("rtmp", "rtmps") or not container.duration or container.duration < 0:
         return None
     return container.duration / 1_000_000
+
+
+def _sized(container: InputContainer) -> bool:
+    """Whether it is one resource of known length (a playlist's own length says nothing)."""
+    return container.format.name not in ("hls", "dash", "rtsp", "sdp") and container.size > 0
 
 
 def _source_time(frame: Frame) -> float | None:

@@ -5,6 +5,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 import numpy.typing as npt
+from cv2.typing import MatLike
 
 from streammonitor_worker.frames import FrameView
 from streammonitor_worker.measures.active import ActivePicture, Box
@@ -104,13 +105,13 @@ class PictureMeasures:
         return _greatest_tile_mean(difference) / self.scale.span
 
 
-def _greatest_tile_mean(difference: npt.NDArray[np.uint8]) -> float:
+def _greatest_tile_mean(difference: MatLike) -> float:
     """The greatest mean over whole tiles; a rest at the right and lower edge is left out."""
     side = min(TILE_PX, *difference.shape)
     # Sums over tiles from one integral image cost a tenth of summing them in NumPy.
     corners = cv2.integral(difference)[::side, ::side]
     sums = corners[1:, 1:] - corners[:-1, 1:] - corners[1:, :-1] + corners[:-1, :-1]
-    return float(sums.max()) / (side * side)
+    return float(np.max(sums)) / (side * side)
 
 
 class PictureMeter:

@@ -39,7 +39,7 @@ class SoundMeasures:
     @property
     def blocks(self) -> int:
         """How many blocks there are."""
-        return self.rms_dbfs.shape[1]
+        return len(self.rms_dbfs[0]) if len(self.rms_dbfs) else 0
 
 
 class SoundMeter:
@@ -97,4 +97,5 @@ def _measure(
 def _decibels(linear: Levels, factor: float) -> Levels:
     smallest = 10.0 ** (FLOOR_DBFS / factor)
     # np.maximum keeps a NaN: broken samples must stay visible rather than become silence.
-    return factor * np.log10(np.maximum(linear, smallest))
+    decibels: Levels = factor * np.log10(np.maximum(linear, smallest))
+    return decibels

@@ -1,0 +1,198 @@
+"""The seven conditions of a StreamMonitor. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from streammonitor_api.spec import StreamMonitorSpec
+from streammonitor_api.status import (
+    Condition,
+    ConditionType,
+    StreamMonitorStatus,
+    StreamProblem,
+)
+from streammonitor_operator import health
+from streammonitor_operator.health import Health, Rank, Trouble
+
+_MESSAGE = 1024
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the conditions are drawn from."""
+
+    spec: StreamMonitorSpec | None
+    fault: str
+    streams: Mapping[str, Health]
+    problems: Sequence[StreamProblem]
+    unready: tuple[str, ...]
+    workers: int
+    leaving: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+
+    @property
+    def suspended(self) -> bool:
+        """Whether spec.suspend is set."""
+        return bool(self.spec and self.spec.suspend)
+
+    def count(self, condition: health.Condition) -> int:
+        """How many streams are in a condition."""
+        return sum(one.condition is condition for one in self.streams.values())
+
+    @property
+    def completed(self) -> bool:
+        """Whether every stream was finite and is at its end."""
+        return bool(self.streams) and self.count(health.Condition.COMPLETED) == len(self.streams)
+
+
+Verdict = tuple[bool, str, str]
+"""Whether a condition holds, its reason, and a sentence."""
+
+
+def conditions(
+    picture: Picture, before: StreamMonitorStatus, generation: int, now: datetime
+) -> list[Condition]:
+    """All seven, with the time of the last transition kept where the status is the same."""
+    old = {condition.type: condition for condition in before.conditions}
+    verdicts = {
+        ConditionType.ACCEPTED: _accepted(picture),
+        ConditionType.ASSIGNED: _assigned(picture),
+        ConditionType.RECEIVING: _receiving(picture),
+        ConditionType.READY: _ready(picture),
+        ConditionType.DEGRADED: _degraded(picture),
+        ConditionType.COMPLETED: _completed(picture),
+        ConditionType.SUSPENDED: _suspended(picture),
+    }
+    return [
+        _condition(type_, verdict, old.get(type_), generation, now)
+        for type_, verdict in verdicts.items()
+    ]
+
+
+def _condition(
+    type_: ConditionType, verdict: Verdict, old: Condition | None, generation: int, now: datetime
+) -> Condition:
+    holds, reason, message = verdict
+    status = "True" if holds else "False"
+    same = old is not None and old.status == status
+    return Condition(
+        type=type_.value,
+        status=status,
+        reason=reason,
+        message=message[:_MESSAGE],
+        last_transition_time=old.last_transition_time
+        if old is not None and same
+        else now.replace(microsecond=0),
+        observed_generation=generation,
+    )
+
+
+def _accepted(picture: Picture) -> Verdict:
+    if picture.spec is None:
+        return False, "InvalidSpec", f"{picture.fault}. Running workers go on as they are."
+    return True, "Valid", "The specification is valid."
+
+
+def _assigned(picture: Picture) -> Verdict:
+    if picture.failures:
+        return False, "Refused", _list(picture.failures)
+    if picture.suspended:
+        return False, "Suspended", "Monitoring is suspended: no stream is assigned."
+    if picture.unready:
+        return False, "WorkersNotReady", _unready(picture)
+    return True, "Acknowledged", "Every stream is assigned and every worker acknowledged it."
+
+
+def _receiving(picture: Picture) -> Verdict:
+    if picture.suspended:
+        return False, "Suspended", "Monitoring is suspended: no stream is received."
+    total = len(picture.streams)
+    receiving = picture.count(health.Condition.RECEIVING)
+    completed = picture.count(health.Condition.COMPLETED)
+    if picture.completed:
+        return False, "Completed", "Every stream has been played to its end."
+    if total and receiving + completed == total:
+        return True, "AllReceiving", "Every stream is being received."
+    missing = total - receiving - completed
+    reason = "NoneReceiving" if missing == total else "SomeNotReceiving"
+    return False, reason, f"{missing} of {_streams(total)} {_is(missing)} not being received."
+
+
+def _ready(picture: Picture) -> Verdict:
+    for verdict, reason in (
+        (_accepted(picture), "InvalidSpec"),
+        (_suspended(picture), "Suspended"),
+        (_assigned(picture), "NotAssigned"),
+    ):
+        if verdict[0] is (reason == "Suspended"):
+            return False, reason, verdict[2]
+    receiving = _receiving(picture)
+    if not receiving[0] and not picture.completed:
+        return False, "NotReceiving", receiving[2]
+    if picture.problems:
+        return False, "StreamProblems", _problems(picture)
+    return True, "Monitoring", "Everything that was asked for is being monitored."
+
+
+def _degraded(picture: Picture) -> Verdict:
+    if picture.failures:
+        return True, "Refused", _list(picture.failures)
+    if picture.suspended:
+        return False, "Suspended", "Monitoring is suspended."
+    if picture.problems:
+        worst = max(one.rank for one in picture.streams.values())
+        reason = "WorkersNotReady" if worst is Rank.UNWATCHED else "StreamProblems"
+        return True, reason, _problems(picture)
+    return False, "AsExpected", "Nothing is known to be wrong."
+
+
+def _completed(picture: Picture) -> Verdict:
+    if picture.completed and not picture.suspended:
+        return True, "Completed", "Every stream was finite and has been played to its end."
+    return False, "Live", "Not every stream has ended."
+
+
+def _suspended(picture: Picture) -> Verdict:
+    if not picture.suspended:
+        return False, "NotSuspended", "Monitoring is switched on."
+    if picture.leaving:
+        return True, "Stopping", f"Workers are being removed: {_list(picture.leaving)}"
+    return True, "Suspended", "Monitoring is switched off by spec.suspend."
+
+
+def _unready(picture: Picture) -> str:
+    first = picture.unready[:_NAMED]
+    details = [
+        f"{picture.troubles[name].message} ({picture.troubles[name].reason})"
+        if name in picture.troubles
+        else f"worker {name} is starting"
+        for name in first
+    ]
+    number = len(picture.unready)
+    head = f"{number} of {picture.workers} worker{'s' * (picture.workers != 1)} {_is(number)}"
+    return f"{head} not ready: {'; '.join(details)}{_more(number)}"
+
+
+def _problems(picture: Picture) -> str:
+    named = [f"{one.name} ({one.reason})" for one in picture.problems[:_NAMED]]
+    number = len(picture.problems)
+    have = "has a problem" if number == 1 else "have problems"
+    return f"{number} of {_streams(len(picture.streams))} {have}: {', '.join(named)}{_more(number)}"
+
+
+def _list(sentences: Sequence[str]) -> str:
+    return f"{'; '.join(sentences[:_NAMED])}{_more(len(sentences))}"
+
+
+def _more(number: int) -> str:
+    return f" and {number - _NAMED} more." if number > _NAMED else "."
+
+
+def _streams(number: int) -> str:
+    return f"{number} stream{'s' * (number != 1)}"
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"

@@ -1,0 +1,142 @@
+"""How each stream and each worker is, and what is wrong with it. Pure."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+
+from streammonitor_api.status import StreamProblem
+from streammonitor_api.worker_status import StreamState, StreamStatus
+from streammonitor_operator.fleet import WorkerView
+
+START_GRACE = timedelta(seconds=30)
+"""A worker that comes up within this is no problem worth mentioning."""
+_REASON = 64
+_MESSAGE = 256
+
+
+class Rank(IntEnum):
+    """How bad it is."""
+
+    NONE = 0
+    PARTIAL = 1
+    """Received, but something that was asked for cannot be monitored."""
+    LOST = 2
+    """Not received; being tried again."""
+    UNWATCHED = 3
+    """No worker looks at it."""
+    HOPELESS = 4
+    """Cannot be monitored until somebody changes it."""
+
+
+class Condition(IntEnum):
+    """What a stream does in one group, or in all of them: the least of its groups."""
+
+    WAITING = 0
+    RECEIVING = 1
+    COMPLETED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One stream."""
+
+    condition: Condition
+    rank: Rank = Rank.NONE
+    problem: StreamProblem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a worker is not at work."""
+
+    reason: str
+    message: str
+    since: datetime
+
+
+def worker_trouble(
+    view: WorkerView, since: datetime, now: datetime, known: Iterable[str] = ()
+) -> Trouble | None:
+    """What keeps a worker from its work; None while it is merely starting.
+
+    Args:
+        view: the worker.
+        since: when it was first seen not at work.
+        now: the time.
+        known: reasons that were reported before: they are reported on without a new grace.
+    """
+    for pod in view.staying:
+        if pod.pod.reason:
+            # The scheduler goes on for several sentences about why it will not evict others.
+            message = pod.pod.message.split(". ")[0].rstrip(".") or "its pod does not run"
+            return _trouble(pod.pod.reason, f"worker {view.name}: {message}", since)
+    silent = next((pod for pod in view.staying if pod.silent), None)
+    if silent is not None and silent.pod.running and silent.seen is not None:
+        text = f"worker {view.name} does not answer: {silent.seen.error}"
+        return _trouble("WorkerUnreachable", text, since)
+    if now - since >= START_GRACE or "WorkerNotReady" in known:
+        text = f"worker {view.name} is not ready: look at its pod's events"
+        return _trouble("WorkerNotReady", text, since)
+    return None
+
+
+def stream_health(name: str, view: WorkerView, trouble: Trouble | None) -> Health:
+    """How a stream is in one group, by the worker that has it."""
+    stream = view.stream(name)
+    if stream is not None:
+        return _reported(stream)
+    if trouble is None:
+        return Health(Condition.WAITING)
+    problem = StreamProblem(
+        name=name, reason=trouble.reason, message=trouble.message, since=trouble.since
+    )
+    return Health(Condition.WAITING, Rank.UNWATCHED, problem)
+
+
+def overall(healths: Iterable[Health]) -> Health:
+    """How a stream is in all groups together: the least it does, and its worst problem."""
+    known = list(healths)
+    worst = max(known, key=lambda one: one.rank)
+    return Health(min(one.condition for one in known), worst.rank, worst.problem)
+
+
+def worst_first(healths: Iterable[Health]) -> list[StreamProblem]:
+    """The problems, the worst first, of equals the oldest."""
+    found = [(one.rank, one.problem) for one in healths if one.problem is not None]
+    found.sort(key=lambda one: (-one[0], one[1].since, one[1].name))
+    return [problem for _, problem in found]
+
+
+_STATES = {
+    StreamState.RECEIVING: (Condition.RECEIVING, Rank.PARTIAL),
+    StreamState.COMPLETED: (Condition.COMPLETED, Rank.PARTIAL),
+    StreamState.CONNECTING: (Condition.WAITING, Rank.LOST),
+    StreamState.RETRYING: (Condition.WAITING, Rank.LOST),
+    StreamState.FAILED: (Condition.WAITING, Rank.HOPELESS),
+}
+
+
+def _reported(stream: StreamStatus) -> Health:
+    condition, rank = _STATES[stream.state]
+    wrong = stream.state in (StreamState.RETRYING, StreamState.FAILED)
+    if not stream.reason and not wrong:
+        return Health(condition)
+    problem = StreamProblem(
+        name=stream.name,
+        reason=_camel(stream.reason or stream.state.capitalize()),
+        message=(stream.message or "")[:_MESSAGE],
+        since=stream.since.replace(microsecond=0),
+    )
+    return Health(condition, rank, problem)
+
+
+def _trouble(reason: str, message: str, since: datetime) -> Trouble:
+    return Trouble(_camel(reason), message[:_MESSAGE], since)
+
+
+def _camel(reason: str) -> str:
+    """A reason as an identifier: it may come from a worker, and goes into a condition."""
+    text = re.sub(r"[^A-Za-z0-9]", "", reason)[:_REASON]
+    return text if text[:1].isalpha() else f"Reason{text}"[:_REASON]

@@ -1,0 +1,231 @@
+"""The level-triggered reconciler: one task per StreamMonitor, woken by anything that changed.
+
+A pass looks at everything as it is and does what is missing. It does not matter what woke it, how
+often, or what an earlier pass (of this process or of another) left half done.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from streammonitor_api.spec import DEFAULT_MAX_STREAMS_PER_WORKER, StreamMonitorSpec, WorkerGroup
+from streammonitor_api.worker_status import WorkerStatus
+from streammonitor_operator.cache import Store
+from streammonitor_operator.children import (
+    Key,
+    read_assignment_map,
+    read_deployment,
+    read_pod,
+)
+from streammonitor_operator.fleet import Memory, Work, World, find_workers
+from streammonitor_operator.kube import Kube, NotLeader, Rejected
+from streammonitor_operator.ledger import Ledger
+from streammonitor_operator.metrics import PASS_SECONDS, PASSES
+from streammonitor_operator.monitors import Monitor, Monitors
+from streammonitor_operator.naming import worker_name
+from streammonitor_operator.observe import Observation
+from streammonitor_operator.plan import Demand, Plan, Worker, plan
+from streammonitor_operator.settings import WorkerSettings
+from streammonitor_operator.steps.announce import announce
+from streammonitor_operator.steps.assign import assign
+from streammonitor_operator.steps.concurrently import Gone, soonest
+from streammonitor_operator.steps.deploy import deploy
+from streammonitor_operator.steps.nudge import nudge
+from streammonitor_operator.steps.report import report
+from streammonitor_operator.steps.retire import release, retire
+from streammonitor_operator.steps.settle import settle
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[Work], Awaitable[float | None]]
+STEPS: tuple[Step, ...] = (settle, announce, assign, deploy, release, nudge, retire, report)
+
+_COALESCE_S = 0.05
+"""After a pass, so long to let changes gather: our own writes come back as several."""
+_BACKOFF_S = (0.5, 60.0)
+_CONFLICT_S = 0.1
+"""After a conflict the newest version is only a watch event away."""
+
+
+class Reconciler:
+    """Every StreamMonitor's reconciler, and the world that they share."""
+
+    def __init__(self, kube: Kube, settings: WorkerSettings) -> None:
+        self.world = World(
+            kube=kube,
+            monitors=Monitors(self.wake),
+            maps=Store(read_assignment_map, self.wake),
+            deployments=Store(read_deployment, self.wake),
+            pods=Store(read_pod, self.wake),
+            settings=settings,
+        )
+        self._events: dict[Key, asyncio.Event] = {}
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._observe: Callable[[str], Observation | None] = lambda _: None
+        self._departed: Callable[[Key], list[WorkerStatus]] = lambda _: []
+        self._started = False
+
+    def start(
+        self,
+        observe: Callable[[str], Observation | None],
+        departed: Callable[[Key], list[WorkerStatus]],
+    ) -> None:
+        """Begin to reconcile; call it once the caches are filled."""
+        self._observe, self._departed, self._started = observe, departed, True
+        for key in self.world.monitors:
+            self.wake(key)
+
+    async def stop(self) -> None:
+        """Stop in the middle of whatever is going on: the next leader goes on from there."""
+        self._started = False
+        tasks, self._tasks = list(self._tasks.values()), {}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def wake(self, key: Key) -> None:
+        """Something about a StreamMonitor may have changed."""
+        if not self._started:
+            return
+        event = self._events.get(key)
+        if event is None:
+            if self.world.monitors.get(key) is None:
+                return  # the remains of one that is gone; the garbage collector takes them
+            event = self._events[key] = asyncio.Event()
+            self._tasks[key] = asyncio.create_task(self._keep(key, event), name="/".join(key))
+        event.set()
+
+    async def _keep(self, key: Key, event: asyncio.Event) -> None:
+        """Reconcile one StreamMonitor until it is gone."""
+        memory: Memory | None = None
+        failed = 0
+        while (monitor := self.world.monitors.get(key)) is not None:
+            event.clear()
+            if memory is None or memory.uid != monitor.owner.uid:
+                memory, failed = self._remember(monitor), 0
+            delay_s, failed = await self._attempt(monitor, memory, failed)
+            await asyncio.sleep(_COALESCE_S)
+            await _wait(event, delay_s)
+        self._departed(key)
+        self._events.pop(key, None)
+        self._tasks.pop(key, None)
+
+    async def _attempt(
+        self, monitor: Monitor, memory: Memory, failed: int
+    ) -> tuple[float | None, int]:
+        """One pass, and when the next is due; nothing that goes wrong in it ends the task."""
+        if monitor.deleting:
+            return None, 0
+        try:
+            with PASS_SECONDS.time():
+                work = self._look(monitor, memory)
+                delays = [await step(work) for step in STEPS]
+        except Gone:
+            self.world.monitors.drop(monitor.key, monitor.owner.uid)
+            return None, 0
+        except NotLeader:
+            return _BACKOFF_S[0], failed  # the process is about to end
+        except Exception:
+            # The boundary: a bug that one resource meets must not stop the others.
+            log.exception("Reconciling %s/%s failed.", *monitor.key)
+            PASSES.labels("bug").inc()
+            return _backoff(failed), failed + 1
+        if not work.failures:
+            PASSES.labels("done").inc()
+            return soonest(delays), 0
+        PASSES.labels("retry").inc()
+        return soonest([*delays, _retry(monitor, work, failed)]), failed + 1
+
+    def _remember(self, monitor: Monitor) -> Memory:
+        """Begin with what an earlier operator left in the cluster."""
+        now = asyncio.get_running_loop().time()
+        memory = Memory(monitor.owner.uid, now, Ledger(monitor.owner.uid))
+        workers = find_workers(self.world, monitor, memory, self._observe)
+        carried = [
+            incident
+            for view in workers.values()
+            if view.assignment is not None
+            for incident in view.assignment.open_incidents
+        ]
+        status = monitor.last_status
+        memory.ledger.seed(status.active_incidents, carried, status.last_incident)
+        return memory
+
+    def _look(self, monitor: Monitor, memory: Memory) -> Work:
+        """See how everything is, and plan how it should be."""
+        now, time = asyncio.get_running_loop().time(), datetime.now(UTC)
+        workers = find_workers(self.world, monitor, memory, self._observe)
+        pods = [pod for view in workers.values() for pod in view.pods]
+        memory.ledger.absorb(
+            [pod.status for pod in pods if pod.status is not None],
+            [
+                *self._departed(monitor.key),
+                *(pod.said for pod in pods if pod.silent and pod.said is not None),
+            ],
+            time,
+        )
+        existing = [
+            Worker(view.name, view.group, tuple(s.name for s in view.assignment.streams))
+            if view.assignment is not None
+            else Worker(view.name, view.group)
+            for view in workers.values()
+        ]
+        return Work(
+            world=self.world,
+            monitor=monitor,
+            memory=memory,
+            workers=workers,
+            plan=_plan(monitor, existing),
+            now=now,
+            time=time,
+        )
+
+
+def demands(spec: StreamMonitorSpec) -> list[Demand]:
+    """What each worker group of a specification must monitor."""
+    if spec.suspend:
+        return []
+    streams = tuple(stream.name for stream in spec.streams)
+    return [Demand(group.name, streams, _capacity(group)) for group in spec.groups]
+
+
+def _capacity(group: WorkerGroup) -> int:
+    wanted = group.scaling.max_streams_per_worker if group.scaling else None
+    return wanted or DEFAULT_MAX_STREAMS_PER_WORKER
+
+
+def _plan(monitor: Monitor, existing: list[Worker]) -> Plan:
+    owner = monitor.owner
+    if monitor.spec is None:
+        return Plan(tuple(sorted(existing, key=lambda one: (one.group, one.name))))
+    return plan(
+        demands(monitor.spec),
+        existing,
+        lambda group, slot: worker_name(owner.name, owner.uid, group, slot),
+    )
+
+
+def _retry(monitor: Monitor, work: Work, failed: int) -> float:
+    """When to try again what the API refused."""
+    errors = [error for _, error in work.failures]
+    rejected = [error for error in errors if isinstance(error, Rejected)]
+    if len(rejected) == len(errors) and all(error.conflict for error in rejected) and failed < 5:
+        return _CONFLICT_S
+    log.warning("%s/%s: %s", *monitor.key, "; ".join(str(error) for error in errors[:3]))
+    asked_s = max((error.retry_after_s for error in rejected), default=0.0)
+    return max(asked_s, _backoff(failed))
+
+
+def _backoff(failed: int) -> float:
+    shortest_s, longest_s = _BACKOFF_S
+    return float(min(longest_s, shortest_s * 2 ** min(failed, 10)) * random.uniform(0.7, 1.3))
+
+
+async def _wait(event: asyncio.Event, delay_s: float | None) -> None:
+    try:
+        async with asyncio.timeout(delay_s):
+            await event.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,158 @@
+"""Computes what the resource's status says. Pure: everything it depends on is in `Facts`."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from streammonitor_api.incident import Incident
+from streammonitor_api.spec import StreamMonitorSpec
+from streammonitor_api.status import (
+    MAX_ACTIVE_INCIDENTS,
+    MAX_PROBLEMS,
+    GroupStatus,
+    IncidentsStatus,
+    IncidentSummary,
+    StreamMonitorStatus,
+    StreamProblem,
+    StreamsStatus,
+    WorkersStatus,
+)
+from streammonitor_operator import health
+from streammonitor_operator.conditions import Picture, conditions
+from streammonitor_operator.fleet import WorkerView
+from streammonitor_operator.health import Health
+from streammonitor_operator.ledger import summarize
+from streammonitor_operator.plan import Worker
+
+MAX_BYTES = 60 * 1024
+"""Below the promised 64 KiB, with room for what the API adds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the status is computed from."""
+
+    generation: int
+    now: datetime
+    before: StreamMonitorStatus
+    spec: StreamMonitorSpec | None
+    fault: str
+    workers: tuple[tuple[Worker, WorkerView], ...]
+    """Planned workers, and what there is of them."""
+    leaving: tuple[str, ...] = ()
+    open_incidents: tuple[Incident, ...] = ()
+    last: IncidentSummary | None = None
+    failures: tuple[str, ...] = ()
+    """Sentences about what the API refused."""
+    unready_since: Mapping[str, datetime] = field(default_factory=dict)
+
+
+def compute_status(facts: Facts) -> StreamMonitorStatus:
+    """The status that the resource should have."""
+    known = {problem.reason for problem in _problems(facts.before)}
+    troubles = {
+        view.name: health.worker_trouble(view, facts.unready_since[view.name], facts.now, known)
+        for _, view in facts.workers
+        if not view.ready and view.name in facts.unready_since
+    }
+    streams = _streams(facts, troubles)
+    problems = _keep_since(health.worst_first(streams.values()), facts.before)
+    picture = Picture(
+        spec=facts.spec,
+        fault=facts.fault,
+        streams=streams,
+        problems=problems,
+        unready=tuple(view.name for _, view in facts.workers if not view.ready),
+        workers=len(facts.workers),
+        leaving=facts.leaving,
+        failures=facts.failures,
+        troubles={name: trouble for name, trouble in troubles.items() if trouble is not None},
+    )
+    return _bounded(
+        StreamMonitorStatus(
+            observed_generation=facts.generation,
+            conditions=conditions(picture, facts.before, facts.generation, facts.now),
+            streams=_streams_status(facts, streams, problems),
+            workers=_workers_status(facts),
+            groups=_groups(facts),
+            incidents=IncidentsStatus(active=len(facts.open_incidents)),
+            active_incidents=_worst(facts.open_incidents),
+            last_incident=facts.last,
+        )
+    )
+
+
+def _streams(facts: Facts, troubles: Mapping[str, health.Trouble | None]) -> dict[str, Health]:
+    """Every stream's health, over all groups."""
+    parts: dict[str, list[Health]] = {}
+    for worker, view in facts.workers:
+        for name in worker.streams:
+            one = health.stream_health(name, view, troubles.get(view.name))
+            parts.setdefault(name, []).append(one)
+    return {name: health.overall(some) for name, some in parts.items()}
+
+
+def _streams_status(
+    facts: Facts, streams: dict[str, Health], problems: list[StreamProblem]
+) -> StreamsStatus:
+    receiving = sum(one.condition is health.Condition.RECEIVING for one in streams.values())
+    return StreamsStatus(
+        total=len(facts.spec.streams) if facts.spec else len(streams),
+        receiving=receiving,
+        defective=len({incident.stream for incident in facts.open_incidents}),
+        problems=problems[:MAX_PROBLEMS],
+    )
+
+
+def _workers_status(facts: Facts) -> WorkersStatus:
+    ready = sum(view.ready for _, view in facts.workers)
+    return WorkersStatus(desired=len(facts.workers), ready=ready)
+
+
+def _groups(facts: Facts) -> list[GroupStatus]:
+    names = [group.name for group in facts.spec.groups] if facts.spec else []
+    names += sorted({worker.group for worker, _ in facts.workers} - set(names))
+    return [_group(name, facts.workers) for name in names]
+
+
+def _group(name: str, workers: Iterable[tuple[Worker, WorkerView]]) -> GroupStatus:
+    mine = [(worker, view) for worker, view in workers if worker.group == name]
+    return GroupStatus(
+        name=name,
+        streams=sum(len(worker.streams) for worker, _ in mine),
+        workers=len(mine),
+        ready=sum(view.ready for _, view in mine),
+    )
+
+
+def _worst(incidents: Iterable[Incident]) -> list[IncidentSummary]:
+    ordered = sorted(incidents, key=lambda one: (-one.severity.rank, one.started_at, one.id))
+    return [summarize(incident) for incident in ordered[:MAX_ACTIVE_INCIDENTS]]
+
+
+def _problems(status: StreamMonitorStatus) -> list[StreamProblem]:
+    return status.streams.problems if status.streams else []
+
+
+def _keep_since(problems: list[StreamProblem], before: StreamMonitorStatus) -> list[StreamProblem]:
+    """A problem that goes on began when it was first reported, operator restarts or not."""
+    since = {(one.name, one.reason): one.since for one in _problems(before)}
+    return [
+        one.model_copy(
+            update={"since": min(one.since, since.get((one.name, one.reason), one.since))}
+        )
+        for one in problems
+    ]
+
+
+def _bounded(status: StreamMonitorStatus) -> StreamMonitorStatus:
+    """Leave out the least of the problems for as long as the status is too long."""
+    while status.streams and status.streams.problems and _size(status) > MAX_BYTES:
+        fewer = status.streams.model_copy(update={"problems": status.streams.problems[:-5]})
+        status = status.model_copy(update={"streams": fewer})
+    return status
+
+
+def _size(status: StreamMonitorStatus) -> int:
+    return len(json.dumps(status.to_json_object(), ensure_ascii=False).encode())

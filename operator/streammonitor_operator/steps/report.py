@@ -1,0 +1,109 @@
+"""Writes the status: by server-side apply, only when it differs, at most once a second."""
+
+from streammonitor_api import names
+from streammonitor_operator.fleet import Work
+from streammonitor_operator.health import START_GRACE
+from streammonitor_operator.kube import MONITORS, KubeError, Rejected
+from streammonitor_operator.status import Facts, compute_status
+from streammonitor_operator.steps.concurrently import Gone
+
+_INTERVAL_S = 1.0
+_SETTLE_S = 6.0
+"""After a start, workers have this long to answer before the status says that they do not."""
+
+
+async def report(work: Work) -> float | None:
+    """Write what the status should say, unless it says so."""
+    _note_unready(work)
+    again = _again(work)
+    if not _settled(work):
+        return 0.5
+    status = compute_status(_facts(work)).to_json_object()
+    memory = work.memory
+    live = work.monitor.status
+    if status == live or (status == memory.status_sent and live == memory.status_returned):
+        return again
+    wait_s = memory.status_at + _INTERVAL_S - work.now
+    if wait_s > 0:
+        return wait_s
+    await _write(work, status)
+    return again
+
+
+async def _write(work: Work, status: dict[str, object]) -> None:
+    owner, memory = work.monitor.owner, work.memory
+    manifest = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        # The uid keeps it from one of the same name that was made since.
+        "metadata": {"namespace": owner.namespace, "name": owner.name, "uid": owner.uid},
+        "status": status,
+    }
+    try:
+        answer = await work.world.kube.apply(MONITORS, manifest, subresource="status")
+    except KubeError as error:
+        if isinstance(error, Rejected) and error.missing:
+            raise Gone from error
+        work.failures.append(("", error))
+        return
+    memory.status_sent, memory.status_returned = status, answer.get("status") or {}
+    memory.status_at = work.now
+    work.world.monitors.put(answer)
+
+
+def _facts(work: Work) -> Facts:
+    ledger = work.memory.ledger
+    return Facts(
+        generation=work.monitor.generation,
+        now=work.time,
+        before=work.monitor.last_status,
+        spec=work.monitor.spec,
+        fault=work.monitor.fault,
+        workers=tuple(work.planned()),
+        leaving=tuple(worker.name for worker in work.plan.leaving if work.view(worker.name).map),
+        open_incidents=tuple(ledger.open.values()),
+        last=ledger.last,
+        failures=tuple(sorted(_sentence(*one) for one in work.failures if _needs_person(one[1]))),
+        unready_since=work.memory.unready_since,
+    )
+
+
+def _sentence(worker: str, error: KubeError) -> str:
+    return f"{f'worker {worker}: ' if worker else ''}{error}"[:300]
+
+
+def _needs_person(error: KubeError) -> bool:
+    """Whether trying again cannot help: a quota, a policy, a value that the API refuses."""
+    return isinstance(error, Rejected) and error.status in (400, 403, 422)
+
+
+def _note_unready(work: Work) -> None:
+    """Remember since when each planned worker is not ready."""
+    since = work.memory.unready_since
+    unready = {view.name for _, view in work.planned() if not view.ready}
+    for name in since.keys() - unready:
+        del since[name]
+    for name in unready:
+        since.setdefault(name, work.time.replace(microsecond=0))
+
+
+def _settled(work: Work) -> bool:
+    """Whether what is known is enough to judge.
+
+    A restarted operator has asked nobody yet. Until it has, the old status is nearer to the truth.
+    """
+    if work.monitor.status.get("observedGeneration") is None:
+        return True
+    undecided = any(pod.undecided for _, view in work.planned() for pod in view.staying)
+    return not undecided or work.now - work.memory.born > _SETTLE_S
+
+
+def _again(work: Work) -> float | None:
+    """When time alone may change what the status says."""
+    waiting = any(work.time - since < START_GRACE for since in work.memory.unready_since.values())
+    silent = any(
+        pod.seen is not None and pod.seen.failing_since is not None and not pod.silent
+        for view in work.workers.values()
+        for pod in view.staying
+    )
+    return 2.0 if silent else 5.0 if waiting else None

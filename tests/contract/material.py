@@ -1,0 +1,99 @@
+"""Pictures and sound made in memory, for tests that need no codec."""
+
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streammonitor_api.worker_status import AudioFormat, VideoFormat
+from streammonitor_worker.frames import AudioView, FormatChange, FrameView, LumaArray, SampleArray
+
+RATE = 25
+SAMPLE_RATE = 48_000
+EPOCH_S = 1_700_000_000.0
+BOTH = FormatChange(
+    video=VideoFormat(codec="h264", width=320, height=180, frame_rate=RATE),
+    audio=AudioFormat(codec="aac", sample_rate=SAMPLE_RATE, channels=2),
+)
+Luma = npt.NDArray[np.uint8]
+
+
+def scene(width: int = 320, height: int = 180, seed: int = 0) -> Luma:
+    """A textured picture, larger than asked for by 400 pixels each way, to pan over."""
+    noise = np.random.default_rng(seed).integers(0, 256, (height + 400, width + 400), np.uint8)
+    blurred = cv2.GaussianBlur(noise, (0, 0), 4).astype(np.float32)
+    return np.clip((blurred - blurred.mean()) * 9 + 120, 20, 230).astype(np.uint8)
+
+
+def pan(count: int, width: int = 320, height: int = 180, seed: int = 0) -> Iterator[Luma]:
+    """A picture that moves all the time."""
+    ground = scene(width, height, seed)
+    for index in range(count):
+        shift = 3 * index % 400
+        yield ground[shift // 2 : shift // 2 + height, shift : shift + width]
+
+
+def flat(count: int, level: int, width: int = 320, height: int = 180) -> Iterator[Luma]:
+    """One grey."""
+    for _ in range(count):
+        yield np.full((height, width), level, np.uint8)
+
+
+def hold(picture: Luma, count: int) -> Iterator[Luma]:
+    """The same picture again and again."""
+    for _ in range(count):
+        yield picture
+
+
+def locked(array: LumaArray) -> LumaArray:
+    """A read-only copy, as the decoder's planes are."""
+    copied = array.copy()
+    copied.flags.writeable = False
+    return copied
+
+
+def views(
+    pictures: Iterable[LumaArray],
+    *,
+    start_s: float = 0.0,
+    rate: float = RATE,
+    bit_depth: int = 8,
+    full_range: bool = False,
+    keys_every: int = 25,
+) -> Iterator[FrameView]:
+    """Put pictures on a timeline."""
+    for index, picture in enumerate(pictures):
+        time_s = start_s + index / rate
+        yield FrameView(
+            time_s=time_s,
+            duration_s=1 / rate,
+            arrived_at=EPOCH_S + time_s,
+            luma=locked(picture),
+            bit_depth=bit_depth,
+            full_range=full_range,
+            key_frame=index % keys_every == 0,
+        )
+
+
+def tone(duration_s: float, level_db: float = -20.0, channels: int = 2) -> SampleArray:
+    """A sine of 440 Hz with this RMS level in dBFS."""
+    index = np.arange(round(duration_s * SAMPLE_RATE))
+    wave = np.sin(2 * np.pi * 440 * index / SAMPLE_RATE) * np.sqrt(2) * 10 ** (level_db / 20)
+    return np.tile(wave.astype(np.float32), (channels, 1))
+
+
+def silent(duration_s: float, channels: int = 2) -> SampleArray:
+    """Digital silence."""
+    return np.zeros((channels, round(duration_s * SAMPLE_RATE)), np.float32)
+
+
+def buffers(samples: SampleArray, *, start_s: float = 0.0, size: int = 1024) -> Iterator[AudioView]:
+    """Cut samples into buffers as a codec does."""
+    for first in range(0, samples.shape[1], size):
+        piece = samples[:, first : first + size].copy()
+        piece.flags.writeable = False
+        time_s = start_s + first / SAMPLE_RATE
+        yield AudioView(
+            time_s=time_s, arrived_at=EPOCH_S + time_s, samples=piece, sample_rate=SAMPLE_RATE
+        )

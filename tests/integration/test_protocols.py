@@ -1,0 +1,73 @@
+"""Each protocol from a server that is not ours, as a worker sees it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from dev.media.servers import http_server, rtmp_server, rtsp_server
+from streammonitor_worker.frames import AudioView, FrameView
+from streammonitor_worker.ingest import open_source
+from tests.integration.live import LiveOrigin
+
+Serving = AbstractContextManager[str]
+
+
+def _http_ts(media: Path, origin: LiveOrigin) -> Serving:
+    return http_server(media)
+
+
+def _hls(media: Path, origin: LiveOrigin) -> Serving:
+    return origin.serving()
+
+
+def _rtmp(media: Path, origin: LiveOrigin) -> Serving:
+    return rtmp_server(media / "clean.mp4")
+
+
+def _rtsp(media: Path, origin: LiveOrigin) -> Serving:
+    return rtsp_server(media / "clean.mp4")
+
+
+@pytest.mark.parametrize(
+    ("serve", "path", "live"),
+    [
+        pytest.param(_http_ts, "/clean.ts", False, id="MPEG-TS over HTTP"),
+        pytest.param(_http_ts, "/clean.mp4", False, id="MP4 over HTTP"),
+        pytest.param(_hls, "", True, id="live HLS"),
+        pytest.param(_rtmp, "", True, id="RTMP"),
+        pytest.param(_rtsp, "", None, id="RTSP"),
+    ],
+)
+def test_two_seconds_of_picture_and_sound_arrive_in_order(
+    media: Path,
+    clean_origin: LiveOrigin,
+    serve: Callable[[Path, LiveOrigin], Serving],
+    path: str,
+    live: bool | None,
+) -> None:
+    pictures: list[float] = []
+    sounds: list[float] = []
+    with serve(media, clean_origin) as url, open_source(url + path, live=False) as source:
+        for item in source:
+            if isinstance(item, FrameView):
+                pictures.append(item.time_s)
+            elif isinstance(item, AudioView):
+                sounds.append(item.time_s)
+            if len(pictures) > 50 and len(sounds) > 90:
+                break
+
+    assert source.video is not None
+    assert (source.video.codec, source.video.width, source.video.height) == ("h264", 320, 180)
+    assert source.audio is not None
+    assert source.audio.sample_rate == 48000
+    assert live is None or source.finite is not live
+    assert min(pictures[0], sounds[0]) == pytest.approx(0, abs=0.001)
+    for times, step_s in ((pictures, 0.04), (sounds, 1024 / 48000)):
+        # RTMP counts in milliseconds; a live join may begin with a short wait for a key frame.
+        assert all(
+            after - before == pytest.approx(step_s, abs=0.003)
+            for before, after in pairwise(times[2:])
+        )

@@ -1,0 +1,264 @@
+"""A cluster in memory: the fake API, pods that appear for Deployments, workers that obey.
+
+Workers are simulated at the boundary that the operator has: pods in the API, `Observation`s of
+what `/status` said. The real worker is tested in its own tests and, with this operator, end to end.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from streammonitor_api import names
+from streammonitor_api.assignment import Assignment
+from streammonitor_api.incident import EndReason, Incident, Severity, incident_id
+from streammonitor_api.worker_status import StreamState, StreamStatus, WorkerStatus
+from streammonitor_operator.cache import Informer
+from streammonitor_operator.children import Key
+from streammonitor_operator.kube import CONFIG_MAPS, DEPLOYMENTS, EVENTS, MONITORS, PODS, Manifest
+from streammonitor_operator.observe import Observation
+from streammonitor_operator.reconcile import Reconciler
+from streammonitor_operator.settings import WorkerSettings
+from tests.unit.operator.fake_kube import FakeKube
+
+KEY: Key = ("video", "sports")
+SETTINGS = WorkerSettings(image="registry.example/worker:1")
+
+
+def stream(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "url": f"http://origin.example/{name}.m3u8", **more}
+
+
+def spec_of(*streams: str, **more: Any) -> dict[str, Any]:
+    return {"streams": [stream(name) for name in streams], "detectors": {"freeze": {}}, **more}
+
+
+@dataclass
+class FakeWorker:
+    """One process: what it has read, and what it says."""
+
+    pod: Manifest
+    assignment: Assignment
+    process: str = "p1"
+    revision: int = 1
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    states: dict[str, StreamStatus] = field(default_factory=dict)
+    deaf: bool = False
+    """It does not read its assignment any more."""
+
+    @property
+    def name(self) -> str:
+        return str(self.pod["metadata"]["labels"][names.LABEL_WORKER])
+
+    def read(self, assignment: Assignment) -> None:
+        if self.deaf or assignment.epoch < self.assignment.epoch:
+            return
+        self.assignment = assignment
+        for incident in assignment.open_incidents:
+            self.incidents.setdefault(incident.id, incident)
+        for release in assignment.released:
+            for incident in [i for i in self.incidents.values() if i.stream == release.stream]:
+                self.end(incident.id, release.reason)
+        kept = {one.name for one in assignment.streams}
+        self.incidents = {
+            i.id: i for i in self.incidents.values() if not i.active or i.stream in kept
+        }
+        self.revision += 1
+
+    def start(self, stream: str, defect: str = "freeze", episode: str = "1") -> Incident:
+        now = datetime.now(UTC)
+        uid = self.assignment.monitor_uid
+        incident = Incident(
+            id=incident_id(uid, stream, defect, episode), monitor_uid=uid, stream=stream,
+            defect=defect, episode=episode, severity=Severity.CRITICAL,
+            started_at=now - timedelta(seconds=2), detected_at=now, start_s=1.0, detected_s=3.0,
+            worker=self.name,
+        )  # fmt: skip
+        self.incidents[incident.id] = incident
+        self.revision += 1
+        return incident
+
+    def end(self, incident: str, reason: EndReason = EndReason.CLEARED) -> None:
+        ended = {"ended_at": datetime.now(UTC), "end_reason": reason}
+        self.incidents[incident] = self.incidents[incident].model_copy(update=ended)
+        self.revision += 1
+
+    def status(self) -> WorkerStatus:
+        now = datetime.now(UTC)
+        return WorkerStatus(
+            version="1", worker=self.name, process=self.process, started_at=now,
+            revision=self.revision, epoch=self.assignment.epoch,
+            streams=[
+                self.states.get(one.name)
+                or StreamStatus(name=one.name, state=StreamState.RECEIVING, since=now)
+                for one in self.assignment.streams
+            ],
+            incidents=list(self.incidents.values()),
+        )  # fmt: skip
+
+
+class Cluster:
+    """Everything around one operator; a second operator can take over the same API."""
+
+    def __init__(self) -> None:
+        self.kube = FakeKube()
+        self.workers: dict[str, FakeWorker] = {}
+        """Processes by pod uid."""
+        self.reconciler = Reconciler(self.kube, SETTINGS)
+        self.schedulable = True
+        self._silent: dict[str, float] = {}
+        self._departed: list[WorkerStatus] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start an operator: informers, reconciler; and what stands for the rest of Kubernetes."""
+        world = self.reconciler.world
+        stores = ((CONFIG_MAPS, world.maps), (DEPLOYMENTS, world.deployments), (PODS, world.pods))
+        informers: list[Any] = [Informer(self.kube, kind, "", store) for kind, store in stores]
+        loops = [informer.run() for informer in informers]
+        self._tasks = [asyncio.create_task(one) for one in [*loops, self._play(), self._shell()]]
+        for informer in informers:
+            await informer.synced.wait()
+        self.reconciler.start(self._observe, self._take_departed)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.reconciler.stop()
+
+    async def restart_operator(self) -> None:
+        """Another operator, with nothing but what is in the cluster."""
+        await self.stop()
+        self.reconciler = Reconciler(self.kube, SETTINGS)
+        await self.start()
+
+    def apply(self, spec: dict[str, Any]) -> Manifest:
+        place = (MONITORS.plural, *KEY)
+        old = self.kube.objects.get(place)
+        manifest: Manifest = {"metadata": {"namespace": KEY[0], "name": KEY[1]}, "spec": spec}
+        if old is not None:  # replaced, not merged
+            old["spec"] = {}
+        return self.kube.put(MONITORS, manifest)
+
+    async def settle(self, seconds: float = 3.0) -> None:
+        await asyncio.sleep(seconds)
+
+    def monitor(self) -> Manifest:
+        return self.kube.objects[MONITORS.plural, *KEY]
+
+    @property
+    def status(self) -> Manifest:
+        status: Manifest = self.monitor().get("status", {})
+        return status
+
+    def condition(self, kind: str) -> Manifest:
+        found: Manifest = next(one for one in self.status["conditions"] if one["type"] == kind)
+        return found
+
+    def worker_of(self, stream: str) -> FakeWorker:
+        for worker in self.workers.values():
+            if any(one.name == stream for one in worker.assignment.streams):
+                return worker
+        raise LookupError(stream)
+
+    def events(self) -> list[str]:
+        return [str(one["reason"]) for one in self.kube.all(EVENTS)]
+
+    def kill_pod(self, worker: FakeWorker) -> None:
+        """The pod goes without a word; its Deployment makes another."""
+        metadata = worker.pod["metadata"]
+        self._departed.append(worker.status())
+        self.kube.remove(PODS, metadata["namespace"], metadata["name"])
+
+    def silence(self, worker: FakeWorker) -> None:
+        """It does not answer any more."""
+        self._silent[worker.pod["metadata"]["uid"]] = asyncio.get_running_loop().time()
+        self.reconciler.wake(KEY)
+
+    def say(self) -> None:
+        """A worker's status changed."""
+        self.reconciler.wake(KEY)
+
+    def _observe(self, uid: str) -> Observation | None:
+        worker = self.workers.get(uid)
+        return Observation(worker.status(), self._silent.get(uid), "refused") if worker else None
+
+    def _take_departed(self, _: Key) -> list[WorkerStatus]:
+        told, self._departed = self._departed, []
+        return told
+
+    async def _shell(self) -> None:
+        """Kopf's part: the StreamMonitors."""
+        known: dict[Key, str] = {}
+        while True:
+            present = {}
+            for one in self.kube.all(MONITORS):
+                metadata = one["metadata"]
+                present[metadata["namespace"], metadata["name"]] = metadata["uid"]
+                self.reconciler.world.monitors.put(one)
+            for key in known.keys() - present.keys():
+                self.reconciler.world.monitors.drop(key, known[key])
+            known = present
+            await asyncio.sleep(0.1)
+
+    async def _play(self) -> None:
+        """The Deployment controller, the kubelet and the workers."""
+        while True:
+            deployments = {one["metadata"]["name"]: one for one in self.kube.all(DEPLOYMENTS)}
+            pods = {
+                one["metadata"]["labels"][names.LABEL_WORKER]: one for one in self.kube.all(PODS)
+            }
+            for name in deployments.keys() - pods.keys():
+                self._start_pod(deployments[name])
+            for name in pods.keys() - deployments.keys():
+                self.kube.remove(PODS, KEY[0], pods[name]["metadata"]["name"])
+            self._forget_gone()
+            self._mount()
+            await asyncio.sleep(0.2)
+
+    def _start_pod(self, deployment: Manifest) -> None:
+        template = deployment["spec"]["template"]
+        name = deployment["metadata"]["name"]
+        number = len(self.kube.writes) + len(self.workers)
+        status: Manifest = {"phase": "Pending"}
+        if self.schedulable:
+            status = {"phase": "Running", "podIP": f"10.0.0.{number % 250}"}
+        self.kube.put(
+            PODS,
+            {
+                "metadata": {
+                    **template["metadata"],
+                    "namespace": KEY[0],
+                    "name": f"{name}-{number}",
+                },
+                "status": status,
+            },
+        )
+
+    def _forget_gone(self) -> None:
+        uids = {one["metadata"]["uid"] for one in self.kube.all(PODS)}
+        for uid in self.workers.keys() - uids:
+            del self.workers[uid]
+
+    def _mount(self) -> None:
+        """A starting pod reads its ConfigMap; a running one when it was nudged."""
+        for pod in self.kube.all(PODS):
+            metadata = pod["metadata"]
+            if pod["status"]["phase"] != "Running":
+                continue
+            name = metadata["labels"][names.LABEL_WORKER]
+            known = self.kube.objects.get((CONFIG_MAPS.plural, KEY[0], name))
+            if known is None:
+                continue
+            assignment = Assignment.model_validate_json(known["data"][names.ASSIGNMENT_KEY])
+            worker = self.workers.get(metadata["uid"])
+            nudge = metadata["annotations"].get(names.ANNOTATION_NUDGE, "")
+            if worker is None:
+                worker = FakeWorker(pod, Assignment(epoch=1))
+                self.workers[metadata["uid"]] = worker
+                worker.read(assignment)
+                self.say()
+            elif nudge.split(".")[0] == str(assignment.epoch) != str(worker.assignment.epoch):
+                worker.read(assignment)
+                self.say()

@@ -1,0 +1,167 @@
+"""Builders against plain dicts."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from streammonitor_api.assignment import Assignment
+from streammonitor_api.incident import EndReason, Incident, Severity
+from streammonitor_api.spec import Stream, Template, WorkerGroup
+from streammonitor_operator.settings import WorkerSettings
+from streammonitor_operator.specs.configmap import build_configmap
+from streammonitor_operator.specs.deployment import build_deployment, secret_names
+from streammonitor_operator.specs.event import ENDED, STARTED, build_event
+from streammonitor_operator.specs.identity import Owner
+
+OWNER = Owner("video", "sports", "uid-1")
+SETTINGS = WorkerSettings(image="registry.example/worker:1", pull_secrets=("pull",))
+LABELS = {
+    "app.kubernetes.io/name": "streammonitor-worker",
+    "app.kubernetes.io/managed-by": "streammonitor",
+    "streammonitor.io/monitor": "sports",
+    "streammonitor.io/group": "all",
+    "streammonitor.io/worker": "w",
+}
+METADATA = {
+    "name": "w",
+    "namespace": "video",
+    "labels": LABELS,
+    "annotations": {"streammonitor.io/monitor": "sports"},
+    "ownerReferences": [
+        {
+            "apiVersion": "streammonitor.io/v1alpha1",
+            "kind": "StreamMonitor",
+            "name": "sports",
+            "uid": "uid-1",
+            "controller": True,
+            "blockOwnerDeletion": False,
+        }
+    ],
+}
+
+
+def deployment(secrets: list[str], **template: Any) -> dict[str, Any]:
+    group = WorkerGroup(
+        name="all", detectors=["freeze"], template=Template.model_validate(template)
+    )
+    return build_deployment(OWNER, group, "w", secrets, SETTINGS)
+
+
+def test_a_configmap_carries_the_assignment() -> None:
+    assignment = Assignment(epoch=3, worker="w", group="all")
+    built = build_configmap(OWNER, assignment)
+    assert built["metadata"] == METADATA
+    assert json.loads(built["data"]["assignment.json"])["epoch"] == 3
+
+
+def test_a_worker_passes_pod_security_restricted_and_has_no_token() -> None:
+    spec = deployment([])["spec"]["template"]["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["enableServiceLinks"] is False
+    assert spec["securityContext"] == {
+        "runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }  # fmt: skip
+    [container] = spec["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "privileged": False,
+        "readOnlyRootFilesystem": True,
+    }
+
+
+def test_a_worker_is_one_replica_that_is_replaced_without_a_gap() -> None:
+    spec = deployment([])["spec"]
+    assert spec["replicas"] == 1
+    assert spec["strategy"] == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+    }
+    assert spec["selector"] == {"matchLabels": {"streammonitor.io/worker": "w"}}
+    pod = spec["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] == 20
+    assert pod["containers"][0]["env"] == [
+        {"name": "STREAMMONITOR_WORKER", "value": "w"},
+        {"name": "STREAMMONITOR_GRACE_S", "value": "15"},
+    ]
+
+
+def test_secrets_are_mounted_optional_each_once() -> None:
+    pod = deployment(["b.dotted", "a", "a"])["spec"]["template"]["spec"]
+    volumes = [volume for volume in pod["volumes"] if "secret" in volume]
+    assert [volume["secret"] for volume in volumes] == [
+        {"secretName": "a", "optional": True},
+        {"secretName": "b.dotted", "optional": True},
+    ]
+    mounts = {mount["name"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounts[volumes[1]["name"]] == {
+        "name": volumes[1]["name"],
+        "mountPath": "/etc/streammonitor/secrets/b.dotted",
+        "readOnly": True,
+    }
+
+
+def test_streams_name_their_secrets() -> None:
+    header = {"name": "Authorization", "secretKeyRef": {"name": "origin", "key": "token"}}
+    streams = [
+        Stream.model_validate({"name": "a", "url": "http://h/", "headersFrom": [header]}),
+        Stream.model_validate({"name": "b", "url": "http://h/", "headersFrom": [header]}),
+    ]
+    assert secret_names(streams) == ["origin"]
+
+
+def test_the_template_adds_but_cannot_take_over() -> None:
+    built = deployment(
+        [],
+        labels={"team": "x", "streammonitor.io/worker": "stolen"},
+        nodeSelector={"disk": "ssd"},
+        tolerations=[{"key": "gpu", "operator": "Exists"}],
+        resources={"requests": {"cpu": "2"}, "limits": {"cpu": 4}},
+    )
+    template = built["spec"]["template"]
+    assert template["metadata"]["labels"] == LABELS | {"team": "x"}
+    assert template["spec"]["nodeSelector"] == {"disk": "ssd"}
+    assert template["spec"]["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+    assert template["spec"]["imagePullSecrets"] == [{"name": "pull"}]
+    assert template["spec"]["containers"][0]["resources"] == {
+        "requests": {"cpu": "2", "memory": "256Mi"},
+        "limits": {"memory": "2Gi", "cpu": 4},
+    }
+
+
+def test_the_digest_changes_with_the_wish_only() -> None:
+    key = "streammonitor.io/manifest"
+    one, same = deployment(["a"]), deployment(["a"])
+    other = deployment(["b"])
+    assert one == same
+    assert one["metadata"]["annotations"][key] != other["metadata"]["annotations"][key]
+
+
+INCIDENT = Incident(
+    id="0123456789abcdef", monitor_uid="uid-1", stream="arena-1", defect="freeze", episode="1",
+    severity=Severity.CRITICAL, started_at=datetime(2026, 1, 2, 12, 4, 31, tzinfo=UTC),
+    detected_at=datetime(2026, 1, 2, 12, 4, 33, tzinfo=UTC), start_s=0, detected_s=2, worker="w",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("phase", "kind", "reason", "message"),
+    [
+        (STARTED, "Warning", "FreezeStarted", "arena-1: freeze since 12:04:31 UTC (critical)"),
+        (
+            ENDED, "Normal", "FreezeEnded",
+            "arena-1: freeze since 12:04:31 UTC ended after 4.0 s (cleared)",
+        ),
+    ],
+)  # fmt: skip
+def test_an_event_is_a_sentence(phase: str, kind: str, reason: str, message: str) -> None:
+    ended = {
+        "ended_at": datetime(2026, 1, 2, 12, 4, 35, tzinfo=UTC), "end_reason": EndReason.CLEARED
+    }  # fmt: skip
+    event = build_event(OWNER, INCIDENT.model_copy(update=ended if phase == ENDED else {}), phase)
+    assert (event["type"], event["reason"], event["message"]) == (kind, reason, message)
+    assert event["metadata"]["name"] == f"sports.0123456789abcdef.{phase}"
+    assert event["involvedObject"]["uid"] == "uid-1"

@@ -1,0 +1,229 @@
+"""The supervisor of one stream, with sources that a test makes up."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pytest
+
+from streammonitor_api.incident import EndReason, Incident
+from streammonitor_api.spec import Stream
+from streammonitor_api.worker_status import StreamState, StreamStatus, VideoFormat
+from streammonitor_worker import stream as module
+from streammonitor_worker.analysis import EventKind, IncidentEvent
+from streammonitor_worker.frames import FormatChange, FrameView, MediaItem
+from streammonitor_worker.ingest import Counters, SourceError
+from streammonitor_worker.stream import StreamRunner, Surroundings
+
+VIDEO = VideoFormat(codec="h264", width=64, height=36, frame_rate=25)
+STEP_S = 0.04
+DETECTORS = {"black": {"minDuration": "1s"}}
+
+
+def frames(count: int, level: int = 120) -> Iterator[MediaItem]:
+    """A format, then frames of one grey."""
+    yield FormatChange(video=VIDEO, audio=None)
+    luma = np.full((36, 64), level, np.uint8)
+    for index in range(count):
+        yield FrameView(time_s=index * STEP_S, duration_s=STEP_S, arrived_at=time.time(), luma=luma)
+
+
+class FakeSource:
+    """Plays what it was given."""
+
+    def __init__(self, items: Iterator[MediaItem], *, finite: bool = False) -> None:
+        self.items = items
+        self.finite = finite
+        self.video = VIDEO
+        self.audio = None
+        self.counters = Counters(decode_errors=2)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing to close."""
+
+    def __iter__(self) -> Iterator[MediaItem]:
+        return self.items
+
+
+class Rig:
+    """Opens what a test queues, and remembers what the stream reports."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sources: list[FakeSource | Exception] = []
+        self.opened: list[str] = []
+        self.statuses: list[StreamStatus] = []
+        self.events: list[IncidentEvent] = []
+        self.changed = threading.Condition()
+        self.around = Surroundings(
+            reporter=self, secrets_folder=folder, monitor_uid="u", worker="w", backoff=lambda _: 0.0
+        )
+
+    def open_source(self, url: str, **_: object) -> FakeSource:
+        self.opened.append(url)
+        source = self.sources.pop(0) if self.sources else SourceError("Timeout", "no more")
+        if isinstance(source, Exception):
+            raise source
+        return source
+
+    def stream_changed(self, status: StreamStatus) -> None:
+        with self.changed:
+            self.statuses.append(status)
+            self.changed.notify_all()
+
+    def incident_changed(self, event: IncidentEvent) -> None:
+        with self.changed:
+            self.events.append(event)
+            self.changed.notify_all()
+
+    def wait(self, what: Callable[[], bool]) -> None:
+        with self.changed:
+            assert self.changed.wait_for(what, 10)
+
+    def wait_state(self, state: StreamState, reason: str | None = None) -> None:
+        self.wait(lambda: any((s.state, s.reason) == (state, reason) for s in self.statuses))
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    one = Rig(tmp_path)
+    monkeypatch.setattr(module, "open_source", one.open_source)
+    return one
+
+
+@pytest.fixture
+def start(rig: Rig) -> Iterator[Callable[..., StreamRunner]]:
+    started: list[StreamRunner] = []
+
+    def begin(*sources: FakeSource | Exception, url: str = "http://h/a") -> StreamRunner:
+        rig.sources = list(sources)
+        runner = StreamRunner(Stream(name="a", url=url), DETECTORS, rig.around)
+        started.append(runner)
+        runner.start()
+        return runner
+
+    yield begin
+    for runner in started:
+        runner.let_go()
+        assert runner.join(10)
+
+
+def _endless(level: int = 120) -> Iterator[MediaItem]:
+    return frames(10**9, level)
+
+
+def test_a_finite_source_is_completed_and_ends_what_is_open(
+    rig: Rig, start: Callable[..., StreamRunner]
+) -> None:
+    runner = start(FakeSource(frames(100, level=16), finite=True))
+    rig.wait_state(StreamState.COMPLETED)
+
+    assert runner.join(10)
+    assert runner.alive
+    assert rig.events[0].kind is EventKind.STARTED
+    assert rig.events[-1].incident.end_reason is EndReason.EOF
+    assert runner.figures().frames == 100
+    assert runner.figures().incidents == {"black": 1}
+
+
+def test_a_live_source_that_ends_is_opened_again_on_one_timeline(
+    rig: Rig, start: Callable[..., StreamRunner]
+) -> None:
+    runner = start(FakeSource(frames(50)), FakeSource(frames(50)), FakeSource(_endless()))
+    rig.wait_state(StreamState.RETRYING, "Ended")
+    rig.wait(lambda: runner.figures().connects == 3 and runner.figures().media_s > 10)
+
+    figures = runner.figures()
+    assert figures.discontinuities == 2
+    assert figures.decode_errors == 4
+
+
+def test_a_live_playlist_that_was_closed_is_not_played_again(
+    rig: Rig, start: Callable[..., StreamRunner]
+) -> None:
+    runner = start(FakeSource(frames(50)), FakeSource(_endless(), finite=True))
+    rig.wait_state(StreamState.COMPLETED)
+
+    assert runner.figures().frames == 50
+
+
+def test_a_fault_of_ours_is_survived_and_counted(
+    rig: Rig, start: Callable[..., StreamRunner], caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = start(ZeroDivisionError("bug"), FakeSource(_endless()))
+    rig.wait_state(StreamState.RETRYING, "InternalError")
+    rig.wait_state(StreamState.RECEIVING)
+
+    assert runner.figures().internal_errors == 1
+    assert "bug" in caplog.text
+
+
+def test_a_scheme_that_is_not_allowed_is_not_tried_again(
+    rig: Rig, start: Callable[..., StreamRunner]
+) -> None:
+    runner = start(url="file:///etc/passwd")
+    rig.wait_state(StreamState.FAILED, "UnsupportedScheme")
+    runner.set_stream(Stream(name="a", url="http://h/b"))
+    rig.wait_state(StreamState.RETRYING, "Timeout")
+
+    assert set(rig.opened) == {"http://h/b"}
+
+
+def test_another_url_keeps_the_incident_that_is_open(
+    rig: Rig, start: Callable[..., StreamRunner]
+) -> None:
+    runner = start(FakeSource(_endless(level=16)), FakeSource(_endless(level=16)))
+    rig.wait(lambda: bool(rig.events))
+    runner.set_stream(Stream(name="a", url="http://h/b"))
+    rig.wait(lambda: rig.opened == ["http://h/a", "http://h/b"])
+    rig.wait(lambda: runner.figures().connects == 2)
+    runner.finish(EndReason.REMOVED)
+
+    assert {event.incident.id for event in rig.events} == {rig.events[0].incident.id}
+    assert rig.events[-1].incident.end_reason is EndReason.REMOVED
+
+
+def test_an_interrupted_incident_says_when_it_expires(
+    rig: Rig, start: Callable[..., StreamRunner]
+) -> None:
+    runner = start(FakeSource(_endless(level=16)))
+    rig.wait(lambda: bool(rig.events))
+    runner.finish(EndReason.INTERRUPTED)
+    runner.finish(EndReason.INTERRUPTED)
+
+    last: Incident = rig.events[-1].incident
+    assert [event.kind for event in rig.events].count(EventKind.ENDED) == 1
+    assert last.expires_at is not None
+    assert last.end_reason is EndReason.INTERRUPTED
+
+
+def test_a_stream_that_is_let_go_ends_nothing(rig: Rig, start: Callable[..., StreamRunner]) -> None:
+    runner = start(FakeSource(_endless(level=16)))
+    rig.wait(lambda: bool(rig.events))
+    runner.let_go()
+    runner.join(10)
+
+    assert EventKind.ENDED not in {event.kind for event in rig.events}
+
+
+def test_a_detector_without_its_media_is_the_streams_problem(
+    rig: Rig, start: Callable[..., StreamRunner]
+) -> None:
+    runner = start(FakeSource(_endless()))
+    rig.wait_state(StreamState.RECEIVING)
+    rig.sources = [FakeSource(_endless())]
+    runner.set_parameters({"black": {}, "silence": {}})
+    rig.wait_state(StreamState.RECEIVING, "NoAudio")
+
+    assert "'silence'" in (runner.status.message or "")

@@ -1,0 +1,5 @@
+"""`python -m streammonitor_worker`."""
+
+from streammonitor_worker.cli import main
+
+main()

@@ -1,0 +1,310 @@
+"""One stream's analysis: from views to incident events. Pure: no thread, no clock, no I/O."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from streammonitor_api.incident import EndReason, Incident
+from streammonitor_api.worker_status import DetectorState
+from streammonitor_worker.checks import check_detector
+from streammonitor_worker.detectors import registry
+from streammonitor_worker.detectors.base import DetectorParams, Kind, Verdict
+from streammonitor_worker.frames import (
+    AudioView,
+    Discontinuity,
+    FormatChange,
+    FrameView,
+    MediaItem,
+)
+from streammonitor_worker.incidents import EventKind, IncidentEvent, IncidentMachine, Subject
+from streammonitor_worker.measures.picture import PictureMeter
+from streammonitor_worker.measures.sound import SoundMeter
+from streammonitor_worker.runners import (
+    STARVED_S,
+    DetectorFigures,
+    DetectorRunner,
+    MediaClock,
+    causes_first,
+)
+
+__all__ = [
+    "DetectorFigures",
+    "EventKind",
+    "IncidentEvent",
+    "ParameterError",
+    "StreamAnalysis",
+    "parse_parameters",
+]
+
+RawParameters = Mapping[str, Mapping[str, Any]]
+"""Detectors by name, with the parameters that a user set, as they are on the wire."""
+
+_REASONS = {Kind.VIDEO: "NoVideo", Kind.AUDIO: "NoAudio"}
+
+
+class ParameterError(ValueError):
+    """A detector or a parameter is not what it may be. The text has one sentence a line."""
+
+
+def parse_parameters(detectors: RawParameters) -> dict[str, DetectorParams]:
+    """Parse what a user set; keys that a detector does not have are left to `check_detector`.
+
+    Raises:
+        ParameterError: A detector does not exist or a value is out of bounds; the text names field,
+            value, limit and remedy.
+    """
+    refused = [text for name, params in detectors.items() for text in _fatal(name, params)]
+    if refused:
+        raise ParameterError("\n".join(refused))
+    return {
+        name: registry[name].params_type.model_validate(dict(params or {}))
+        for name, params in detectors.items()
+    }
+
+
+def _fatal(name: str, params: Mapping[str, Any] | None) -> list[str]:
+    return check_detector(name, params or {}).fatal
+
+
+class StreamAnalysis:
+    """The detectors of one stream and their incidents.
+
+    Args:
+        monitor_uid: UID of the StreamMonitor; empty outside a cluster.
+        stream: Name of the stream.
+        worker: Name of the worker.
+        detectors: Detectors by name, with the parameters that a user set.
+        reproducible: The same media give the same incident ids, whenever they are analysed.
+
+    Attributes:
+        frames: Pictures seen.
+        corrupt_frames: Those among them that the decoder flagged as damaged.
+
+    Raises:
+        ParameterError: See `parse_parameters`.
+    """
+
+    def __init__(
+        self,
+        *,
+        monitor_uid: str,
+        stream: str,
+        worker: str,
+        detectors: RawParameters,
+        reproducible: bool = False,
+    ) -> None:
+        self.frames = 0
+        self.corrupt_frames = 0
+        self._subject = Subject(monitor_uid, stream, "", worker, reproducible)
+        self._muted = False
+        self._runners: dict[str, DetectorRunner] = {}
+        self._pictures = PictureMeter()
+        self._sound = SoundMeter()
+        self._format: FormatChange | None = None
+        self._media = MediaClock()
+        self.set_parameters(detectors)
+
+    @property
+    def kinds_needed(self) -> frozenset[Kind]:
+        """What must be decoded."""
+        return frozenset(runner.detector.kind for runner in self._runners.values())
+
+    @property
+    def muted(self) -> bool:
+        """Whether incidents are followed without telling anybody: another worker is the holder."""
+        return self._muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self._muted = muted
+        for runner in self._reported():
+            runner.machine.muted = muted
+
+    @property
+    def warm(self) -> bool:
+        """Whether every detector that can tell anything on this stream has told something."""
+        blind = self._media.blind
+        return bool(self._media.until_s) and all(
+            runner.primed or runner.detector.kind in blind for runner in self._reported()
+        )
+
+    def feed(self, item: MediaItem) -> list[IncidentEvent]:
+        """Take the next item of the source and return what happened because of it."""
+        if isinstance(item, FrameView):
+            return self._feed_picture(item)
+        if isinstance(item, AudioView):
+            return self._feed_sound(item)
+        if isinstance(item, FormatChange):
+            return self._change_format(item)
+        return self._jump(item)
+
+    def finish(self, reason: EndReason) -> list[IncidentEvent]:
+        """Nothing more will come: end every open incident."""
+        events: list[IncidentEvent] = []
+        for runner in self._reported():
+            for measurement in runner.detector.flush():
+                # That the last pictures cannot be judged does not undo what was seen before them.
+                if measurement.verdict is not Verdict.UNKNOWN:
+                    events += runner.take(measurement, self._media.arrived_at)
+                else:
+                    runner.figures.unknown_s += measurement.end_s - measurement.start_s
+            events += runner.machine.finish(reason)
+            runner.detector.reset()
+        return events
+
+    def adopt(self, incidents: Iterable[Incident]) -> list[IncidentEvent]:
+        """Go on with incidents that were raised elsewhere; those of other detectors are ignored."""
+        events: list[IncidentEvent] = []
+        for incident in incidents:
+            runner = self._runners.get(incident.defect)
+            if runner is not None and runner.reported:
+                events += runner.machine.adopt(incident)
+        return events
+
+    def set_parameters(self, detectors: RawParameters) -> list[IncidentEvent]:
+        """Change which detectors run, and how; those whose parameters stay go on undisturbed.
+
+        An open incident outlives a change of its detector's parameters; with its detector taken
+        away, it ends.
+
+        Raises:
+            ParameterError: See `parse_parameters`. Nothing was changed then.
+        """
+        wanted = parse_parameters(detectors)
+        events: list[IncidentEvent] = []
+        for runner in self._reported():
+            if runner.name not in wanted:
+                events += runner.machine.finish(EndReason.REMOVED)
+        self._runners = {
+            name: self._runner(name, wanted.get(name)) for name in causes_first(wanted)
+        }
+        return events
+
+    def detector_states(self) -> dict[str, DetectorState]:
+        """What each detector knows now."""
+        return {runner.name: runner.machine.state for runner in self._reported()}
+
+    def blind_spots(self) -> dict[str, tuple[str, str]]:
+        """Detectors that cannot tell because the stream lacks what they look at: reason, sentence.
+
+        The reason is NoVideo or NoAudio.
+        """
+        return {
+            runner.name: (_REASONS[kind], self._media.blind[kind])
+            for runner in self._reported()
+            if (kind := runner.detector.kind) in self._media.blind
+        }
+
+    def figures(self) -> dict[str, DetectorFigures]:
+        """What each detector did so far."""
+        return {runner.name: replace(runner.figures) for runner in self._reported()}
+
+    def unknown_seconds(self) -> dict[str, float]:
+        """Media of which each detector could not tell, in seconds."""
+        return {runner.name: runner.figures.unknown_s for runner in self._reported()}
+
+    def _reported(self) -> list[DetectorRunner]:
+        return [runner for runner in self._runners.values() if runner.reported]
+
+    def _runner(self, name: str, params: DetectorParams | None) -> DetectorRunner:
+        """The runner that is there if it can stay; `params` is None if nobody asked for it."""
+        reported = params is not None
+        kind = registry[name]
+        params = params or kind.params_type()
+        old = self._runners.get(name)
+        if old is None or old.reported is not reported:
+            machine = IncidentMachine(replace(self._subject, defect=name), params)
+            machine.muted = self._muted or not reported
+            return DetectorRunner(kind(params), machine, reported)
+        if old.machine.params != params:
+            old.detector = kind(params)
+            old.machine.params = params
+        return old
+
+    def _feed_picture(self, view: FrameView) -> list[IncidentEvent]:
+        self.frames += 1
+        self.corrupt_frames += view.corrupt
+        events = self._advance(Kind.VIDEO, view)
+        runners = self._of(Kind.VIDEO)
+        if runners:
+            before = time.thread_time()
+            measures = self._pictures.measure(view)
+            runners[0].figures.cpu_s += time.thread_time() - before
+            for runner in runners:
+                events += self._observe(runner, measures, view.arrived_at)
+        return events
+
+    def _feed_sound(self, view: AudioView) -> list[IncidentEvent]:
+        events = self._advance(Kind.AUDIO, view)
+        runners = self._of(Kind.AUDIO)
+        if runners:
+            before = time.thread_time()
+            measures = self._sound.measure(view)
+            runners[0].figures.cpu_s += time.thread_time() - before
+            for runner in runners:
+                events += self._observe(runner, measures, view.arrived_at)
+        return events
+
+    def _observe(
+        self, runner: DetectorRunner, measures: Any, arrived_at: float
+    ) -> list[IncidentEvent]:
+        causes = [self._runners[name] for name in runner.detector.causes]
+        suppressed = any(cause.sees_defect for cause in causes)
+        events: list[IncidentEvent] = []
+        before = time.thread_time()
+        for measurement in runner.detector.observe(measures):
+            events += runner.take(measurement, arrived_at, suppressed=suppressed)
+        runner.figures.cpu_s += time.thread_time() - before
+        return events
+
+    def _of(self, kind: Kind) -> list[DetectorRunner]:
+        return [runner for runner in self._runners.values() if runner.detector.kind is kind]
+
+    def _advance(self, kind: Kind, view: FrameView | AudioView) -> list[IncidentEvent]:
+        """Note how far the media came, for those who see nothing of it."""
+        media = self._media
+        returned = media.blind.pop(kind, None) is not None
+        events = self._interrupt(kind, media.until_s) if returned else []
+        passed_s = media.advance(kind, view)
+        for other in self.kinds_needed - {kind}:
+            if other not in media.blind and media.starved(other):
+                media.blind[other] = f"no {other} has arrived for {STARVED_S:g} s of media"
+                events += self._interrupt(other, media.until_s)
+            elif other in media.blind:
+                for runner in self._of(other):
+                    runner.figures.unknown_s += passed_s
+                    runner.until_s = media.until_s
+        return events
+
+    def _interrupt(self, kind: Kind, end_s: float, gap_s: float = 0.0) -> list[IncidentEvent]:
+        (self._pictures if kind is Kind.VIDEO else self._sound).reset()
+        events: list[IncidentEvent] = []
+        for runner in self._of(kind):
+            start_s = end_s - gap_s if runner.until_s is None else runner.until_s
+            events += runner.interrupt(min(start_s, end_s), end_s, self._media.arrived_at)
+        return events
+
+    def _change_format(self, item: FormatChange) -> list[IncidentEvent]:
+        before, self._format = self._format, item
+        media, events = self._media, []
+        for kind, had, has in (
+            (Kind.VIDEO, before and before.video, item.video),
+            (Kind.AUDIO, before and before.audio, item.audio),
+        ):
+            if has is None:
+                media.blind[kind] = f"the stream has no {kind}: take the detector off it or add it"
+            else:
+                media.blind.pop(kind, None)
+                media.seen_s[kind] = media.until_s
+            if before is not None and had != has:
+                events += self._interrupt(kind, media.until_s)
+        return events
+
+    def _jump(self, item: Discontinuity) -> list[IncidentEvent]:
+        events: list[IncidentEvent] = []
+        for kind in Kind:
+            events += self._interrupt(kind, item.time_s, item.gap_s)
+            self._media.seen_s[kind] = item.time_s
+        self._media.until_s = max(self._media.until_s, item.time_s)
+        return events

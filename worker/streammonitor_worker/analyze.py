@@ -1,0 +1,373 @@
+"""`streammonitor analyze`: examine files or URLs once, and say what was found.
+
+The JSON document is a contract with other tools. It goes to standard output, and everything else to
+standard error.
+"""
+
+import copy
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from streammonitor_api.incident import EndReason, Incident, Severity
+from streammonitor_api.worker_status import AudioFormat, VideoFormat
+from streammonitor_worker.analysis import (
+    DetectorFigures,
+    IncidentEvent,
+    StreamAnalysis,
+)
+from streammonitor_worker.checks import check_detector
+from streammonitor_worker.detectors import registry
+from streammonitor_worker.detectors.base import Kind
+from streammonitor_worker.frames import AudioView, Discontinuity, FormatChange, FrameView
+from streammonitor_worker.ingest import Source, SourceError, open_source, redact
+from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
+from streammonitor_worker.report import render_text
+
+SCHEMA_VERSION = 1
+FAILED_ON, USAGE, UNREADABLE = 1, 2, 3
+"""Exit codes, beside 0."""
+
+Parameters = dict[str, dict[str, Any]]
+Told = Callable[[float, float | None], None]
+"""Is told of the progress: seconds of media analysed, and seconds in all if that is known."""
+
+
+class UsageError(Exception):
+    """The command line is not valid. The text has one sentence a line."""
+
+
+class Format(StrEnum):
+    """How results are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class InputReport:
+    """What was found in one input.
+
+    Attributes:
+        document: What the contract says of it.
+        incidents: The incidents, in order of their start.
+        notes: Sentences for people: what could not be told, and why reading failed.
+        readable: It was read to its end.
+    """
+
+    document: dict[str, Any]
+    incidents: list[Incident]
+    notes: list[str]
+    readable: bool
+
+
+def analyze(
+    inputs: Sequence[str],
+    detectors: Mapping[str, Mapping[str, Any]],
+    *,
+    told: Callable[[str], Told] | None = None,
+) -> list[InputReport]:
+    """Examine inputs one after the other.
+
+    Args:
+        inputs: Paths or URLs.
+        detectors: Detectors by name, with the parameters that the user set.
+        told: Is given each input and returns what to tell of its progress.
+
+    Raises:
+        ParameterError: A detector or a parameter is not valid.
+    """
+    return [_Examination(one, detectors).run(told(one) if told else None) for one in inputs]
+
+
+def contract(reports: Iterable[InputReport]) -> dict[str, Any]:
+    """The document that other tools parse."""
+    return {"schemaVersion": SCHEMA_VERSION, "inputs": [report.document for report in reports]}
+
+
+class _Examination:
+    """One input on its way through the analysis."""
+
+    def __init__(self, name: str, detectors: Mapping[str, Mapping[str, Any]]) -> None:
+        self._name = name
+        self._analysis = StreamAnalysis(
+            monitor_uid="", stream=name, worker="", detectors=detectors, reproducible=True
+        )
+        self._incidents: dict[str, Incident] = {}
+        self._duration_s = 0.0
+        self._video: VideoFormat | None = None
+        self._audio: AudioFormat | None = None
+        self._notes: list[str] = []
+
+    def run(self, told: Told | None) -> InputReport:
+        """Read the input to its end."""
+        wall_s, cpu_s = time.monotonic(), time.process_time()
+        readable = True
+        try:
+            kinds = self._analysis.kinds_needed
+            with open_source(
+                self._name, video=Kind.VIDEO in kinds, audio=Kind.AUDIO in kinds, live=False
+            ) as source:
+                self._read(source, told)
+        except SourceError as error:
+            readable = False
+            self._notes.append(error.message)
+        self._collect(self._analysis.finish(EndReason.EOF if readable else EndReason.INTERRUPTED))
+        self._notes += [f"{name}: {text}" for name, (_, text) in self._blind_spots()]
+        incidents = sorted(self._incidents.values(), key=lambda one: (one.start_s, one.defect))
+        document = self._document(incidents, readable)
+        document["cpuSeconds"] = round(time.process_time() - cpu_s, 3)
+        document["wallSeconds"] = round(time.monotonic() - wall_s, 3)
+        return InputReport(document, incidents, self._notes, readable)
+
+    def _blind_spots(self) -> Iterable[tuple[str, tuple[str, str]]]:
+        return self._analysis.blind_spots().items() if self._duration_s else ()
+
+    def _read(self, source: Source, told: Told | None) -> None:
+        for item in source:
+            if isinstance(item, FormatChange):
+                self._video, self._audio = item.video or self._video, item.audio or self._audio
+            elif isinstance(item, FrameView | AudioView):
+                self._duration_s = max(self._duration_s, item.time_s + item.duration_s)
+            elif isinstance(item, Discontinuity):
+                self._duration_s = max(self._duration_s, item.time_s)
+            self._collect(self._analysis.feed(item))
+            if told is not None:
+                told(self._duration_s, source.duration_s)
+
+    def _collect(self, events: Iterable[IncidentEvent]) -> None:
+        for event in events:
+            self._incidents[event.incident.id] = event.incident
+
+    def _document(self, incidents: list[Incident], readable: bool) -> dict[str, Any]:
+        return {
+            "input": redact(self._name),
+            "duration": round(self._duration_s, 3),
+            "endReason": "eof" if readable else "error",
+            "video": self._video_document(),
+            "audio": self._audio_document(),
+            "incidents": [_incident_document(incident) for incident in incidents],
+            "detectors": {
+                name: _figures_document(figures)
+                for name, figures in sorted(self._analysis.figures().items())
+            },
+        }
+
+    def _video_document(self) -> dict[str, Any] | None:
+        video = self._video
+        if video is None:
+            return None
+        return {
+            "codec": video.codec,
+            "width": video.width,
+            "height": video.height,
+            "frameRate": round(video.frame_rate, 3),
+            "frames": self._analysis.frames,
+            "corruptFrames": self._analysis.corrupt_frames,
+        }
+
+    def _audio_document(self) -> dict[str, Any] | None:
+        audio = self._audio
+        if audio is None:
+            return None
+        return {
+            "codec": audio.codec,
+            "sampleRate": audio.sample_rate,
+            "channels": audio.channels,
+        }
+
+
+def _incident_document(incident: Incident) -> dict[str, Any]:
+    end_s = incident.start_s if incident.end_s is None else incident.end_s
+    return {
+        "id": incident.id,
+        "defect": incident.defect,
+        "severity": str(incident.severity),
+        "start": round(incident.start_s, 3),
+        "end": round(end_s, 3),
+        "detectedAt": round(incident.detected_s, 3),
+        "endReason": str(incident.end_reason),
+        "confidence": round(incident.confidence, 3),
+        "measurements": {name: round(value, 6) for name, value in incident.measurements.items()},
+    }
+
+
+def _figures_document(figures: DetectorFigures) -> dict[str, float]:
+    return {
+        "observed": round(figures.observed_s, 3),
+        "unknown": round(figures.unknown_s, 3),
+        "cpuSeconds": round(figures.cpu_s, 3),
+    }
+
+
+def analyze_command(
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="INPUT...", help="Files or URLs.")
+    ] = None,
+    *,
+    detectors: Annotated[
+        str | None,
+        typer.Option(help=f"Which, separated by commas. Default: {','.join(sorted(registry))}."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="DETECTOR.PARAMETER=VALUE", help="A detector's parameter."),
+    ] = None,
+    monitor: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", "-f", help="A StreamMonitor: its detectors, and without INPUT its streams."
+        ),
+    ] = None,
+    output: Annotated[Format, typer.Option("--format", help="How results are written.")] = (
+        Format.TEXT
+    ),
+    fail_on: Annotated[
+        Severity | None,
+        typer.Option(help="Exit with 1 if there is an incident of this severity or worse."),
+    ] = None,
+) -> None:
+    """Examine files or URLs for defects, and report."""
+    try:
+        chosen, names = resolve(inputs or [], detectors, settings or [], monitor)
+    except UsageError as error:
+        _refuse(str(error))
+    with _Bars() as bars:
+        reports = analyze(names, chosen, told=bars.begin)
+    if output is Format.JSON:
+        typer.echo(json.dumps(contract(reports), indent=1))
+    else:
+        render_text([report.document for report in reports], _console())
+    for report in reports:
+        for note in report.notes:
+            typer.echo(note, err=True)
+    raise typer.Exit(_exit_code(reports, fail_on))
+
+
+def _console() -> Console:
+    # A pipe has no width: a table that is wrapped at 80 columns is of no use to grep.
+    return Console() if sys.stdout.isatty() else Console(width=160)
+
+
+def _exit_code(reports: Sequence[InputReport], fail_on: Severity | None) -> int:
+    if not all(report.readable for report in reports):
+        return UNREADABLE
+    found = [incident for report in reports for incident in report.incidents]
+    if fail_on is not None and any(one.severity.rank >= fail_on.rank for one in found):
+        return FAILED_ON
+    return 0
+
+
+def _refuse(text: str) -> NoReturn:
+    typer.echo(text, err=True)
+    raise typer.Exit(USAGE)
+
+
+def resolve(
+    inputs: Sequence[str], detectors: str | None, settings: Sequence[str], monitor: Path | None
+) -> tuple[Parameters, list[str]]:
+    """Which detectors with which parameters, and which inputs, the command line asks for.
+
+    Raises:
+        UsageError: It is not valid; says what, where and the remedy.
+    """
+    declared, streams = _declared(monitor)
+    chosen = _chosen(detectors, declared)
+    for setting in settings:
+        _apply(setting, chosen)
+    refused = [text for name, params in chosen.items() for text in _refusals(name, params)]
+    names = list(inputs) or streams
+    if not names:
+        refused.append("there is nothing to analyze: name a file or URL, or a monitor with -f")
+    if refused:
+        raise UsageError("\n".join(refused))
+    return chosen, names
+
+
+def _declared(monitor: Path | None) -> tuple[Parameters, list[str]]:
+    if monitor is None:
+        return {name: {} for name in sorted(registry)}, []
+    try:
+        spec = load_monitor(monitor).spec
+    except MonitorFileError as error:
+        raise UsageError(str(error)) from None
+    return copy.deepcopy(spec.detectors), [stream.url for stream in spec.streams]
+
+
+def _chosen(detectors: str | None, declared: Parameters) -> Parameters:
+    if detectors is None:
+        return declared
+    names = [name.strip() for name in detectors.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--detectors names none: write some, as in --detectors black,freeze")
+    return {name: declared.get(name, {}) for name in names}
+
+
+def _apply(setting: str, chosen: Parameters) -> None:
+    path, equals, text = setting.partition("=")
+    detector, dot, parameter = path.strip().partition(".")
+    if not (equals and dot and parameter):
+        raise UsageError(
+            f"--set {setting}: write DETECTOR.PARAMETER=VALUE, as in black.threshold=0.1"
+        )
+    if detector not in chosen:
+        raise UsageError(
+            f"--set {setting}: detector {detector!r} is not among {', '.join(chosen)}: "
+            "correct it, or add it with --detectors"
+        )
+    try:
+        chosen[detector][parameter] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        chosen[detector][parameter] = text
+
+
+def _refusals(name: str, params: Mapping[str, Any]) -> list[str]:
+    found = check_detector(name, params)
+    return [*found.fatal, *found.ignored]
+
+
+class _Bars:
+    """A progress bar for each input, on standard error if that is a terminal."""
+
+    EVERY_S = 0.1
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f} s"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+            transient=True,
+        )
+
+    def __enter__(self) -> "_Bars":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def begin(self, name: str) -> Told:
+        """Show a bar for an input."""
+        task: TaskID = self._progress.add_task(redact(name), total=None)
+        shown_at = 0.0
+
+        def tell(done_s: float, total_s: float | None) -> None:
+            nonlocal shown_at
+            if time.monotonic() - shown_at >= self.EVERY_S:
+                shown_at = time.monotonic()
+                self._progress.update(task, completed=done_s, total=total_s)
+
+        return tell

@@ -1,0 +1,131 @@
+"""What surrounds a detector at work on a stream: its machine, its figures, the media clock."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from streammonitor_api.worker_status import DetectorState
+from streammonitor_worker.detectors import AnyDetector, registry
+from streammonitor_worker.detectors.base import Kind, Measurement, Verdict
+from streammonitor_worker.frames import AudioView, FrameView
+from streammonitor_worker.incidents import IncidentEvent, IncidentMachine
+
+STARVED_S = 5.0
+"""Of video and audio, one may lag so far behind the other before it counts as missing."""
+
+_DEFECT_STATES = (DetectorState.SUSPECT, DetectorState.ACTIVE, DetectorState.CLEARING)
+
+
+@dataclass(slots=True)
+class DetectorFigures:
+    """What a detector did on a stream.
+
+    Attributes:
+        observed_s: Media that it could judge, in seconds.
+        unknown_s: Media of which it could not tell, in seconds.
+        cpu_s: CPU time, in seconds; a shared measure is charged to whoever asked first.
+    """
+
+    observed_s: float = 0.0
+    unknown_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+@dataclass(slots=True)
+class DetectorRunner:
+    """A detector at work.
+
+    Attributes:
+        reported: Users asked for it; otherwise it runs only to explain away the consequences of
+            its defect.
+        primed: It found something out at least once.
+    """
+
+    detector: AnyDetector
+    machine: IncidentMachine
+    reported: bool
+    figures: DetectorFigures = field(default_factory=DetectorFigures)
+    primed: bool = False
+    verdict: Verdict = Verdict.UNKNOWN
+    until_s: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the detector."""
+        return self.detector.name
+
+    @property
+    def sees_defect(self) -> bool:
+        """Whether the last picture or sound shows the defect."""
+        if self.verdict is Verdict.BETWEEN:
+            return self.machine.state in _DEFECT_STATES
+        return self.verdict is Verdict.BAD
+
+    def take(
+        self, measurement: Measurement, arrived_at: float, *, suppressed: bool = False
+    ) -> list[IncidentEvent]:
+        """Hand a measurement to the machine, and count it."""
+        self.verdict = measurement.verdict
+        self.primed |= measurement.verdict is not Verdict.UNKNOWN
+        if suppressed and measurement.verdict in (Verdict.BAD, Verdict.BETWEEN):
+            measurement = replace(measurement, verdict=Verdict.UNKNOWN)
+        start_s = measurement.start_s if self.until_s is None else self.until_s
+        span_s = max(0.0, measurement.end_s - max(start_s, measurement.start_s))
+        self.until_s = max(start_s, measurement.end_s)
+        if measurement.verdict is Verdict.UNKNOWN:
+            self.figures.unknown_s += span_s
+        else:
+            self.figures.observed_s += span_s
+        return self.machine.feed(measurement, arrived_at)
+
+    def interrupt(self, start_s: float, end_s: float, arrived_at: float) -> list[IncidentEvent]:
+        """The signal does not continue: what was held back is all that will be known."""
+        events: list[IncidentEvent] = []
+        for measurement in self.detector.flush():
+            events += self.take(measurement, arrived_at)
+        self.detector.reset()
+        start_s = max(start_s, self.until_s or start_s)
+        unknown = Measurement(start_s, max(start_s, end_s), arrived_at, Verdict.UNKNOWN)
+        return events + self.take(unknown, arrived_at)
+
+
+@dataclass(slots=True)
+class MediaClock:
+    """How far the media came.
+
+    Attributes:
+        until_s: End of everything that was seen, media time in seconds.
+        seen_s: The same for video and audio by themselves.
+        arrived_at: Unix time at which the last of it had arrived.
+        blind: What is missing, and a sentence about it.
+    """
+
+    until_s: float = 0.0
+    seen_s: dict[Kind, float] = field(default_factory=dict)
+    arrived_at: float = 0.0
+    blind: dict[Kind, str] = field(default_factory=dict)
+
+    def advance(self, kind: Kind, view: FrameView | AudioView) -> float:
+        """Take a view; return by how much the media became longer."""
+        before = self.until_s
+        self.until_s = max(before, view.time_s + view.duration_s)
+        self.seen_s[kind] = self.until_s
+        self.arrived_at = view.arrived_at
+        return self.until_s - before
+
+    def starved(self, kind: Kind) -> bool:
+        """Whether nothing of this kind came for too long."""
+        return self.until_s - self.seen_s.setdefault(kind, 0.0) > STARVED_S
+
+
+def causes_first(names: Iterable[str]) -> Iterator[str]:
+    """Every name and what may cause it, each once and after its causes."""
+    given: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        for cause in registry[name].causes:
+            visit(cause)
+        given.setdefault(name)
+
+    for name in sorted(names):
+        visit(name)
+    yield from given
