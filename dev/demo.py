@@ -25,7 +25,7 @@ from streammonitor_api.worker_status import WorkerStatus
 NAMESPACE = "streammonitor-demo"
 _SAMPLE = REPOSITORY / "docs/samples/demo.yaml"
 _DEFECTS = "black@5-8,freeze@13-17,silence@22-27"
-_ORIGIN = ("--channels", "2", "--cycle", "32", "--segment", "1", "--defects", _DEFECTS)
+_ORIGIN = ("--channels", "2", "--cycle", "32", "--segment", "1", "--prepare", "--defects", _DEFECTS)
 
 
 def up(context: str | None) -> None:

@@ -9,7 +9,12 @@ from dev.media.servers import DEBIAN_PACKAGES
 def missing() -> list[str]:
     """The packages that are not installed."""
     said = run(
-        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *DEBIAN_PACKAGES],
+        [
+            "dpkg-query",
+            "--show",
+            "--showformat=${Package} ${db:Status-Status}\\n",
+            *DEBIAN_PACKAGES,
+        ],
         check=False,
     )
     installed = {line.split()[0] for line in said.splitlines() if line.endswith(" installed")}

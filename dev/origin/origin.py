@@ -448,6 +448,7 @@ class Settings:
     crf: int = 26
     first_pts_s: float = 10.0
     control: bool = False
+    prepare: bool = False  # encode the whole cycle before serving
 
     def __post_init__(self) -> None:
         for name, count in (
@@ -606,6 +607,11 @@ class Library:
             if heard not in self._sounds:
                 self._sounds[heard] = self.encoder.sounds(self.programme, heard)
             return self._pictures[seen], self._sounds[heard]
+
+    def prepare(self) -> None:
+        """Encode the whole cycle now, as fast as possible."""
+        for segment in range(self.settings.segments * self.audio_cycles):
+            self.get(segment)
 
     def fill(self, stop: threading.Event) -> None:
         """Encode everything ahead, at four times real time at most, until done or stopped."""
@@ -792,6 +798,8 @@ class Origin:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.library = Library(settings)
+        if settings.prepare:
+            self.library.prepare()
         began_s = time.monotonic()
         self._offset_s = time.time() - began_s  # a steady wall clock
         epoch_unix_s = self.now_unix_s() - self.HISTORY * settings.segment_s
@@ -1015,6 +1023,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--sound", choices=("tones", "speech"), default=d.sound)
     add("--crf", type=int, default=d.crf, help="x264 quality (%(default)s)")
     add("--first-pts", type=float, default=d.first_pts_s, help="timestamp of media time 0 in s")
+    add("--prepare", action="store_true", help="encode the whole cycle before serving")
     add("--control", action="store_true", help="allow POST /control (tests)")
     return parser
 
@@ -1047,6 +1056,7 @@ def _settings(argv: Sequence[str] | None) -> Settings:
         crf=args.crf,
         first_pts_s=args.first_pts,
         control=args.control,
+        prepare=args.prepare,
     )
 
 

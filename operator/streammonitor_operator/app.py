@@ -21,6 +21,7 @@ from streammonitor_operator.leader import Leader, LeadershipLost
 from streammonitor_operator.metrics import LEADER
 from streammonitor_operator.observe import Observer
 from streammonitor_operator.reconcile import Reconciler
+from streammonitor_operator.resync import Resync
 from streammonitor_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -95,8 +96,12 @@ async def _reconcile(
             )
             for namespace in settings.namespaces or ("",)
         ]  # fmt: skip
-        health.watches = informers
-        watches = [asyncio.create_task(informer.run()) for informer in informers]
+        resyncs = [
+            Resync(client, namespace, world.monitors) for namespace in settings.namespaces or ("",)
+        ]
+        health.watches = [*informers, *resyncs]
+        loops = [*(one.run() for one in informers), *(one.run() for one in resyncs)]
+        watches = [asyncio.create_task(loop) for loop in loops]
         stack.push_async_callback(_stop, health, reconciler, observer, watches)
         await _first(stop, *(informer.synced.wait() for informer in informers))
         reconciler.start(observer.of, observer.take_departed)

@@ -37,14 +37,14 @@ class Picture:
         """Whether spec.suspend is set."""
         return bool(self.spec and self.spec.suspend)
 
-    def count(self, condition: health.Condition) -> int:
-        """How many streams are in a condition."""
-        return sum(one.condition is condition for one in self.streams.values())
+    def count(self, activity: health.Activity) -> int:
+        """How many streams do this."""
+        return sum(one.activity is activity for one in self.streams.values())
 
     @property
     def completed(self) -> bool:
         """Whether every stream was finite and is at its end."""
-        return bool(self.streams) and self.count(health.Condition.COMPLETED) == len(self.streams)
+        return bool(self.streams) and self.count(health.Activity.COMPLETED) == len(self.streams)
 
 
 Verdict = tuple[bool, str, str]
@@ -109,8 +109,8 @@ def _receiving(picture: Picture) -> Verdict:
     if picture.suspended:
         return False, "Suspended", "Monitoring is suspended: no stream is received."
     total = len(picture.streams)
-    receiving = picture.count(health.Condition.RECEIVING)
-    completed = picture.count(health.Condition.COMPLETED)
+    receiving = picture.count(health.Activity.RECEIVING)
+    completed = picture.count(health.Activity.COMPLETED)
     if picture.completed:
         return False, "Completed", "Every stream has been played to its end."
     if total and receiving + completed == total:

@@ -84,12 +84,15 @@ def shell_settings() -> kopf.OperatorSettings:
 
 async def credentials(configuration: client.Configuration) -> kopf.ConnectionInfo:
     """The official client's configuration in Kopf's words; asked again when a token expires."""
-    header = await configuration.get_api_key_with_prefix("BearerToken") or ""
+    header = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+    # "Bearer" from a kubeconfig, "bearer" from a service account.
+    scheme, _, token = (header or "").strip().partition(" ")
     return kopf.ConnectionInfo(
         server=configuration.host,
         ca_path=configuration.ssl_ca_cert or None,
         insecure=not configuration.verify_ssl or None,
-        token=header.removeprefix("Bearer ") or None,
+        scheme=scheme or None,
+        token=token or None,
         certificate_path=configuration.cert_file or None,
         private_key_path=configuration.key_file or None,
     )

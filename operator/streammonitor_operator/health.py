@@ -30,7 +30,7 @@ class Rank(IntEnum):
     """Cannot be monitored until somebody changes it."""
 
 
-class Condition(IntEnum):
+class Activity(IntEnum):
     """What a stream does in one group, or in all of them: the least of its groups."""
 
     WAITING = 0
@@ -42,7 +42,7 @@ class Condition(IntEnum):
 class Health:
     """One stream."""
 
-    condition: Condition
+    activity: Activity
     rank: Rank = Rank.NONE
     problem: StreamProblem | None = None
 
@@ -88,18 +88,18 @@ def stream_health(name: str, view: WorkerView, trouble: Trouble | None) -> Healt
     if stream is not None:
         return _reported(stream)
     if trouble is None:
-        return Health(Condition.WAITING)
+        return Health(Activity.WAITING)
     problem = StreamProblem(
         name=name, reason=trouble.reason, message=trouble.message, since=trouble.since
     )
-    return Health(Condition.WAITING, Rank.UNWATCHED, problem)
+    return Health(Activity.WAITING, Rank.UNWATCHED, problem)
 
 
 def overall(healths: Iterable[Health]) -> Health:
     """How a stream is in all groups together: the least it does, and its worst problem."""
     known = list(healths)
     worst = max(known, key=lambda one: one.rank)
-    return Health(min(one.condition for one in known), worst.rank, worst.problem)
+    return Health(min(one.activity for one in known), worst.rank, worst.problem)
 
 
 def worst_first(healths: Iterable[Health]) -> list[StreamProblem]:
@@ -110,26 +110,26 @@ def worst_first(healths: Iterable[Health]) -> list[StreamProblem]:
 
 
 _STATES = {
-    StreamState.RECEIVING: (Condition.RECEIVING, Rank.PARTIAL),
-    StreamState.COMPLETED: (Condition.COMPLETED, Rank.PARTIAL),
-    StreamState.CONNECTING: (Condition.WAITING, Rank.LOST),
-    StreamState.RETRYING: (Condition.WAITING, Rank.LOST),
-    StreamState.FAILED: (Condition.WAITING, Rank.HOPELESS),
+    StreamState.RECEIVING: (Activity.RECEIVING, Rank.PARTIAL),
+    StreamState.COMPLETED: (Activity.COMPLETED, Rank.PARTIAL),
+    StreamState.CONNECTING: (Activity.WAITING, Rank.LOST),
+    StreamState.RETRYING: (Activity.WAITING, Rank.LOST),
+    StreamState.FAILED: (Activity.WAITING, Rank.HOPELESS),
 }
 
 
 def _reported(stream: StreamStatus) -> Health:
-    condition, rank = _STATES[stream.state]
+    activity, rank = _STATES[stream.state]
     wrong = stream.state in (StreamState.RETRYING, StreamState.FAILED)
     if not stream.reason and not wrong:
-        return Health(condition)
+        return Health(activity)
     problem = StreamProblem(
         name=stream.name,
         reason=_camel(stream.reason or stream.state.capitalize()),
         message=(stream.message or "")[:_MESSAGE],
         since=stream.since.replace(microsecond=0),
     )
-    return Health(condition, rank, problem)
+    return Health(activity, rank, problem)
 
 
 def _trouble(reason: str, message: str, since: datetime) -> Trouble:

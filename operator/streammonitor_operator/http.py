@@ -11,8 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from streammonitor_operator.metrics import LOOP_LAG, REGISTRY, WATCH_AGE
 
-WATCH_LIMIT_S = 180.0
-"""Watches end by themselves every 45 s; none heard of for so long means that something hangs."""
+WATCH_LIMIT_S = 300.0
+"""Watches end by themselves every 45 s and the StreamMonitors are listed every two minutes: one
+that was not heard of for so long hangs."""
 LAG_LIMIT_S = 10.0
 _BEAT_S = 0.5
 

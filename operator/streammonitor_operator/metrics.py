@@ -1,8 +1,9 @@
 """The operator's own metrics, in a registry of their own."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)  # CPU, memory and file descriptors
 
 API_REQUESTS = Counter(
     "streammonitor_operator_api_requests",

@@ -1,7 +1,7 @@
 """The index of StreamMonitors, filled by Kopf's event handler."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +72,16 @@ class Monitors:
         MONITORS_KNOWN.set(len(self._monitors))
         if old is None or _facts(old) != _facts(new):
             self._changed(key)
+
+    def replace(self, namespace: str, manifests: Iterable[Manifest], version: int) -> None:
+        """Take note of a complete list (of one namespace, or of all with an empty name)."""
+        present = set()
+        for manifest in manifests:
+            present.add((manifest["metadata"]["namespace"], manifest["metadata"]["name"]))
+            self.put(manifest)
+        for key, monitor in list(self._monitors.items()):
+            if namespace in ("", key[0]) and key not in present and monitor.version <= version:
+                self.drop(key, monitor.owner.uid)
 
     def drop(self, key: Key, uid: str) -> None:
         """Take note that one is gone."""

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from streammonitor_api import names
 from streammonitor_api.incident import Incident
+from streammonitor_api.spec import NAME_PATTERN
 from streammonitor_api.worker_status import StreamStatus, WorkerStatus
 from streammonitor_operator.children import Key, WorkerPod
 from streammonitor_operator.metrics import POLLS
@@ -30,6 +31,7 @@ _MARGIN_S = 5.0
 _BACKOFF_S = (0.25, 2.0)
 _PAUSE_S = 0.1
 """Between two answers: a worker that changes all the time is asked ten times a second at most."""
+_SHORT = 63
 _INCIDENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -170,11 +172,21 @@ def _parse(body: bytes, worker: str) -> WorkerStatus:
         update={
             "streams": [_clean_stream(stream) for stream in status.streams],
             "incidents": [
-                _clean_incident(incident)
-                for incident in status.incidents
-                if _INCIDENT_ID.fullmatch(incident.id)
+                _clean_incident(incident) for incident in status.incidents if _plausible(incident)
             ],
         }
+    )
+
+
+def _plausible(incident: Incident) -> bool:
+    """Whether it may go into a status and into names: bounded, and of the right alphabet."""
+    return bool(
+        _INCIDENT_ID.fullmatch(incident.id)
+        and re.fullmatch(NAME_PATTERN, incident.stream)
+        and len(incident.stream) <= _SHORT
+        and incident.defect.isalnum()
+        and len(incident.defect) <= _SHORT
+        and len(incident.episode) <= _SHORT
     )
 
 

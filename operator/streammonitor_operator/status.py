@@ -96,7 +96,7 @@ def _streams(facts: Facts, troubles: Mapping[str, health.Trouble | None]) -> dic
 def _streams_status(
     facts: Facts, streams: dict[str, Health], problems: list[StreamProblem]
 ) -> StreamsStatus:
-    receiving = sum(one.condition is health.Condition.RECEIVING for one in streams.values())
+    receiving = sum(one.activity is health.Activity.RECEIVING for one in streams.values())
     return StreamsStatus(
         total=len(facts.spec.streams) if facts.spec else len(streams),
         receiving=receiving,

@@ -23,7 +23,8 @@ def scene(width: int = 320, height: int = 180, seed: int = 0) -> Luma:
     """A textured picture, larger than asked for by 400 pixels each way, to pan over."""
     noise = np.random.default_rng(seed).integers(0, 256, (height + 400, width + 400), np.uint8)
     blurred = cv2.GaussianBlur(noise, (0, 0), 4).astype(np.float32)
-    return np.clip((blurred - blurred.mean()) * 9 + 120, 20, 230).astype(np.uint8)
+    picture: Luma = np.clip((blurred - blurred.mean()) * 9 + 120, 20, 230).astype(np.uint8)
+    return picture
 
 
 def pan(count: int, width: int = 320, height: int = 180, seed: int = 0) -> Iterator[Luma]:

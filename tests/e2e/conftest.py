@@ -12,7 +12,7 @@ import pytest
 from dev import cluster, images, kube, product
 from dev.host import Failure
 from dev.kube import Access
-from dev.media import write_clip
+from dev.media.clips import write_clip
 from dev.origin.origin import Defect
 from tests.e2e.monitor import CLIP_BLACK_S, CYCLE_S, DEFECTS, ORIGIN_NAMESPACE, Monitor
 
@@ -34,7 +34,18 @@ def access() -> Iterator[Access]:
         loaded = images.load_into_cluster()
         cluster_access = kube.local()
         product.install(cluster_access, loaded)
-        origin = ("--channels", "4", "--cycle", str(CYCLE_S), "--segment", "1", "--control")
+        origin = (
+            "--channels",
+            "4",
+            "--cycle",
+            str(CYCLE_S),
+            "--segment",
+            "1",
+            "--size",
+            "320x180",
+            "--prepare",
+            "--control",
+        )
         product.origin(
             cluster_access, ORIGIN_NAMESPACE, loaded.worker, *origin, "--defects", DEFECTS
         )
@@ -51,7 +62,7 @@ def video_only_url(access: Access, tmp_path_factory: pytest.TempPathFactory) -> 
     clip = tmp_path_factory.mktemp("clips") / "mute.ts"
     black = Defect("black", *CLIP_BLACK_S)
     write_clip(clip, duration_s=20, size=(160, 96), frame_rate=25, defects=[black], audio=False)
-    image = images.refs().worker
+    image = images.image("worker").ref
     product.serve(access, ORIGIN_NAMESPACE, image, "files", [clip])
     return f"http://files.{ORIGIN_NAMESPACE}.svc:{product.ORIGIN_PORT}/{clip.name}"
 

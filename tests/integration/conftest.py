@@ -16,13 +16,13 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("media")
     for name in ("clean.ts", "clean.mp4"):
         write_clip(folder / name, duration_s=20, size=(320, 180), gop_s=1)
-    write_clip(folder / "mute.ts", duration_s=20, size=(320, 180), gop_s=1, audio=False)
+    write_clip(folder / "mute.ts", duration_s=20, size=(64, 36), gop_s=1, audio=False)
     write_clip(
         folder / "dark.ts",
-        duration_s=60,
+        duration_s=30,
         size=(320, 180),
         gop_s=1,
-        defects=[Defect("black", 2.0, 60.0)],
+        defects=[Defect("black", 2.0, 30.0)],
     )
     return folder
 

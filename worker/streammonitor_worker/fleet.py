@@ -14,9 +14,10 @@ from streammonitor_api.worker_status import StreamState, StreamStatus
 from streammonitor_worker.analysis import EventKind, IncidentEvent
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.checks import check_detector
+from streammonitor_worker.figures import Figures
 from streammonitor_worker.journal import Journal
 from streammonitor_worker.logs import write_incident
-from streammonitor_worker.stream import Figures, StreamRunner, Surroundings
+from streammonitor_worker.stream import StreamRunner, Surroundings
 
 STALLED_S = 90.0
 """A stream's thread that made no step for so long hangs: every wait in it is shorter."""
@@ -167,8 +168,8 @@ class Fleet:
         )
         runner = StreamRunner(stream, self._detectors, around)
         self._adopt(runner, held)
-        self._runners[stream.name] = runner
         runner.start()
+        self._runners[stream.name] = runner
         _log.info("stream started", extra={"fields": {"stream": stream.name}})
 
     def _adopt(self, runner: StreamRunner, held: list[Incident]) -> None:

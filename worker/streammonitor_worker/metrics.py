@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 
 from streammonitor_api.worker_status import StreamState, StreamStatus
 from streammonitor_worker.board import StatusBoard
+from streammonitor_worker.figures import Figures
 from streammonitor_worker.fleet import Fleet
-from streammonitor_worker.stream import Figures
 
 _COUNTERS: dict[str, tuple[str, Callable[[Figures], float]]] = {
     "frames": ("Video frames analysed.", lambda f: f.frames),

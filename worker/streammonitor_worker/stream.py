@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from streammonitor_api.spec import URL_SCHEMES, Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus
 from streammonitor_worker.analysis import IncidentEvent, StreamAnalysis
 from streammonitor_worker.detectors.base import Kind
+from streammonitor_worker.figures import Figures
 from streammonitor_worker.frames import (
     AudioView,
     Discontinuity,
@@ -59,37 +60,6 @@ class Reporter(Protocol):
 
     def incident_changed(self, event: IncidentEvent) -> None:
         """An incident started, changed or ended."""
-
-
-@dataclass(slots=True)
-class Figures:
-    """What a stream has done so far; the last element is as of the last frame.
-
-    Attributes:
-        frames: Video frames analysed.
-        corrupt_frames: Of these, flagged as damaged.
-        decode_errors: Packets that the decoder refused.
-        connects: Times that the source was opened.
-        discontinuities: Jumps of media time, reconnections included.
-        internal_errors: Faults of our own that the supervisor survived.
-        incidents: Incidents started, by defect.
-        media_s: Media time of the last video frame, or sound where there is no video.
-        lag_s: From the arrival of the last frame's bytes to the end of its analysis.
-        cpu_s: CPU time of the stream's thread.
-        unknown_s: Media time that detectors could not judge, by detector.
-    """
-
-    frames: int = 0
-    corrupt_frames: int = 0
-    decode_errors: int = 0
-    connects: int = 0
-    discontinuities: int = 0
-    internal_errors: int = 0
-    incidents: dict[str, int] = field(default_factory=dict)
-    media_s: float = 0.0
-    lag_s: float = 0.0
-    cpu_s: float = 0.0
-    unknown_s: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,6 +208,8 @@ def assignment_of(manifest: Manifest) -> dict[str, Any]:
 
 
 def _selected(manifest: Manifest, selector: str) -> bool:
+    if not selector:
+        return True
     key, _, value = selector.partition("=")
     return (manifest["metadata"].get("labels") or {}).get(key) == value
 

@@ -80,10 +80,22 @@ async def test_a_fault_is_a_sentence_with_its_place(spec: dict[str, Any], fault:
     assert monitor.fault.startswith(fault)
 
 
-async def test_kopf_gets_the_same_credentials() -> None:
+async def test_a_list_drops_what_is_gone_but_not_what_is_newer() -> None:
+    monitors = Monitors(lambda _: None)
+    await call(monitors, None, manifest(5))
+    monitors.replace("", [], 4)
+    assert monitors.get(("video", "sports")) is not None
+    monitors.replace("elsewhere", [], 9)
+    assert monitors.get(("video", "sports")) is not None
+    monitors.replace("", [], 9)
+    assert monitors.get(("video", "sports")) is None
+
+
+@pytest.mark.parametrize("header", ["Bearer secret", "bearer secret"])
+async def test_kopf_gets_the_same_credentials(header: str) -> None:
     configuration = client.Configuration()
     configuration.host = "https://api.example:6443"
-    configuration.api_key["BearerToken"] = "Bearer secret"
+    configuration.api_key["BearerToken"] = header
     info = await credentials(configuration)
     assert info.server == "https://api.example:6443"
-    assert info.as_http_headers() == {"Authorization": "Bearer secret"}
+    assert info.as_http_headers() == {"Authorization": header}

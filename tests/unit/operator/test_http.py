@@ -24,8 +24,8 @@ def free_port() -> int:
 
 def test_a_silent_watch_is_a_reason_to_restart() -> None:
     health = Health(clock=lambda: 1000.0)
-    health.watches = [Watch(heard_at=990.0), Watch(heard_at=700.0)]
-    assert "silent for 300 s" in health.fault()
+    health.watches = [Watch(heard_at=990.0), Watch(heard_at=600.0)]
+    assert "silent for 400 s" in health.fault()
 
 
 def test_one_that_waits_for_its_turn_is_ready() -> None:

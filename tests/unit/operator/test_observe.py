@@ -141,7 +141,14 @@ async def test_times_become_utc_and_odd_ids_are_left_out(rig: Rig) -> None:
         "severity": "critical", "startedAt": "2026-01-01T00:00:00",
         "detectedAt": "2026-01-01T02:00:02+02:00", "startS": 0, "detectedS": 2,
     }  # fmt: skip
-    rig.page.extra = {"incidents": [incident, {**incident, "id": "../../x"}]}
+    rig.page.extra = {
+        "incidents": [
+            incident,
+            {**incident, "id": "../../x"},
+            {**incident, "id": "b", "stream": "s" * 5000},
+            {**incident, "id": "c", "defect": "no such\nthing"},
+        ]
+    }
     rig.observer.pod_changed(None, pod())
     await rig.until_woken(1)
     seen = rig.observer.of("u1")

@@ -42,7 +42,7 @@ def test_a_reduced_picture_is_a_copy() -> None:
 @pytest.mark.parametrize("bits", [9, 10, 12, 16])
 def test_bit_depth_makes_no_difference(bits: int) -> None:
     picture = scene()[:180, :320]
-    deep = picture.astype(np.uint16) << (bits - 8)
+    deep = np.left_shift(picture, bits - 8, dtype=np.uint16)
     np.testing.assert_array_equal(reduce_luma(deep, bits), reduce_luma(picture, 8))
 
 

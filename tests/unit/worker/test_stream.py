@@ -88,8 +88,12 @@ class Rig:
             self.changed.notify_all()
 
     def wait(self, what: Callable[[], bool]) -> None:
-        with self.changed:
-            assert self.changed.wait_for(what, 10)
+        # Not under the condition's lock: `what` may ask the stream, which may be reporting.
+        deadline = time.monotonic() + 10
+        while not what():
+            assert time.monotonic() < deadline
+            with self.changed:
+                self.changed.wait(0.05)
 
     def wait_state(self, state: StreamState, reason: str | None = None) -> None:
         self.wait(lambda: any((s.state, s.reason) == (state, reason) for s in self.statuses))

@@ -107,8 +107,9 @@ class Detector(ABC, Generic[P, M]):
     def observe(self, measures: M) -> Iterator[Measurement]:
         """Take the next measures and yield what is now known.
 
-        Ends of spans never go back. A span may lag behind, because its verdict needs what follows,
-        and may reach back over an earlier one, which it then corrects.
+        Ends of spans never go back. A span may lag behind, because its verdict needs what follows;
+        it may reach back over an earlier one, which it then corrects; and it may be empty, to say
+        that a defect ended where the next began.
         """
 
     def flush(self) -> Iterator[Measurement]:

@@ -163,8 +163,9 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
     one mean over the picture with the first frozen frame, and so misses a freeze in a stream with a
     key frame each second and reports slow motion.
 
-    Blind spots: a running clock or ticker hides a freeze; a slate, a still, or a fixed camera on
-    something that does not move is one.
+    Blind spots: a running clock or ticker hides a freeze; a slate, a still, a fixed camera on
+    something that does not move, or one that moves by less than a pixel of the reduced picture in
+    the minimum duration is one.
     """
 
     name: ClassVar[str] = "freeze"
@@ -189,6 +190,9 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
         candidate = self._candidate
         look = self._look(measures)
         if look in (_Look.MOVED, _Look.CREPT):
+            if candidate.held:
+                # Otherwise a slide show, whose every picture holds, would be one long freeze.
+                candidate.extend(measures)
             yield from self._release(Verdict.GOOD, measures, end_s=measures.view.time_s)
             self._restart(measures, crept=look is _Look.CREPT)
             return

@@ -12,7 +12,9 @@ from streammonitor_worker.measures.active import ActivePicture, Box
 from streammonitor_worker.measures.luma import Luma8, LumaScale, reduce_luma, scale_of
 
 TILE_PX = 8
-"""Side of a tile in the reduced picture: 32 pixels of 1080p, 16 of 720p."""
+"""Side of a tile in a picture that was reduced: 16 pixels of 720p, 32 of 1080p."""
+WHOLE_TILE_PX = 16
+"""Side of a tile in a picture that was not: an encoder's macroblock, whose residual evens out."""
 BAR_RATIO = 0.1
 """Luma up to which a pixel may belong to a bar; mastered bars reach 30 of 255."""
 CORNER_RATIO = 0.25
@@ -83,7 +85,8 @@ class PictureMeasures:
     @cached_property
     def mean(self) -> float:
         """Mean luma of the active picture, as a ratio (may be below 0)."""
-        return (float(self.active.of(self.reduced).mean()) - self.scale.black) / self.scale.span
+        mean = float(cv2.mean(self.active.of(self.reduced))[0])
+        return (mean - self.scale.black) / self.scale.span
 
     @cached_property
     def step(self) -> float | None:
@@ -94,20 +97,22 @@ class PictureMeasures:
         """How much the most changed tile differs from a reference picture.
 
         Returns:
-            The greatest mean absolute difference of luma over a tile of 8x8 reduced pixels, as a
-            ratio; exactly 0.0 for a repeated picture; None when the sizes differ.
+            The greatest mean absolute difference of luma over a tile of 16x16 pixels or more of the
+            source, as a ratio; exactly 0.0 for a repeated picture; None when the sizes differ.
         """
         if reference.shape != self.reduced.shape:
             return None
         difference = cv2.absdiff(self.reduced, reference)
         if cv2.norm(difference, cv2.NORM_INF) == 0:
             return 0.0
-        return _greatest_tile_mean(difference) / self.scale.span
+        reduced = self.view.luma.shape[1] > self.reduced.shape[1]
+        tile_px = TILE_PX if reduced else WHOLE_TILE_PX
+        return _greatest_tile_mean(difference, tile_px) / self.scale.span
 
 
-def _greatest_tile_mean(difference: MatLike) -> float:
+def _greatest_tile_mean(difference: MatLike, tile_px: int) -> float:
     """The greatest mean over whole tiles; a rest at the right and lower edge is left out."""
-    side = min(TILE_PX, *difference.shape)
+    side: int = min(tile_px, *difference.shape)
     # Sums over tiles from one integral image cost a tenth of summing them in NumPy.
     corners = cv2.integral(difference)[::side, ::side]
     sums = corners[1:, 1:] - corners[:-1, 1:] - corners[1:, :-1] + corners[:-1, :-1]

@@ -1,0 +1,218 @@
+from collections.abc import Iterable
+from itertools import chain
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+
+from streammonitor_worker.detectors import AnyDetector, build_registry, detector_of, registry
+from streammonitor_worker.detectors.base import Verdict
+from streammonitor_worker.detectors.black import BlackDetector, BlackParams
+from streammonitor_worker.detectors.freeze import FreezeDetector, FreezeParams
+from streammonitor_worker.detectors.silence import SilenceDetector, SilenceParams
+from streammonitor_worker.frames import FrameView
+from streammonitor_worker.measures.picture import PictureMeter
+from streammonitor_worker.measures.sound import SoundMeter
+from tests.contract.material import Luma, buffers, flat, hold, pan, scene, silent, tone, views
+
+STILL = scene()[:180, :320]
+
+
+def spans(pictures: Iterable[FrameView], detector: AnyDetector) -> list[tuple[float, float]]:
+    """The spans of time that were found bad, joined."""
+    meter = PictureMeter()
+    found: list[tuple[float, float]] = []
+    lasts = False
+    for view in pictures:
+        for one in detector.observe(meter.measure(view)):
+            if one.verdict is Verdict.BAD:
+                start_s = found.pop()[0] if lasts else one.start_s
+                found.append((start_s, one.end_s))
+            lasts = one.verdict is Verdict.BAD or (lasts and one.verdict is Verdict.BETWEEN)
+    return [(round(start, 2), round(end, 2)) for start, end in found]
+
+
+def verdicts(pictures: Iterable[Luma], **view: object) -> set[Verdict]:
+    meter, detector = PictureMeter(), BlackDetector(BlackParams())
+    return {
+        one.verdict
+        for item in views(pictures, **view)  # type: ignore[arg-type]
+        for one in detector.observe(meter.measure(item))
+    }
+
+
+def test_names_are_unique() -> None:
+    black = registry["black"]
+    with pytest.raises(TypeError, match="two detectors are named 'black'"):
+        build_registry([("black", black), ("other", black)])
+
+
+def test_a_file_is_named_after_its_detector() -> None:
+    with pytest.raises(TypeError, match=r"in dark\.py, not black\.py"):
+        build_registry([("dark", registry["black"])])
+
+
+def test_a_file_holds_one_detector() -> None:
+    with pytest.raises(TypeError, match="defines 0 detectors"):
+        detector_of(ModuleType("empty"))
+
+
+class TestBlack:
+    @pytest.mark.parametrize("level", [16, 20, 30])
+    def test_black_of_several_levels(self, level: int) -> None:
+        assert verdicts(flat(3, level)) == {Verdict.BAD}
+
+    @pytest.mark.parametrize("level", [45, 128, 235])
+    def test_another_grey_is_not_black(self, level: int) -> None:
+        assert verdicts(flat(3, level)) == {Verdict.GOOD}
+
+    @pytest.mark.parametrize("bits", [10, 12, 16])
+    def test_deep_black(self, bits: int) -> None:
+        pictures = [np.full((180, 320), 16 << (bits - 8), np.uint16)]
+        meter = PictureMeter()
+        (view,) = views(pictures, bit_depth=bits)
+        (found,) = BlackDetector(BlackParams()).observe(meter.measure(view))
+        assert found.verdict is Verdict.BAD
+
+    def test_range_decides_what_is_dark(self) -> None:
+        assert verdicts(flat(1, 35)) == {Verdict.BAD}
+        assert verdicts(flat(1, 35), full_range=True) == {Verdict.GOOD}
+        assert verdicts(flat(1, 0), full_range=True) == {Verdict.BAD}
+
+    def test_noise_on_black_is_black(self) -> None:
+        noise = np.random.default_rng(1).normal(18, 2, (10, 1080, 1920))
+        assert verdicts(np.clip(noise, 16, 30).astype(np.uint8)) == {Verdict.BAD}
+
+    def test_a_logo_in_a_corner_leaves_black_black(self) -> None:
+        picture = np.full((180, 320), 16, np.uint8)
+        picture[10:28, 285:310] = 200
+        assert verdicts([picture]) == {Verdict.BAD}
+
+    def test_credits_on_black_are_not_black(self) -> None:
+        picture = np.full((720, 1280), 16, np.uint8)
+        cv2.putText(picture, "a film by", (560, 360), cv2.FONT_HERSHEY_SIMPLEX, 1.0, 235, 2)
+        assert verdicts([picture]) == {Verdict.GOOD}
+
+    def test_a_dim_scene_is_not_black(self) -> None:
+        dim = (16 + STILL.astype(np.float32) * 0.08).astype(np.uint8)
+        assert dim.max() <= 37
+        assert Verdict.BAD not in verdicts([dim])
+
+    def test_letterbox_is_not_black_and_black_inside_it_is(self) -> None:
+        boxed = np.full((180, 320), 16, np.uint8)
+        boxed[60:120] = STILL[:60]
+        assert Verdict.BAD not in verdicts(hold(boxed, 300))
+        found = spans(views(chain(hold(boxed, 200), flat(50, 16))), BlackDetector(BlackParams()))
+        assert found == [(8.0, 10.0)]
+
+    def test_a_lit_strip_between_tall_bars_is_not_black(self) -> None:
+        boxed = np.full((180, 320), 16, np.uint8)
+        boxed[86:94] = 120
+        assert verdicts(hold(boxed, 200)) == {Verdict.GOOD}
+
+    @pytest.mark.parametrize("fade_frames", [12, 25, 50])
+    def test_a_fade_is_black_from_where_nothing_is_left(self, fade_frames: int) -> None:
+        weights = [1 - index / fade_frames for index in range(fade_frames)]
+        fade = [(16 + (STILL - 16.0) * weight).astype(np.uint8) for weight in weights]
+        pictures = chain(hold(STILL, 10), fade, flat(50, 16))
+        ((start, end),) = spans(views(pictures), BlackDetector(BlackParams()))
+        assert start == pytest.approx((10 + fade_frames) / 25, abs=0.041)
+        assert end == pytest.approx((60 + fade_frames) / 25)
+
+
+class TestFreeze:
+    def test_exact_repeats(self) -> None:
+        pictures = chain(pan(50), hold(STILL, 100), pan(50, seed=1))
+        assert spans(views(pictures), FreezeDetector(FreezeParams())) == [(2.0, 6.0)]
+
+    def test_a_short_still_is_not_even_suspicious(self) -> None:
+        pictures = chain(pan(50), hold(STILL, 12), pan(50, seed=1))
+        assert spans(views(pictures), FreezeDetector(FreezeParams())) == []
+
+    def test_key_frames_may_pop(self) -> None:
+        rng = np.random.default_rng(3)
+        coded = [
+            np.clip(
+                STILL + 6.0 * cv2.GaussianBlur(rng.normal(0, 1, STILL.shape), (0, 0), 1), 0, 255
+            )
+            for _ in range(4)
+        ]
+        frozen = [coded[index // 25].astype(np.uint8) for index in range(100)]
+        pictures = list(views(chain(pan(50), frozen, pan(50, seed=1))))
+        assert spans(pictures, FreezeDetector(FreezeParams())) == [(2.0, 6.0)]
+
+    def test_a_cut_at_a_key_frame_is_no_pop(self) -> None:
+        pictures = views(chain(hold(STILL, 100), hold(scene(seed=1)[:180, :320], 100)))
+        assert spans(pictures, FreezeDetector(FreezeParams())) == [(0.0, 4.0), (4.0, 8.0)]
+
+    @pytest.mark.parametrize("percent_per_second", [0.5, 2.0])
+    def test_a_slow_zoom_is_not_a_freeze(self, percent_per_second: float) -> None:
+        def zoom(index: int) -> Luma:
+            scale = 1 + percent_per_second / 100 * index / 25
+            matrix = cv2.getRotationMatrix2D((160, 90), 0, scale)
+            return cv2.warpAffine(STILL, matrix, (320, 180), flags=cv2.INTER_CUBIC)  # type: ignore[return-value]
+
+        found = spans(views(map(zoom, range(250))), FreezeDetector(FreezeParams()))
+        assert all(end - start < 3.0 for start, end in found)
+
+    def test_a_slide_show_is_not_a_freeze(self) -> None:
+        slides = [scene(seed=seed)[:180, :320] for seed in range(5)]
+        pictures = views(chain.from_iterable(hold(slide, 50) for slide in slides))
+        found = spans(pictures, FreezeDetector(FreezeParams()))
+        assert found == [(2.0 * index, 2.0 * index + 2) for index in range(5)]
+
+    def test_a_zoom_that_is_coded_as_repeats_is_not_a_freeze(self) -> None:
+        soft = cv2.GaussianBlur(scene(), (0, 0), 8).astype(np.uint8)
+        steps = [soft[index : 180 + index, :320] for index in range(0, 20, 2)]
+        pictures = views(chain.from_iterable(hold(step, 25) for step in steps))
+        found = spans(pictures, FreezeDetector(FreezeParams()))
+        assert all(end - start < 3.0 for start, end in found)
+
+    def test_a_small_thing_that_moves_is_motion(self) -> None:
+        def picture(index: int) -> Luma:
+            drawn = STILL.copy()
+            left = 20 + index
+            drawn[80:88, left : left + 12] = 235
+            return drawn
+
+        assert spans(views(map(picture, range(200))), FreezeDetector(FreezeParams())) == []
+
+    def test_what_an_encoder_still_refines_counts_as_frozen(self) -> None:
+        rng = np.random.default_rng(5)
+        blur = cv2.GaussianBlur(rng.normal(0, 1, STILL.shape), (0, 0), 2)
+        coarse = [np.clip(STILL + blur * size, 0, 255).astype(np.uint8) for size in (60, 15, 8)]
+        pictures = views(chain(pan(50), coarse, hold(STILL, 97), pan(50, seed=1)), keys_every=40)
+        ((start, end),) = spans(pictures, FreezeDetector(FreezeParams()))
+        assert (start, end) == (2.0, 6.0)
+
+
+class TestSilence:
+    @staticmethod
+    def judge(samples: np.ndarray, **params: float) -> list[Verdict]:
+        meter, detector = SoundMeter(), SilenceDetector(SilenceParams(**params))
+        return [
+            one.verdict
+            for view in buffers(samples)
+            for one in detector.observe(meter.measure(view))
+        ]
+
+    @pytest.mark.parametrize(
+        ("level_db", "verdict"),
+        [(-20, Verdict.GOOD), (-53, Verdict.GOOD), (-57, Verdict.BETWEEN), (-61, Verdict.BAD)],
+    )
+    def test_levels(self, level_db: float, verdict: Verdict) -> None:
+        assert set(self.judge(tone(0.5, level_db))) == {verdict}
+
+    def test_the_threshold_is_yours(self) -> None:
+        assert set(self.judge(tone(0.5, -45), threshold=-40.0)) == {Verdict.BAD}
+
+    def test_one_channel_that_sounds_is_enough(self) -> None:
+        samples = np.concatenate([silent(0.5, channels=5), tone(0.5, channels=1)])
+        assert set(self.judge(samples)) == {Verdict.GOOD}
+
+    @pytest.mark.parametrize("broken", [np.nan, np.inf])
+    def test_broken_samples_are_unknown(self, broken: float) -> None:
+        samples = silent(0.04)
+        samples[0, 10] = broken
+        assert self.judge(samples) == [Verdict.UNKNOWN, Verdict.BAD]
