@@ -13,10 +13,11 @@ ENDED = "ended"
 COMPONENT = "streammonitor-operator"
 
 
-def build_event(owner: Owner, incident: Incident, phase: str) -> Manifest:
+def build_event(owner: Owner, incident: Incident, phase: str, written_at: datetime) -> Manifest:
     """The Event about the start or the end of an incident.
 
-    Its name follows from the incident and the phase: written twice, it exists once.
+    Its name follows from the incident and the phase: written twice, it exists once. Its first and
+    last timestamps are the incident's; `eventTime` says when the operator reported it.
     """
     ended = phase == ENDED
     moment = (incident.ended_at or incident.detected_at) if ended else incident.detected_at
@@ -41,10 +42,13 @@ def build_event(owner: Owner, incident: Incident, phase: str) -> Manifest:
         "message": ended_message(incident) if ended else started_message(incident),
         "firstTimestamp": when,
         "lastTimestamp": when,
+        "eventTime": written_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "action": "Report",
         "count": 1,
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
-        "reportingInstance": incident.worker[:128],
+        # Required beside `eventTime`; an incident that the operator ends has no worker any more.
+        "reportingInstance": incident.worker[:128] or COMPONENT,
     }
 
 

@@ -1,5 +1,7 @@
 """Writes the Kubernetes Events about incidents."""
 
+from datetime import UTC, datetime
+
 from streammonitor_api.incident import Incident
 from streammonitor_operator.fleet import Work
 from streammonitor_operator.kube import EVENTS, Rejected
@@ -23,7 +25,8 @@ async def announce(work: Work) -> float | None:
 async def _announce(work: Work, announcement: Announcement, incident: Incident) -> None:
     phase, result = announcement[1], "written"
     try:
-        await work.world.kube.create(EVENTS, build_event(work.monitor.owner, incident, phase))
+        event = build_event(work.monitor.owner, incident, phase, datetime.now(UTC))
+        await work.world.kube.create(EVENTS, event)
     except Rejected as error:
         if error.conflict:
             result = "known"

@@ -1,5 +1,7 @@
 """Writes the status: by server-side apply, only when it differs, at most once a second."""
 
+from typing import Any
+
 from streammonitor_api import names
 from streammonitor_operator.fleet import Work
 from streammonitor_operator.health import START_GRACE
@@ -18,9 +20,9 @@ async def report(work: Work) -> float | None:
     again = _again(work)
     if not _settled(work):
         return 0.5
-    status = compute_status(_facts(work)).to_json_object()
+    status = _without_empty(compute_status(_facts(work)).to_json_object())
     memory = work.memory
-    live = work.monitor.status
+    live = _without_empty(work.monitor.status)
     if status == live or (status == memory.status_sent and live == memory.status_returned):
         return again
     wait_s = memory.status_at + _INTERVAL_S - work.now
@@ -46,9 +48,22 @@ async def _write(work: Work, status: dict[str, object]) -> None:
             raise Gone from error
         work.failures.append(("", error))
         return
-    memory.status_sent, memory.status_returned = status, answer.get("status") or {}
+    memory.status_sent = status
+    memory.status_returned = _without_empty(answer.get("status") or {})
     memory.status_at = work.now
     work.world.monitors.put(answer)
+
+
+def _without_empty(document: dict[str, Any]) -> dict[str, Any]:
+    """Leave empty lists out: where a list had items before, server-side apply drops it whole.
+
+    Without this, the next leader would see a difference in every status that once had an item.
+    """
+    return {
+        key: _without_empty(value) if isinstance(value, dict) else value
+        for key, value in document.items()
+        if value != []
+    }
 
 
 def _facts(work: Work) -> Facts:

@@ -161,7 +161,16 @@ def test_an_event_is_a_sentence(phase: str, kind: str, reason: str, message: str
     ended = {
         "ended_at": datetime(2026, 1, 2, 12, 4, 35, tzinfo=UTC), "end_reason": EndReason.CLEARED
     }  # fmt: skip
-    event = build_event(OWNER, INCIDENT.model_copy(update=ended if phase == ENDED else {}), phase)
+    incident = INCIDENT.model_copy(update=ended if phase == ENDED else {})
+    event = build_event(OWNER, incident, phase, datetime(2026, 1, 2, 12, 4, 36, tzinfo=UTC))
     assert (event["type"], event["reason"], event["message"]) == (kind, reason, message)
     assert event["metadata"]["name"] == f"sports.0123456789abcdef.{phase}"
     assert event["involvedObject"]["uid"] == "uid-1"
+    assert event["eventTime"] == "2026-01-02T12:04:36.000000Z"
+
+
+def test_an_event_about_an_incident_without_a_worker_is_still_accepted() -> None:
+    """The API refuses an empty reportingInstance beside an eventTime."""
+    incident = INCIDENT.model_copy(update={"worker": ""})
+    event = build_event(OWNER, incident, STARTED, datetime(2026, 1, 2, tzinfo=UTC))
+    assert event["reportingInstance"] == "streammonitor-operator"
