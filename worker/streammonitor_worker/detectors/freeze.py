@@ -1,8 +1,9 @@
 """Freeze: the same picture is shown again and again."""
 
+import statistics
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import ClassVar, NamedTuple
 
@@ -31,6 +32,10 @@ SETTLING_PICTURES = 12
 """For so many pictures after it stopped, an encoder may still refine what it left coarse."""
 MAX_SETTLING = 0.15
 """How much all those refinements together may change."""
+SLOWING_PICTURES = 4
+"""So many pictures of slow motion may resemble each other enough to begin a candidate."""
+STIRRING = 0.002
+"""By how much a picture must be further away than any before it to show that motion returns."""
 
 
 class FreezeParams(DetectorParams):
@@ -94,6 +99,9 @@ class _Candidate:
         hold_s: How long it must hold to count as frozen.
         held: It has.
         span: The pictures whose verdict is held back.
+        steps: The first changes within it.
+        reach: The greatest drift so far.
+        stirring: Where the pictures began to be further away, one after the other, than any before.
     """
 
     anchor: Luma8 | None = None
@@ -105,12 +113,27 @@ class _Candidate:
     hold_s: float = HOLD_S
     held: bool = False
     span: _Span | None = None
+    steps: list[_Step] = field(default_factory=list)
+    reach: float = 0.0
+    stirring: _Step | None = None
 
     def take(self, measures: PictureMeasures) -> None:
         """Count a picture that resembles the one before it."""
+        step = _step_of(measures)
         self.pictures += 1
-        self.exact += measures.step == 0.0
+        self.exact += step.change == 0.0
+        if len(self.steps) < SLOWING_PICTURES:
+            self.steps.append(step)
+        self.watch(step)
         self.extend(measures)
+
+    def watch(self, step: _Step) -> None:
+        """Notice motion that returns slowly."""
+        if self.drift <= self.reach + STIRRING:
+            self.stirring = None
+        elif self.stirring is None:
+            self.stirring = step
+        self.reach = max(self.reach, self.drift)
 
     def extend(self, measures: PictureMeasures) -> None:
         """Hold back the verdict on a picture together with those before it."""
@@ -122,21 +145,43 @@ class _Candidate:
         """Whether it has stood still long enough to count as frozen."""
         return self.span is not None and self.span.end_s - self.span.start_s >= self.hold_s
 
-    def backdate(self, steps: Sequence[_Step]) -> None:
-        """Count the pictures that an encoder was still refining as frozen.
+    def backdate(self, before: Sequence[_Step]) -> None:
+        """Move the start to where motion stopped.
 
-        They come after the last great change: the last that is at least half of the greatest.
+        Slow motion may have begun the candidate too early, an encoder that was still refining what
+        it had left coarse, too late.
+
+        Args:
+            before: The changes that led to it.
         """
-        greatest = max((step.change for step in steps), default=0.0)
-        refined = 0.0
-        for step in reversed(steps):
-            if refined > MAX_SETTLING:
-                return
-            if step.change >= greatest / 2 or step.change > MAX_POP:
-                if self.span is not None:
-                    self.span = self.span._replace(start_s=step.time_s, arrived_at=step.arrived_at)
-                return
-            refined += step.change
+        stop = _last_of_slow_motion(before, self.steps) or _first_of_refinement(before)
+        if stop is not None and self.span is not None:
+            self.span = self.span._replace(start_s=stop.time_s, arrived_at=stop.arrived_at)
+
+
+def _step_of(measures: PictureMeasures) -> _Step:
+    view = measures.view
+    return _Step(view.time_s, view.arrived_at, 1.0 if measures.step is None else measures.step)
+
+
+def _last_of_slow_motion(before: Sequence[_Step], own: Sequence[_Step]) -> _Step | None:
+    """The last picture that still moved at least half as much as those before it."""
+    usual = statistics.median(step.change for step in before) if before else 1.0
+    moving = [step for step in own if step.change >= usual / 2 > 0.0]
+    return moving[-1] if moving else None
+
+
+def _first_of_refinement(before: Sequence[_Step]) -> _Step | None:
+    """The picture of the last great change; what follows it is refinement."""
+    greatest = max((step.change for step in before), default=0.0)
+    refined = 0.0
+    for step in reversed(before):
+        if refined > MAX_SETTLING:
+            return None
+        if step.change >= greatest / 2 or step.change > MAX_POP:
+            return step
+        refined += step.change
+    return None
 
 
 class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
@@ -150,8 +195,8 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
     among themselves, because an encoder may code a creeping picture as repeats and catch up at each
     key frame.
 
-    A measurement may reach back over pictures that were found good: those that an encoder was still
-    refining after the picture had stopped.
+    A measurement may reach back over pictures that were found good, because an encoder was still
+    refining them after the picture had stopped, or frozen, because motion returned slowly.
 
     Input: pictures of 8 to 16 bits, limited or full range, and whether they are key frames.
 
@@ -191,8 +236,7 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
         look = self._look(measures)
         if look in (_Look.MOVED, _Look.CREPT):
             if candidate.held:
-                # Otherwise a slide show, whose every picture holds, would be one long freeze.
-                candidate.extend(measures)
+                self._unfreeze(measures)
             yield from self._release(Verdict.GOOD, measures, end_s=measures.view.time_s)
             self._restart(measures, crept=look is _Look.CREPT)
             return
@@ -243,8 +287,22 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
             return _Look.CREPT
         return _Look.STILL if step <= self.params.threshold else _Look.POPPED
 
+    def _unfreeze(self, measures: PictureMeasures) -> None:
+        """Say where motion returned, even if the next picture stands still again.
+
+        Otherwise a slide show, whose every picture holds, would be one long freeze.
+        """
+        candidate = self._candidate
+        candidate.extend(measures)
+        if candidate.span is not None and candidate.stirring is not None:
+            first = candidate.stirring
+            candidate.span = candidate.span._replace(
+                start_s=first.time_s, arrived_at=first.arrived_at
+            )
+
     def _restart(self, measures: PictureMeasures, *, crept: bool) -> None:
         view = measures.view
+        self._steps.extend(self._candidate.steps)
         self._candidate = _Candidate(
             anchor=measures.reduced,
             key=measures.reduced if view.key_frame else None,
@@ -253,8 +311,7 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
             hold_s=max(HOLD_S, self.params.min_duration) if crept else HOLD_S,
         )
         self._candidate.extend(measures)
-        step = 1.0 if measures.step is None else measures.step
-        self._steps.append(_Step(view.time_s, view.arrived_at, step))
+        self._steps.append(_step_of(measures))
 
     def _release(
         self, verdict: Verdict, measures: PictureMeasures, end_s: float | None = None

@@ -1,5 +1,6 @@
 """Why a source cannot be read: one CamelCase reason and one sentence, never a credential."""
 
+import errno
 import re
 import socket
 from urllib.parse import urlsplit
@@ -68,6 +69,8 @@ def classify(error: BaseException, url: str, *, opening: bool) -> SourceError:
         return SourceError(
             "UnknownHost", f"{where} {verb}: host {host!r} has no address: check DNS"
         )
+    if isinstance(error, OSError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return SourceError("HostUnreachable", f"{where} {verb}: no route leads there: check host")
     detail = error.strerror if isinstance(error, av.FFmpegError) else type(error).__name__
     return SourceError("ReadFailed", f"{where} {verb}: {detail or 'unknown error'}")
 
