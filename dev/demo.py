@@ -25,7 +25,7 @@ from streammonitor_api.worker_status import WorkerStatus
 NAMESPACE = "streammonitor-demo"
 _SAMPLE = REPOSITORY / "docs/samples/demo.yaml"
 _DEFECTS = "black@5-8,freeze@13-17,silence@22-27"
-_ORIGIN = ("--channels", "2", "--cycle", "32", "--segment", "1", "--prepare", "--defects", _DEFECTS)
+_ORIGIN = ["--prepare", "--channels=2", "--cycle=32", "--segment=1", f"--defects={_DEFECTS}"]
 
 
 def up(context: str | None) -> None:
@@ -125,7 +125,7 @@ def _table(matches: list[Match]) -> Table:
             f"{item.delay_s:.1f} s",
         )
     table.caption = (
-        "raised after: from the first bad frame's arrival; it includes the detector's minDuration.\n"
+        "raised after: from the first bad frame's arrival; minDuration included.\n"
         "on the way: segments that fill at the origin and the player's distance from live."
     )
     return table

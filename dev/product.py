@@ -66,7 +66,7 @@ def uninstall(access: kube.Access) -> None:
 def origin(access: kube.Access, namespace: str, image: str, *arguments: str) -> None:
     """Run the demo origin; its address is http://origin.NAMESPACE.svc:8080."""
     program = [f"{_SERVED}/{_ORIGIN_SOURCE.name}", "--port", str(ORIGIN_PORT), *arguments]
-    serve(access, namespace, image, "origin", [_ORIGIN_SOURCE], program)
+    serve(access, namespace, image, "origin", files=[_ORIGIN_SOURCE], arguments=program)
 
 
 def serve(
@@ -74,6 +74,7 @@ def serve(
     namespace: str,
     image: str,
     name: str,
+    *,
     files: Sequence[Path],
     arguments: Sequence[str] = ("-m", "http.server", str(ORIGIN_PORT), "-d", _SERVED),
 ) -> None:

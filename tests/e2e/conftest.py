@@ -63,7 +63,7 @@ def video_only_url(access: Access, tmp_path_factory: pytest.TempPathFactory) -> 
     black = Defect("black", *CLIP_BLACK_S)
     write_clip(clip, duration_s=20, size=(160, 96), frame_rate=25, defects=[black], audio=False)
     image = images.image("worker").ref
-    product.serve(access, ORIGIN_NAMESPACE, image, "files", [clip])
+    product.serve(access, ORIGIN_NAMESPACE, image, "files", files=[clip])
     return f"http://files.{ORIGIN_NAMESPACE}.svc:{product.ORIGIN_PORT}/{clip.name}"
 
 
@@ -81,7 +81,7 @@ def monitor(access: Access, namespace: str, request: pytest.FixtureRequest) -> I
     """A StreamMonitor's name and namespace; the test applies it."""
     yield (made := Monitor(access, namespace, "monitor"))
     if getattr(request.node, "failed", False):
-        print(_diagnosis(made))
+        print(_diagnosis(made))  # noqa: T201  # pytest shows it below the failure
 
 
 @pytest.fixture

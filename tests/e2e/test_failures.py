@@ -31,7 +31,7 @@ def _ended(monitor: Monitor, incident: Incident) -> Incident:
 
 
 def _kill_process(monitor: Monitor) -> None:
-    """SIGKILL from outside, as the kernel does when memory runs out: the pods run on this machine."""
+    """SIGKILL from outside, as the kernel kills for memory: the pods run on this machine."""
     (pod,) = monitor.pods()
     mark = f"pod{pod['metadata']['uid']}"
     for folder in Path("/proc").glob("[0-9]*"):

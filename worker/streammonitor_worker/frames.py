@@ -62,7 +62,8 @@ class AudioView:
     @property
     def duration_s(self) -> float:
         """How long it plays, in seconds."""
-        return self.samples.shape[1] / self.sample_rate
+        count: int = self.samples.shape[1]
+        return count / self.sample_rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,12 @@ def started_message(incident: Incident) -> str:
 def ended_message(incident: Incident) -> str:
     """As in `arena-1: freeze since 12:04:31 UTC ended after 4.0 s (cleared)`."""
     since = _clock(incident.started_at)
-    lasted_s = ((incident.ended_at or incident.started_at) - incident.started_at).total_seconds()
+    if incident.end_s is not None:
+        # Media time: segments arrive in bursts, so the wall clock may be off by one or two.
+        lasted_s = incident.end_s - incident.start_s
+    else:
+        ended_at = incident.ended_at or incident.started_at
+        lasted_s = (ended_at - incident.started_at).total_seconds()
     why = incident.end_reason or "unknown"
     what = f"{incident.stream}: {incident.defect} since {since} UTC"
     return f"{what} ended after {lasted_s:.1f} s ({why})"
