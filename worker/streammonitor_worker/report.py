@@ -20,6 +20,9 @@ def render_text(documents: Sequence[dict[str, Any]], console: Console) -> None:
     for document in documents:
         # Text, not markup: a file may be called [red].
         console.print(Text(document["input"], style="bold"), soft_wrap=True)
+        if not (document["video"] or document["audio"]):
+            console.print(Text("  could not be read", style="red"))
+            continue
         console.print(Text("  " + _media(document)), soft_wrap=True)
         if document["incidents"]:
             console.print(_table(document["incidents"]))

@@ -11,8 +11,6 @@ from dev.media.servers import (
     ServerUnavailable,
     http_server,
     require,
-    rtmp_server,
-    rtsp_server,
 )
 from dev.media.strip import luma, read_strip
 from dev.origin.origin import AAC_FRAME, SAMPLE_RATE, Canvas
@@ -100,18 +98,3 @@ def test_http_server_serves_a_clip(tmp_path: Path) -> None:
 def test_a_missing_program_names_the_packages() -> None:
     with pytest.raises(ServerUnavailable, match="apt-get install nginx ffmpeg"):
         require(False, "nginx", ("nginx", "ffmpeg"))
-
-
-@pytest.mark.parametrize("server", [rtmp_server, rtsp_server])
-def test_foreign_servers_are_read(server: object, tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / "c.mp4", duration_s=4, size=SIZE, gop_s=0.4)
-    serve = rtmp_server if server is rtmp_server else rtsp_server
-    try:
-        with serve(clip.path) as url, av.open(url, timeout=10) as container:
-            kinds = {stream.type for stream in container.streams}
-            frames = [f for _, f in zip(range(5), container.decode(video=0), strict=False)]
-    except ServerUnavailable as missing:
-        pytest.skip(str(missing))
-    assert kinds == {"video", "audio"}
-    numbers = [read_strip(luma(frame)) or 0 for frame in frames]
-    assert np.diff(numbers).tolist() == [1] * 4

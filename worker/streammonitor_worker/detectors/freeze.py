@@ -34,7 +34,7 @@ MAX_SETTLING = 0.15
 """How much all those refinements together may change."""
 SLOWING_PICTURES = 4
 """So many pictures of slow motion may resemble each other enough to begin a candidate."""
-STIRRING = 0.002
+STIRRING = 0.01
 """By how much a picture must be further away than any before it to show that motion returns."""
 
 
@@ -145,7 +145,7 @@ class _Candidate:
         """Whether it has stood still long enough to count as frozen."""
         return self.span is not None and self.span.end_s - self.span.start_s >= self.hold_s
 
-    def backdate(self, before: Sequence[_Step]) -> None:
+    def backdate(self, before: Sequence[_Step], still: float) -> None:
         """Move the start to where motion stopped.
 
         Slow motion may have begun the candidate too early, an encoder that was still refining what
@@ -153,8 +153,9 @@ class _Candidate:
 
         Args:
             before: The changes that led to it.
+            still: The change up to which a picture may belong to it.
         """
-        stop = _last_of_slow_motion(before, self.steps) or _first_of_refinement(before)
+        stop = _last_of_slow_motion(before, self.steps, still) or _first_of_refinement(before)
         if stop is not None and self.span is not None:
             self.span = self.span._replace(start_s=stop.time_s, arrived_at=stop.arrived_at)
 
@@ -164,9 +165,14 @@ def _step_of(measures: PictureMeasures) -> _Step:
     return _Step(view.time_s, view.arrived_at, 1.0 if measures.step is None else measures.step)
 
 
-def _last_of_slow_motion(before: Sequence[_Step], own: Sequence[_Step]) -> _Step | None:
+def _last_of_slow_motion(
+    before: Sequence[_Step], own: Sequence[_Step], still: float
+) -> _Step | None:
     """The last picture that still moved at least half as much as those before it."""
     usual = statistics.median(step.change for step in before) if before else 1.0
+    if usual > still:
+        # Motion as fast as that cannot have begun a candidate.
+        return None
     moving = [step for step in own if step.change >= usual / 2 > 0.0]
     return moving[-1] if moving else None
 
@@ -245,7 +251,7 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
             yield from self._release(_VERDICTS[look], measures)
         elif candidate.has_held():
             candidate.held = True
-            candidate.backdate(self._steps)
+            candidate.backdate(self._steps, self.params.threshold)
             yield from self._release(Verdict.BAD, measures)
 
     def flush(self) -> Iterator[Measurement]:
