@@ -15,7 +15,7 @@ install: $(VENV)/.installed ## make the virtual environment with everything (1 m
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "install: making $(VENV) from pinned packages; about 1 min the first time"
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade 'pip>=25.1'
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[operator,worker]' --group dev

@@ -81,7 +81,7 @@ class TestBlack:
         assert verdicts(flat(1, 0), full_range=True) == {Verdict.BAD}
 
     def test_noise_on_black_is_black(self) -> None:
-        noise = np.random.default_rng(1).normal(18, 2, (10, 1080, 1920))
+        noise = np.random.default_rng(1).normal(18, 2, (2, 1080, 1920))
         assert verdicts(np.clip(noise, 16, 30).astype(np.uint8)) == {Verdict.BAD}
 
     def test_a_logo_in_a_corner_leaves_black_black(self) -> None:
@@ -155,6 +155,17 @@ class TestFreeze:
 
         found = spans(views(map(zoom, range(250))), FreezeDetector(FreezeParams()))
         assert all(end - start < 3.0 for start, end in found)
+
+    def test_slow_motion_before_and_after_does_not_count(self) -> None:
+        soft = cv2.GaussianBlur(scene(1200), (0, 0), 8).astype(np.uint8)
+        slow = [soft[:180, index : 320 + index] for index in range(100)]
+        steps = PictureMeter()
+        changes = [steps.measure(view).step or 0.0 for view in views(slow)]
+        assert max(changes) < FreezeParams().threshold
+        pictures = views(chain(slow[:50], hold(slow[50], 100), slow[51:]))
+        ((start, end),) = spans(pictures, FreezeDetector(FreezeParams()))
+        assert start == pytest.approx(2.0, abs=0.041)
+        assert end == pytest.approx(6.04, abs=0.081)
 
     def test_a_slide_show_is_not_a_freeze(self) -> None:
         slides = [scene(seed=seed)[:180, :320] for seed in range(5)]
