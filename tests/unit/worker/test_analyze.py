@@ -194,7 +194,7 @@ def test_a_name_is_no_markup() -> None:
         "input": "[red]x.ts",
         "duration": 1.0,
         "video": None,
-        "audio": None,
+        "audio": {"codec": "aac", "sampleRate": 48000, "channels": 2},
         "incidents": [],
         "detectors": {"black": {"observed": 0.0, "unknown": 1.0, "cpuSeconds": 0.0}},
     }
