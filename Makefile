@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+# Each target first says what it does and how long that takes: the words behind its ##.
+SAY = @sed -n 's/^$@:.*\#\# /$@: /p' $(firstword $(MAKEFILE_LIST))
 # An existing cluster instead of the local one: make demo CONTEXT=name
 CONTEXT ?=
 
@@ -22,33 +24,45 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: install ## bring the product up on a real cluster and watch it catch defects (20 min the first time, then 2)
+	$(SAY)
 	$(RUN) -m dev.demo up $(if $(CONTEXT),--context $(CONTEXT))
 
 demo-down: install ## remove the demo and the operator; the local cluster stays (make cluster-down ends it)
+	$(SAY)
 	$(RUN) -m dev.demo down $(if $(CONTEXT),--context $(CONTEXT))
 
 test: install ## every test, those on the real cluster included (30 min the first time, then 10)
+	$(SAY)
 	$(RUN) -m dev.packages
-	$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory check
+	$(RUN) -m dev.cluster build
+	$(RUN) -m dev.images build all
 	$(RUN) -m pytest tests
 
 test-fast: install ## every test that needs no cluster and no server (1 min)
+	$(SAY)
 	$(RUN) -m pytest tests/unit tests/contract
 
 check: install ## lint, types, layers, generated files, charts (3 min the first time, then 1)
+	$(SAY)
 	$(RUN) -m dev.check
 
 format: install ## let ruff write the code the way `make check` wants it
+	$(SAY)
 	$(VENV)/bin/ruff check --fix-only --quiet . && $(VENV)/bin/ruff format .
 
 gen: install ## write the generated files: the CRD and its chart copy
+	$(SAY)
 	$(RUN) -m dev.gen
 
 image: install ## build the worker and operator images (4 min the first time, then seconds)
+	$(SAY)
 	$(RUN) -m dev.images build all
 
 cluster-up: install ## start the local cluster (10 min the first time, then 20 s); needs Linux, root, Go 1.24
+	$(SAY)
 	$(RUN) -m dev.cluster up
 
 cluster-down: install ## stop the local cluster and remove what it made; its binaries stay cached
+	$(SAY)
 	$(RUN) -m dev.cluster down

@@ -157,7 +157,7 @@ def build(names: Iterable[str] = ()) -> Path:
         if missing:
             go = _require_go()
             label = f"Building {' '.join(missing)} {recipe.version}"
-            with timed(label + (" (minutes the first time)" if recipe.staged else "")):
+            with timed(label + (" (about 7 min on 2 cores, once)" if recipe.staged else "")):
                 _build_recipe(go, recipe, missing, target)
     return target
 
