@@ -61,8 +61,8 @@ def down(context: str | None) -> None:
     """Remove the demo and the product."""
     access = kube.Access(context=context) if context else kube.local()
     with timed("Removing the demo and the operator"):
-        access.delete("namespace", NAMESPACE)
         product.uninstall(access)
+        access.delete("namespace", NAMESPACE)
 
 
 def worker_statuses(access: kube.Access, namespace: str, monitor: str) -> list[WorkerStatus]:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev import kube
+from dev.cluster import binaries
 from dev.host import REPOSITORY, timed
 
 SYSTEM_NAMESPACE = "streammonitor-system"
 RELEASE = "streammonitor"
+TOOLS = ("kubectl", "helm")
 CRDS_RELEASE = "streammonitor-crds"
 ORIGIN_PORT = 8080
 _ORIGIN_SOURCE = REPOSITORY / "dev/origin/origin.py"
@@ -32,6 +34,7 @@ class Images:
 
 def install(access: kube.Access, images: Images) -> None:
     """Install or upgrade the CRDs, then the operator, and wait until it is ready."""
+    binaries.build(TOOLS)
     access.apply(kube.namespace(SYSTEM_NAMESPACE))
     with timed("Installing the charts"):
         _release(access, CRDS_RELEASE, REPOSITORY / "charts/streammonitor-crds")
@@ -56,6 +59,7 @@ def _image(component: str, reference: str) -> dict[str, str]:
 
 def uninstall(access: kube.Access) -> None:
     """Remove every StreamMonitor, the operator, and the CRD."""
+    binaries.build(TOOLS)
     access.kubectl("delete", "smon", "--all", "--all-namespaces", check=False, timeout=120)
     for release in (RELEASE, CRDS_RELEASE):
         access.helm("uninstall", release, "-n", SYSTEM_NAMESPACE, "--ignore-not-found", "--wait")
