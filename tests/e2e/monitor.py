@@ -20,6 +20,8 @@ CYCLE_S = 24
 CLIP_BLACK_S = (8.0, 12.0)
 """When the clip without sound is black, in seconds of media time."""
 DEFECTS = "black@3-6,freeze@10-14,silence@17-22"
+TIMETABLE_MAX_S = 7
+"""No defect on the timetable lasts longer, a segment of slack included."""
 DETECTORS: dict[str, dict[str, Any]] = {
     "black": {"minDuration": "1s"},
     "freeze": {"minDuration": "2s"},
@@ -166,6 +168,20 @@ class Monitor:
 
     def _kubectl(self, *arguments: str) -> str:
         return self.access.kubectl("-n", self.namespace, *arguments)
+
+
+def inject(access: Access, number: int, defect: str, duration_s: float) -> None:
+    """Have the origin play a defect on a channel from its next segment on."""
+    order = json.dumps(
+        {"action": "inject", "channel": number, "defect": defect, "duration": duration_s}
+    )
+    pod = f"/api/v1/namespaces/{ORIGIN_NAMESPACE}/pods/origin:8080/proxy/control"
+    access.kubectl("create", "--raw", pod, "-f", "-", stdin=order)
+
+
+def lasting(incident: Incident) -> bool:
+    """Whether it is an injected one: it lasts longer than anything on the timetable."""
+    return now() - incident.started_at.timestamp() > TIMETABLE_MAX_S
 
 
 def event_time(event: Object) -> float:

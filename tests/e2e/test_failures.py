@@ -10,7 +10,14 @@ import pytest
 from dev.kube import Access, eventually
 from dev.product import RELEASE, SYSTEM_NAMESPACE
 from streammonitor_api.incident import EndReason, Incident
-from tests.e2e.monitor import CLIP_BLACK_S, ORIGIN_NAMESPACE, Monitor, channel
+from tests.e2e.monitor import (
+    CLIP_BLACK_S,
+    ORIGIN_NAMESPACE,
+    Monitor,
+    channel,
+    inject,
+    lasting,
+)
 
 OPERATOR = ("-n", SYSTEM_NAMESPACE, "-l", "app.kubernetes.io/name=streammonitor-operator")
 QUICK_SILENCE = {"silence": {"minDuration": "500ms"}}
@@ -21,7 +28,11 @@ def _kill_operator(access: Access) -> None:
 
 
 def _open_silence(monitor: Monitor) -> Incident:
-    return monitor.wait_incident("open silence", lambda item: item.active)
+    """A silence that stays open for a while, whatever else this machine does."""
+    inject(monitor.access, 0, "silence", 30)
+    return monitor.wait_incident(
+        "open silence", lambda item: item.active and lasting(item), timeout_s=40
+    )
 
 
 def _ended(monitor: Monitor, incident: Incident) -> Incident:
