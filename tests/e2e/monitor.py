@@ -67,7 +67,7 @@ class Monitor:
     def condition(self, kind: str) -> Object:
         return kube.conditions(self.get()).get(kind, {})
 
-    def wait(self, kind: str, status: str = "True", timeout_s: float = 60) -> Object:
+    def wait(self, kind: str, status: str = "True", timeout_s: float = 120) -> Object:
         """Wait for a condition that was computed from the newest generation."""
 
         def current() -> Object | None:

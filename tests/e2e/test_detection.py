@@ -116,7 +116,7 @@ def test_picture_and_sound_can_be_watched_by_groups_of_their_own(
         {"name": "sound", "detectors": ["silence"], "scaling": {"maxStreamsPerWorker": 1}},
     ]
     monitor.apply(streams=[channel(0), channel(1)], workers=groups)
-    monitor.wait("Receiving", timeout_s=90)
+    monitor.wait("Receiving")
     by_group = {group["name"]: group for group in monitor.status()["groups"]}
     assert (by_group["picture"]["workers"], by_group["sound"]["workers"]) == (1, 2)
     for worker in monitor.workers():

@@ -96,7 +96,7 @@ def test_a_deleted_pod_hands_its_incident_to_the_next(monitor: Monitor) -> None:
     assert ended.end_reason == EndReason.CLEARED
     assert ended.started_at == incident.started_at
     _assert_one_start_and_one_end(monitor, incident)
-    monitor.wait("Ready", timeout_s=90)
+    monitor.wait("Ready")
 
 
 def test_an_operator_killed_in_the_middle_is_finished_by_the_next(
@@ -200,7 +200,7 @@ def test_a_source_that_ends_is_completed_and_not_a_fault(
         streams=[{"name": "mute", "url": video_only_url}],
         detectors={"black": {"minDuration": "1s"}},
     )
-    monitor.wait("Completed", timeout_s=90)
+    monitor.wait("Completed")
     assert not monitor.problem("mute")
     (incident,) = monitor.incidents("mute")
     assert incident.start_s == pytest.approx(CLIP_BLACK_S[0], abs=1 / 25)
