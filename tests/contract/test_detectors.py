@@ -15,7 +15,17 @@ from streammonitor_worker.detectors.base import Detector, Kind, Measurement, Ver
 from streammonitor_worker.frames import AudioView, FrameView
 from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
-from tests.contract.material import buffers, flat, hold, pan, scene, silent, tone, views
+from tests.contract.material import (
+    SAMPLE_RATE,
+    buffers,
+    flat,
+    hold,
+    notes,
+    pan,
+    scene,
+    tone,
+    views,
+)
 
 NAMES = sorted(registry)
 View = FrameView | AudioView
@@ -39,7 +49,10 @@ def defective(kind: Kind) -> list[View]:
     if kind is Kind.VIDEO:
         still = scene()[:180, :320]
         return list(views(chain(pan(50), hold(still, 100), flat(75, 16), pan(75, seed=1))))
-    return list(buffers(np.concatenate([tone(2), silent(4), tone(2)], axis=1)))
+    music = notes(12)
+    music[:, 2 * SAMPLE_RATE : 6 * SAMPLE_RATE] = 0
+    music[:, 8 * SAMPLE_RATE : 10 * SAMPLE_RATE] *= 40
+    return list(buffers(np.clip(music, -1, 1)))
 
 
 def measure(detector: AnyDetector, items: list[View]) -> Iterator[Measurement]:

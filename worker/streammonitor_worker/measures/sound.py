@@ -27,6 +27,9 @@ class SoundMeasures:
             to full scale (a full-scale square wave is 0 dBFS); -200 for digital silence.
         peak_dbfs: Shape (channels, blocks), float64: the greatest sample of each block.
         digital_silence: Shape (channels, blocks), bool: every sample is exactly zero.
+        samples: Shape (channels, blocks * samples of a block): the samples of these blocks,
+            read-only by agreement. Valid until the next buffer is measured.
+        sample_rate: In Hz.
     """
 
     start_s: float
@@ -35,6 +38,8 @@ class SoundMeasures:
     rms_dbfs: Levels
     peak_dbfs: Levels
     digital_silence: npt.NDArray[np.bool_]
+    samples: SampleArray
+    sample_rate: int
 
     @property
     def blocks(self) -> int:
@@ -65,8 +70,7 @@ class SoundMeter:
         used = count * length
         self._rest = samples[:, used:].copy()
         self._sample_rate = view.sample_rate
-        blocks = samples[:, :used].reshape(samples.shape[0], count, length)
-        return _measure(blocks, start_s, length / view.sample_rate, view.arrived_at)
+        return _measure(samples[:, :used], length, start_s, view)
 
     def _join(self, view: AudioView) -> tuple[SampleArray, float]:
         rest = self._rest
@@ -79,23 +83,25 @@ class SoundMeter:
         return np.concatenate((rest, view.samples), axis=1), start_s
 
 
-def _measure(
-    blocks: SampleArray, start_s: float, block_s: float, arrived_at: float
-) -> SoundMeasures:
-    power = np.einsum("cbn,cbn->cb", blocks, blocks, dtype=np.float64) / max(1, blocks.shape[2])
+def _measure(samples: SampleArray, length: int, start_s: float, view: AudioView) -> SoundMeasures:
+    blocks = samples.reshape(samples.shape[0], -1, length)
+    power = np.einsum("cbn,cbn->cb", blocks, blocks, dtype=np.float64) / length
     peak = np.maximum(blocks.max(axis=2, initial=0.0), -blocks.min(axis=2, initial=0.0))
     return SoundMeasures(
         start_s=start_s,
-        block_s=block_s,
-        arrived_at=arrived_at,
-        rms_dbfs=_decibels(power, 10.0),
-        peak_dbfs=_decibels(peak.astype(np.float64), 20.0),
+        block_s=length / view.sample_rate,
+        arrived_at=view.arrived_at,
+        rms_dbfs=decibels(power, 10.0),
+        peak_dbfs=decibels(peak.astype(np.float64), 20.0),
         digital_silence=peak == 0.0,
+        samples=samples,
+        sample_rate=view.sample_rate,
     )
 
 
-def _decibels(linear: Levels, factor: float) -> Levels:
+def decibels(linear: Levels, factor: float) -> Levels:
+    """Return `factor` times the common logarithm, floored: 10 for powers, 20 for amplitudes."""
     smallest = 10.0 ** (FLOOR_DBFS / factor)
     # np.maximum keeps a NaN: broken samples must stay visible rather than become silence.
-    decibels: Levels = factor * np.log10(np.maximum(linear, smallest))
-    return decibels
+    level: Levels = factor * np.log10(np.maximum(linear, smallest))
+    return level
