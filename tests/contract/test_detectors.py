@@ -52,6 +52,7 @@ def defective(kind: Kind) -> list[View]:
     music = notes(12)
     music[:, 2 * SAMPLE_RATE : 6 * SAMPLE_RATE] = 0
     music[:, 8 * SAMPLE_RATE : 10 * SAMPLE_RATE] *= 40
+    music[1, 10 * SAMPLE_RATE : 11 * SAMPLE_RATE] = 0
     return list(buffers(np.clip(music, -1, 1)))
 
 
