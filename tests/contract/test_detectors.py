@@ -51,6 +51,7 @@ def defective(kind: Kind) -> list[View]:
         return list(views(chain(pan(50), hold(still, 100), flat(75, 16), pan(75, seed=1))))
     music = notes(12)
     music[:, 2 * SAMPLE_RATE : 6 * SAMPLE_RATE] = 0
+    music[:, 7 * SAMPLE_RATE : 7 * SAMPLE_RATE + 5000] = 0
     music[:, 8 * SAMPLE_RATE : 10 * SAMPLE_RATE] *= 40
     music[1, 10 * SAMPLE_RATE : 11 * SAMPLE_RATE] = 0
     return list(buffers(np.clip(music, -1, 1)))

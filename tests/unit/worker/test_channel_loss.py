@@ -17,7 +17,7 @@ def gone(piece: SampleArray) -> SampleArray:
 
 
 def faint(piece: SampleArray) -> SampleArray:
-    hiss = np.random.default_rng(1).standard_normal(piece.shape[1]) * 10 ** (-70 / 20)
+    hiss = np.random.default_rng(1).standard_normal((piece.shape[1],)) * 10 ** (-70 / 20)
     return np.stack([hiss.astype(np.float32), piece[1]])
 
 

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from streammonitor_worker.frames import SampleArray
-from streammonitor_worker.measures.sound import SoundMeasures
+from streammonitor_worker.measures.sound import JITTER_S, SoundMeasures
 
 BLOCKS_PER_HOP = 5
 """A hop is 100 ms: the step of EBU Tech 3341, and few enough calls to cost next to nothing."""
-JITTER_S = 0.02
-"""Containers round time stamps to 1 ms and encoders prime; a real gap is a whole block at least."""
 
 
 @dataclass(frozen=True, slots=True)

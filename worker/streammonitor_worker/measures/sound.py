@@ -9,6 +9,8 @@ from streammonitor_worker.frames import AudioView, SampleArray
 
 BLOCK_S = 0.02
 """Length of a block in seconds: a defect's edge is known to within one."""
+JITTER_S = 0.02
+"""Containers round time stamps to 1 ms and encoders prime; what is missing is longer than this."""
 FLOOR_DBFS = -200.0
 """Stands for the level of digital silence, whose logarithm does not exist."""
 
@@ -57,6 +59,7 @@ class SoundMeter:
     def __init__(self) -> None:
         self._rest: SampleArray | None = None
         self._sample_rate = 0
+        self._until_s = 0.0
 
     def reset(self) -> None:
         """Forget the samples that did not fill a block: what follows does not adjoin them."""
@@ -70,6 +73,7 @@ class SoundMeter:
         used = count * length
         self._rest = samples[:, used:].copy()
         self._sample_rate = view.sample_rate
+        self._until_s = view.time_s + view.duration_s
         return _measure(samples[:, :used], length, start_s, view)
 
     def _join(self, view: AudioView) -> tuple[SampleArray, float]:
@@ -77,6 +81,8 @@ class SoundMeter:
         if rest is None or rest.shape[1] == 0:
             return view.samples, view.time_s
         if rest.shape[0] != view.samples.shape[0] or self._sample_rate != view.sample_rate:
+            return view.samples, view.time_s
+        if abs(view.time_s - self._until_s) > JITTER_S:
             return view.samples, view.time_s
         # The newest time stamp wins, so that rounding in the source's clock does not add up.
         start_s = view.time_s - rest.shape[1] / view.sample_rate
