@@ -41,7 +41,7 @@ def clean(kind: Kind) -> list[View]:
     """Ten seconds without a defect."""
     if kind is Kind.VIDEO:
         return list(views(pan(250)))
-    return list(buffers(tone(10.0)))
+    return list(buffers(tone(10.0, -26.0)))
 
 
 def defective(kind: Kind) -> list[View]:
@@ -49,11 +49,11 @@ def defective(kind: Kind) -> list[View]:
     if kind is Kind.VIDEO:
         still = scene()[:180, :320]
         return list(views(chain(pan(50), hold(still, 100), flat(75, 16), pan(75, seed=1))))
-    music = notes(12)
-    music[:, 2 * SAMPLE_RATE : 6 * SAMPLE_RATE] = 0
-    music[:, 7 * SAMPLE_RATE : 7 * SAMPLE_RATE + 5000] = 0
-    music[:, 8 * SAMPLE_RATE : 10 * SAMPLE_RATE] *= 40
-    music[1, 10 * SAMPLE_RATE : 11 * SAMPLE_RATE] = 0
+    music = notes(23)
+    music[:, 13 * SAMPLE_RATE : 17 * SAMPLE_RATE] = 0
+    music[:, 18 * SAMPLE_RATE : 18 * SAMPLE_RATE + 5000] = 0
+    music[:, 19 * SAMPLE_RATE : 21 * SAMPLE_RATE] *= 40
+    music[1, 21 * SAMPLE_RATE : 22 * SAMPLE_RATE] = 0
     return list(buffers(np.clip(music, -1, 1)))
 
 
