@@ -89,6 +89,24 @@ def silent(duration_s: float, channels: int = 2) -> SampleArray:
     return np.zeros((channels, round(duration_s * SAMPLE_RATE)), np.float32)
 
 
+def notes(duration_s: float, *, level_db: float = -26.0, seed: int = 0) -> SampleArray:
+    """Stereo music: plucked notes, four a second, placed left and right, over quiet noise."""
+    rng = np.random.default_rng(seed)
+    count = round(duration_s * SAMPLE_RATE)
+    time_s = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    shape = np.exp(-3 * time_s) * np.minimum(1, time_s / 0.005)
+    out = rng.standard_normal((2, count)) * 0.002
+    for first in range(0, count, SAMPLE_RATE // 4):
+        root_hz = 110 * 2 ** (rng.integers(0, 24) / 12)
+        for harmonic in range(1, 7):
+            wave = np.sin(2 * np.pi * root_hz * harmonic * time_s + rng.uniform(0, 6)) * shape
+            for channel in range(2):
+                piece = out[channel, first : first + SAMPLE_RATE]
+                piece += (wave * rng.uniform(0.2, 1) / harmonic)[: len(piece)]
+    out *= 10 ** (level_db / 20) / np.sqrt(np.mean(out**2))
+    return out.astype(np.float32)
+
+
 def buffers(samples: SampleArray, *, start_s: float = 0.0, size: int = 1024) -> Iterator[AudioView]:
     """Cut samples into buffers as a codec does."""
     for first in range(0, samples.shape[1], size):

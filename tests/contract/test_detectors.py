@@ -15,7 +15,17 @@ from streammonitor_worker.detectors.base import Detector, Kind, Measurement, Ver
 from streammonitor_worker.frames import AudioView, FrameView
 from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
-from tests.contract.material import buffers, flat, hold, pan, scene, silent, tone, views
+from tests.contract.material import (
+    SAMPLE_RATE,
+    buffers,
+    flat,
+    hold,
+    notes,
+    pan,
+    scene,
+    tone,
+    views,
+)
 
 NAMES = sorted(registry)
 View = FrameView | AudioView
@@ -31,7 +41,7 @@ def clean(kind: Kind) -> list[View]:
     """Ten seconds without a defect."""
     if kind is Kind.VIDEO:
         return list(views(pan(250)))
-    return list(buffers(tone(10.0)))
+    return list(buffers(tone(10.0, -26.0)))
 
 
 def defective(kind: Kind) -> list[View]:
@@ -39,7 +49,12 @@ def defective(kind: Kind) -> list[View]:
     if kind is Kind.VIDEO:
         still = scene()[:180, :320]
         return list(views(chain(pan(50), hold(still, 100), flat(75, 16), pan(75, seed=1))))
-    return list(buffers(np.concatenate([tone(2), silent(4), tone(2)], axis=1)))
+    music = notes(23)
+    music[:, 13 * SAMPLE_RATE : 17 * SAMPLE_RATE] = 0
+    music[:, 18 * SAMPLE_RATE : 18 * SAMPLE_RATE + 5000] = 0
+    music[:, 19 * SAMPLE_RATE : 21 * SAMPLE_RATE] *= 40
+    music[1, 21 * SAMPLE_RATE : 22 * SAMPLE_RATE] = 0
+    return list(buffers(np.clip(music, -1, 1)))
 
 
 def measure(detector: AnyDetector, items: list[View]) -> Iterator[Measurement]:

@@ -166,7 +166,7 @@ def test_a_stream_without_sound_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--detectors", "blakc"], ["'blakc'", "black, freeze, silence"]),
+        (["--detectors", "blakc"], ["'blakc'", "freeze, loudness, silence"]),
         (["--set", "black.threshold=3"], ["black.threshold is 3", "at most 0.5"]),
         (["--set", "black.treshold=0.1"], ["'treshold'", "threshold"]),
         (["--set", "freeze.minDuration=3"], ["freeze.minDuration", "3s"]),

@@ -49,7 +49,10 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ({"detectors": {"blakc": {}}}, "there is no detector 'blakc': use one of black, freeze"),
+        (
+            {"detectors": {"blakc": {}}},
+            "there is no detector 'blakc': use one of audioDropout, black",
+        ),
         ({"detectors": {"black": {"colour": 1}}}, "black has no parameter 'colour'"),
         (
             {"detectors": {"black": {"minDuration": "2h"}}},

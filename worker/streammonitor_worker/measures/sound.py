@@ -9,6 +9,8 @@ from streammonitor_worker.frames import AudioView, SampleArray
 
 BLOCK_S = 0.02
 """Length of a block in seconds: a defect's edge is known to within one."""
+JITTER_S = 0.02
+"""Containers round time stamps to 1 ms and encoders prime; what is missing is longer than this."""
 FLOOR_DBFS = -200.0
 """Stands for the level of digital silence, whose logarithm does not exist."""
 
@@ -27,6 +29,9 @@ class SoundMeasures:
             to full scale (a full-scale square wave is 0 dBFS); -200 for digital silence.
         peak_dbfs: Shape (channels, blocks), float64: the greatest sample of each block.
         digital_silence: Shape (channels, blocks), bool: every sample is exactly zero.
+        samples: Shape (channels, blocks * samples of a block): the samples of these blocks,
+            read-only by agreement. Valid until the next buffer is measured.
+        sample_rate: In Hz.
     """
 
     start_s: float
@@ -35,6 +40,8 @@ class SoundMeasures:
     rms_dbfs: Levels
     peak_dbfs: Levels
     digital_silence: npt.NDArray[np.bool_]
+    samples: SampleArray
+    sample_rate: int
 
     @property
     def blocks(self) -> int:
@@ -52,6 +59,7 @@ class SoundMeter:
     def __init__(self) -> None:
         self._rest: SampleArray | None = None
         self._sample_rate = 0
+        self._until_s = 0.0
 
     def reset(self) -> None:
         """Forget the samples that did not fill a block: what follows does not adjoin them."""
@@ -65,8 +73,8 @@ class SoundMeter:
         used = count * length
         self._rest = samples[:, used:].copy()
         self._sample_rate = view.sample_rate
-        blocks = samples[:, :used].reshape(samples.shape[0], count, length)
-        return _measure(blocks, start_s, length / view.sample_rate, view.arrived_at)
+        self._until_s = view.time_s + view.duration_s
+        return _measure(samples[:, :used], length, start_s, view)
 
     def _join(self, view: AudioView) -> tuple[SampleArray, float]:
         rest = self._rest
@@ -74,28 +82,32 @@ class SoundMeter:
             return view.samples, view.time_s
         if rest.shape[0] != view.samples.shape[0] or self._sample_rate != view.sample_rate:
             return view.samples, view.time_s
+        if abs(view.time_s - self._until_s) > JITTER_S:
+            return view.samples, view.time_s
         # The newest time stamp wins, so that rounding in the source's clock does not add up.
         start_s = view.time_s - rest.shape[1] / view.sample_rate
         return np.concatenate((rest, view.samples), axis=1), start_s
 
 
-def _measure(
-    blocks: SampleArray, start_s: float, block_s: float, arrived_at: float
-) -> SoundMeasures:
-    power = np.einsum("cbn,cbn->cb", blocks, blocks, dtype=np.float64) / max(1, blocks.shape[2])
+def _measure(samples: SampleArray, length: int, start_s: float, view: AudioView) -> SoundMeasures:
+    blocks = samples.reshape(samples.shape[0], -1, length)
+    power = np.einsum("cbn,cbn->cb", blocks, blocks, dtype=np.float64) / length
     peak = np.maximum(blocks.max(axis=2, initial=0.0), -blocks.min(axis=2, initial=0.0))
     return SoundMeasures(
         start_s=start_s,
-        block_s=block_s,
-        arrived_at=arrived_at,
-        rms_dbfs=_decibels(power, 10.0),
-        peak_dbfs=_decibels(peak.astype(np.float64), 20.0),
+        block_s=length / view.sample_rate,
+        arrived_at=view.arrived_at,
+        rms_dbfs=decibels(power, 10.0),
+        peak_dbfs=decibels(peak.astype(np.float64), 20.0),
         digital_silence=peak == 0.0,
+        samples=samples,
+        sample_rate=view.sample_rate,
     )
 
 
-def _decibels(linear: Levels, factor: float) -> Levels:
+def decibels(linear: Levels, factor: float) -> Levels:
+    """Return `factor` times the common logarithm, floored: 10 for powers, 20 for amplitudes."""
     smallest = 10.0 ** (FLOOR_DBFS / factor)
     # np.maximum keeps a NaN: broken samples must stay visible rather than become silence.
-    decibels: Levels = factor * np.log10(np.maximum(linear, smallest))
-    return decibels
+    level: Levels = factor * np.log10(np.maximum(linear, smallest))
+    return level
