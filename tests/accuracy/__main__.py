@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     todo, notes = cases(given.half, clean=given.clean, reels=given.reels)
     outcomes = run(todo[:: given.every], jobs=given.jobs)
-    text = page(given.half, outcomes, notes)
+    text = page(given.half, outcomes, notes, planned=len(todo))
     print(text)  # noqa: T201 — what the command is for
     if given.half == HALVES[1] and given.every == 1:
         (REPOSITORY / "docs" / "accuracy.md").write_text(text)

@@ -13,7 +13,7 @@ import numpy as np
 
 from dev.host import cache_folder
 from streammonitor_worker.detectors.base import Kind
-from tests.accuracy.defects import benches
+from tests.accuracy.defects import benches, files
 from tests.accuracy.edits import Bench, Injection
 from tests.accuracy.encode import Encoding, available
 from tests.accuracy.footage import Clip, Footage
@@ -25,9 +25,11 @@ GOPS_S = (1.0, 2.0, 4.0)
 SOUND_CODECS = ("aac", "mp2", "ac3")
 LEAD_S = 3.0
 GAPS_S = (3.2, 4.4)
-NEGATIVE_REELS = 5
+REELS = {Kind.VIDEO: 1, Kind.AUDIO: 2}
+"""Reels of defects for each defect and family; the second one is of the other take."""
+NEGATIVE_REELS = 4
 """Reels of hard negatives for each defect; each holds every negative once."""
-CLEAN_PICTURES_S, CLEAN_SOUND_S = 60.0, 360.0
+CLEAN_PICTURES_S, CLEAN_SOUND_S = 30.0, 180.0
 
 
 class Role(StrEnum):
@@ -81,7 +83,7 @@ def cases(half: str, *, clean: float = 1.0, reels: int = 1) -> tuple[list[Case],
     Args:
         half: One of HALVES.
         clean: How much clean material, as a multiple of the usual.
-        reels: Reels with defects for each source and defect.
+        reels: How many reels with defects, as a multiple of the usual.
     """
     clips, why_not = wheel_clips(folder() / "wheel", half)
     found: list[Case] = []
@@ -96,13 +98,23 @@ def cases(half: str, *, clean: float = 1.0, reels: int = 1) -> tuple[list[Case],
 
 def _defective(bench: Bench, half: str, reels: int, clips: Sequence[Path]) -> Iterator[Case]:
     codings = _codings(bench.kind)
-    for reel in range(reels):
-        for source in sources(half, bench.kind):
+    for reel in range(reels * REELS[bench.kind]):
+        for source in _takes(bench, half, reel):
             case = Case(Role.DEFECT, bench.defect, bench.kind, source.family, source.take, 0.0)
             yield _laid_out(case, bench, source, next(codings), reel)
     for path in clips if bench.kind is Kind.VIDEO else ():
         if case_of_clip := _in_clip(bench, path, next(codings)):
             yield case_of_clip
+
+
+def _takes(bench: Bench, half: str, reel: int) -> Iterator[Source]:
+    """One take of each family; which one differs between defects, and from reel to reel."""
+    by_family: dict[str, list[Source]] = {}
+    for source in sources(half, bench.kind):
+        by_family.setdefault(source.family, []).append(source)
+    for family, takes in by_family.items():
+        first = hashlib.sha256(f"{bench.defect} {family}".encode()).digest()[0]
+        yield takes[(first + reel) % len(takes)]
 
 
 def _negatives(bench: Bench, half: str) -> Iterator[Case]:
@@ -193,25 +205,25 @@ def folder() -> Path:
     return cache_folder() / "accuracy"
 
 
-def _code_digest() -> bytes:
-    """Of everything that decides what a clip shows."""
+def _code_digest(case: Case) -> bytes:
+    """Of everything that decides what a clip shows; a new defect leaves the others' clips."""
     here = Path(__file__).parent
-    files = [
+    code = [
         *(here / f"{name}.py" for name in ("edits", "encode", "footage", "inject")),
         *(here / f"{name}.py" for name in ("pictures", "sounds", "sources")),
-        *sorted((here / "defects").glob("*.py")),
+        *(files[defect] for defect in sorted({one.defect for one in case.injections})),
         here.parent.parent / "dev/origin/origin.py",
         here.parent.parent / "dev/media/pictures.py",
     ]
     digest = hashlib.sha256(f"{av.__version__} {np.__version__}".encode())
-    for path in files:
+    for path in code:
         digest.update(path.read_bytes())
     return digest.digest()
 
 
 def made(case: Case, where: Path | None = None) -> tuple[Path, Manifest]:
     """The clip and its manifest; encoded unless it is there already."""
-    key = hashlib.sha256(_code_digest() + json.dumps(asdict(case)).encode()).hexdigest()[:24]
+    key = hashlib.sha256(_code_digest(case) + json.dumps(asdict(case)).encode()).hexdigest()[:24]
     where = where or folder() / "clips"
     where.mkdir(parents=True, exist_ok=True)
     encoding = case.encoding or Encoding()

@@ -4,8 +4,9 @@ An edit is made anew for each span, so that it may remember what it saw there. I
 (or piece of sound) of its span in order and changes it in place.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import cv2
@@ -50,6 +51,27 @@ MakeSoundEdit = Callable[[Span], SoundEdit]
 
 
 @dataclass(frozen=True)
+class Truth:
+    """One edit as written, in media time from the first presented frame.
+
+    `first` and `end` (excluded) count pictures, or samples for a sound defect. A `negative` only
+    looks like the defect: nothing must be reported.
+    """
+
+    defect: str
+    variant: str
+    negative: bool
+    start_s: float
+    end_s: float
+    first: int
+    end: int
+
+
+AfterEncoding = Callable[[Path, tuple[Truth, ...], np.random.Generator], Sequence[Truth]]
+"""Changes an encoded clip in place where the truths say; returns what is then to be seen where."""
+
+
+@dataclass(frozen=True)
 class Rival:
     """The filter of ffmpeg that looks for the same defect.
 
@@ -78,6 +100,8 @@ class Bench:
         rival: ffmpeg's filter; None where it has none.
         holds_picture: The truth begins with the first picture that equals the held one (a source
             may stand still by itself just before) and ends where the picture changes.
+        after: Makes the defect in the encoded clip; its variants are then `unedited`, or edits
+            besides.
     """
 
     defect: str
@@ -88,6 +112,7 @@ class Bench:
     negative_s: float
     rival: Rival | None = None
     holds_picture: bool = False
+    after: AfterEncoding | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +128,15 @@ class Injection:
     def ticks(self, rate_hz: float) -> range:
         """The pictures or samples concerned."""
         return range(round(self.start_s * rate_hz), round(self.end_s * rate_hz))
+
+
+def unedited(span: Span) -> PictureEdit:
+    """Leave the pictures alone: what happens to them happens after encoding."""
+
+    def edit(canvas: Canvas, index: int) -> None:
+        pass
+
+    return edit
 
 
 def decibels(level_dbfs: float) -> float:

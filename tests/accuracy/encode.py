@@ -31,7 +31,7 @@ class Encoding:
     """How to encode.
 
     Attributes:
-        codec: One of ENCODERS.
+        codec: One of ENCODERS, or PyAV's name of another encoder.
         crf: Constant rate factor: 20, 28 or 35, translated for codecs that have none.
         gop_s: Key frames come at least that often.
         b_frames: As many in a row at most; ignored by AV1.
@@ -105,7 +105,9 @@ class Writer:
 
     def _add_video(self, size: tuple[int, int]) -> av.VideoStream:
         encoding = self._encoding
-        stream = self._container.add_stream(ENCODERS[encoding.codec], rate=self._rate)
+        stream = self._container.add_stream(
+            ENCODERS.get(encoding.codec, encoding.codec), rate=self._rate
+        )
         if not isinstance(stream, av.VideoStream):
             raise ValueError(f"{encoding.codec} is not a video codec")
         context = stream.codec_context

@@ -22,28 +22,18 @@ import numpy as np
 from dev.origin.origin import SAMPLE_RATE, Bytes, Canvas, Floats
 from streammonitor_worker.detectors.base import Kind
 from tests.accuracy.defects import benches
-from tests.accuracy.edits import Injection, MakePictureEdit, MakeSoundEdit, PictureEdit, Span
+from tests.accuracy.edits import (
+    Injection,
+    MakePictureEdit,
+    MakeSoundEdit,
+    PictureEdit,
+    Span,
+    Truth,
+)
 from tests.accuracy.encode import Encoding, Writer, available
 from tests.accuracy.footage import Clip, Footage
 
 LEAD = 4096  # samples by which sound is encoded ahead of the pictures
-
-
-@dataclass(frozen=True)
-class Truth:
-    """One edit as written, in media time from the first presented frame.
-
-    `first` and `end` (excluded) count pictures, or samples for a sound defect. A `negative` only
-    looks like the defect: nothing must be reported.
-    """
-
-    defect: str
-    variant: str
-    negative: bool
-    start_s: float
-    end_s: float
-    first: int
-    end: int
 
 
 @dataclass(frozen=True)
@@ -236,8 +226,18 @@ def inject(
         frame_rate=str(footage.frame_rate),
         frames=writer.frames,
         samples=writer.samples,
-        truths=run.truths(writer.frames, writer.samples),
+        truths=_damaged(out, run.truths(writer.frames, writer.samples), seed),
     )
+
+
+def _damaged(clip: Path, truths: tuple[Truth, ...], seed: int) -> tuple[Truth, ...]:
+    """Let each defect that is made on the compressed side make itself."""
+    found: list[Truth] = []
+    for defect in sorted({truth.defect for truth in truths}):
+        own = tuple(truth for truth in truths if truth.defect == defect)
+        after = benches[defect].after
+        found += own if after is None else after(clip, own, np.random.default_rng(seed))
+    return tuple(sorted(found, key=lambda truth: truth.start_s))
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

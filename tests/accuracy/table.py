@@ -19,14 +19,14 @@ from tests.accuracy.score import ONSET_TOLERANCE_S, percentile, wilson
 Row = Sequence[object]
 
 
-def page(half: str, outcomes: Sequence[Outcome], notes: Sequence[str]) -> str:
-    """The whole page, in Markdown."""
+def page(half: str, outcomes: Sequence[Outcome], notes: Sequence[str], planned: int) -> str:
+    """The whole page, in Markdown; `planned` is how many clips there should have been."""
     tallies = {
         (defect, who): tally(defect, who, outcomes) for defect in benches for who in (OURS, RIVAL)
     }
     parts = [
         "# How often the detectors are right",
-        _summary(half),
+        _summary(half, len(outcomes), planned),
         "## The table",
         headline(tallies),
         _KEY,
@@ -199,10 +199,14 @@ def _near(found: Found, defect: str) -> str:
     return ", ".join(overlap) or "none"
 
 
-def _summary(half: str) -> str:
+def _summary(half: str, clips: int, planned: int) -> str:
+    part = (
+        f"**Only {clips} of the bench's {planned} clips**" if clips < planned else f"{clips} clips"
+    )
     return (
-        f"Written by `make bench-accuracy`; do not edit. Sources: the {half} half. "
-        "Every detector runs with its default parameters; nothing was tuned on these sources."
+        f"Written by `make bench-accuracy`; do not edit. {part}, made from the {half} half of the "
+        "sources. Every detector runs with its default parameters; nothing was tuned on these "
+        "sources."
     )
 
 

@@ -65,10 +65,11 @@ def test_the_filters_of_ffmpeg_are_heard(outcomes: list[Outcome]) -> None:
 
 
 def test_the_page_has_a_row_for_each_defect(outcomes: list[Outcome]) -> None:
-    text = page(HALVES[1], outcomes, ["a note"])
+    text = page(HALVES[1], outcomes, ["a note"], planned=100)
     for defect in benches:
         assert f"| {defect} | {OURS} |" in text
     assert "- a note" in text
+    assert "**Only 9 of the bench's 100 clips**" in text
     assert "No event was missed." in text
 
 

@@ -1,6 +1,7 @@
 """What the injector writes is what its manifest says, to the picture and the sample."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from dev.media.strip import luma, read_strip
 from dev.origin.origin import SAMPLE_RATE, Canvas, Floats, Picture, Texture, Tones, draw_strip
 from tests.accuracy import inject as command
 from tests.accuracy.defects import benches
-from tests.accuracy.edits import Injection
+from tests.accuracy.edits import Injection, Truth, unedited
 from tests.accuracy.encode import Encoding, available
 from tests.accuracy.footage import Generated
 from tests.accuracy.inject import Manifest, inject
@@ -115,6 +116,22 @@ def test_the_command_edits_a_file_and_writes_the_manifest(
     assert (note["source"], note["seed"], note["frames"]) == ("in.mp4", 3, 50)
     assert len(note["source_sha256"]) == 64
     assert [index for index, seen in enumerate(numbers(out)) if seen is None] == list(range(10, 30))
+
+
+def test_a_defect_may_be_made_after_encoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after(clip: Path, truths: tuple[Truth, ...], rng: np.random.Generator) -> list[Truth]:
+        clip.write_bytes(clip.read_bytes()[:-188])
+        return [replace(truth, end=truth.end - 1) for truth in truths]
+
+    bench = replace(benches["black"], defect="lost", variants={"one": unedited}, after=after)
+    monkeypatch.setitem(benches, "lost", bench)
+    whole, cut = tmp_path / "whole.ts", tmp_path / "cut.ts"
+    inject(footage(1.0), whole)
+    manifest = inject(footage(1.0), cut, [Injection("lost", "one", 0.2, 0.8)])
+    assert cut.stat().st_size == whole.stat().st_size - 188
+    assert [(truth.first, truth.end) for truth in manifest.truths] == [(5, 19)]
 
 
 @pytest.mark.parametrize("defect", sorted(benches))
