@@ -16,10 +16,10 @@ from tests.accuracy.table import page
 
 H264 = Encoding("h264", crf=28, gop_s=1.0)
 SHORT: tuple[tuple[str, str, Encoding, tuple[tuple[str, float, float], ...]], ...] = (
-    ("black", "handheld", H264, (("level 16", 2, 5), ("logo", 8, 11))),
-    ("black", "traffic", Encoding("mpeg2"), (("level 30", 2, 5), ("noise", 8, 11))),
-    ("freeze", "documentary", H264, (("held", 2, 6),)),
-    ("freeze", "football", Encoding("mpeg2"), (("held grain", 2, 6),)),
+    ("black", "handheld", H264, (("level 16", 1.6, 4), ("logo", 6, 8.4))),
+    ("black", "traffic", Encoding("mpeg2"), (("level 30", 1.6, 4), ("noise", 6, 8.4))),
+    ("freeze", "documentary", H264, (("held", 1.6, 5.2),)),
+    ("freeze", "football", Encoding("mpeg2"), (("held grain", 1.6, 5.2),)),
     ("silence", "woman", Encoding(audio="aac"), (("digital", 4, 16), ("floor -75 dBFS", 20, 32))),
     ("silence", "rain", Encoding(audio="mp2"), (("hum -72 dBFS", 4, 16),)),
 )
@@ -31,7 +31,7 @@ def short_cases() -> list[Case]:
     for defect, family, encoding, spans in SHORT:
         kind = benches[defect].kind
         injections = tuple(Injection(defect, name, start, end) for name, start, end in spans)
-        end_s = spans[-1][2] + 4.0
+        end_s = spans[-1][2] + 2.4
         found.append(Case(Role.DEFECT, defect, kind, family, 1, end_s, injections, encoding))
     fades = (Injection("black", "fades", 1.0, 5.0, negative=True),)
     found.append(Case(Role.NEGATIVE, "black", Kind.VIDEO, "city", 1, 6.0, fades, H264))
@@ -56,7 +56,8 @@ def test_what_every_detector_must_find_is_found_and_nothing_else(
     assert [(one.outcome.case.source, one.alarm) for one in found.false] == []
     assert found.events >= 2
     assert found.clean_s > 5
-    assert max(one.onset_error_s for one in found.hits) <= 0.1
+    # Coarse on purpose: docs/accuracy.md has the figures; this notices that something broke.
+    assert max(one.onset_error_s for one in found.hits) <= 0.2
 
 
 def test_the_filters_of_ffmpeg_are_heard(outcomes: list[Outcome]) -> None:

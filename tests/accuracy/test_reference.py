@@ -44,19 +44,17 @@ def test_freezedetect_through_pyav_says_what_fate_says(mptestsrc: Path) -> None:
     assert [(one.start_s, one.end_s) for one in alarms] == [(4.12, 6.12), (6.16, 8.16)]
 
 
-def test_ours_agrees_with_neither_of_them_and_should_not(mptestsrc: Path) -> None:
+def test_ours_calls_the_same_pictures_black(mptestsrc: Path) -> None:
     """What FATE pins is how freezedetect counts, not what a viewer would call frozen.
 
-    From 4.12 s to 6.12 s single pixels creep by one code a picture, which a mean over the picture
-    drowns, ever further away from where they began; from 6.16 s to 8.16 s the luma is black
-    throughout and only the chroma changes: that is black, and what black implies is not reported.
+    From 6.16 s to 8.16 s the luma is black throughout and only the chroma changes. From 4.12 s to
+    6.12 s 1.5 % of the picture, in a corner, creeps over black by one code a picture. For ours both
+    are black, with what could be a logo, and a freeze is not reported beside its cause.
     """
     (report,) = analyze([str(mptestsrc)], {"freeze": {"minDuration": "1s"}, "black": {}})
-    spans = [(one.defect, round(one.start_s, 2), one.end_s) for one in report.incidents]
-    assert [span for span in spans if span[0] == "freeze" and span[1] < 8.2] == []
-    assert [start_s for defect, start_s, _ in spans if defect == "black"] == [
-        pytest.approx(2.08, abs=FRAME_S + 0.001),
-        pytest.approx(6.16, abs=FRAME_S + 0.001),
+    early = [one for one in report.incidents if one.start_s < 8.2]
+    assert [(one.defect, one.start_s, one.end_s) for one in early] == [
+        ("black", pytest.approx(2.08, abs=FRAME_S + 0.001), pytest.approx(8.2, abs=FRAME_S))
     ]
 
 
@@ -77,8 +75,8 @@ def test_ours_and_the_filter_agree_on_what_no_codec_has_touched(
         "reference",
         end_s + 3,
         Fraction(25),
-        (320, 180) if video else None,
-        Texture(320, 180) if video else None,
+        (160, 90) if video else None,
+        Texture(160, 90) if video else None,
         None if video else Tones(),
     )
     clip = tmp_path / "clip.mkv"
