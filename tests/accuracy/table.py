@@ -67,7 +67,7 @@ def headline(tallies: dict[tuple[str, str], Tally]) -> str:
     head = (
         *("defect", "who", "events", "recall", "95 %", "precision", "95 %"),
         *("onset error s: median / p95 / max", "raise delay s: p95"),
-        *("clean min", "false alarms / clean h", "unknown"),
+        *("clean min", "false alarms / clean h", "alarms elsewhere", "unknown"),
     )
     rows = [
         _headline_row(defect, who, one)
@@ -92,6 +92,7 @@ def _headline_row(defect: str, who: str, one: Tally) -> Row:
         *(_share(hits, claimed), _interval(hits, claimed), spread),
         *(_number(percentile(delays, 0.95), 2), f"{one.clean_s / 60:.1f}"),
         f"{_number(one.clean_alarms / hours if hours else math.nan, 2)} ({one.clean_alarms})",
+        len(one.crossed) if who == OURS else "-",
         f"{one.unknown_s / one.observed_s:.1%}" if one.observed_s else "-",
     )
 
@@ -214,7 +215,9 @@ _KEY = f"""An event counts as found if an alarm overlaps it and begins within {O
 of it. Every other alarm in the defect's clips, its hard negatives and the clean material is false;
 a second alarm for one event is false too. Intervals are Wilson's at 95 %. The onset error is that
 of the events that were found. The raise delay is from the start of the event to the media time at
-which the alarm rang, the detector's `minDuration` included. `unknown` is the share of all media
+which the alarm rang, the detector's `minDuration` included. Alarms elsewhere are those in clips and
+hard negatives of another defect; they do not count towards precision, since black stands still too,
+but where that clip moves they are false all the same. `unknown` is the share of all media
 of which the detector said that it could not tell."""
 
 _METHOD = f"""- **Truth** is exact by construction: pictures and samples are edited before they are
