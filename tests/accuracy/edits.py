@@ -79,11 +79,14 @@ class Rival:
         filter: Its name and parameters. Thresholds are its defaults, the duration is ours.
         start_key: Frame metadata that says where the defect began.
         end_key: Frame metadata that says where it ended.
+        shortest_s: What is shorter is no alarm. For blackdetect, whose duration holds for its log
+            but not for its metadata.
     """
 
     filter: str
     start_key: str
     end_key: str
+    shortest_s: float = 0.0
 
 
 @dataclass(frozen=True)

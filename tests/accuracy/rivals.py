@@ -26,7 +26,14 @@ def rival_alarms(clip: Path, rivals: Sequence[Rival], kind: Kind) -> list[list[A
             if rival.end_key in metadata:
                 ends[number].append(float(metadata[rival.end_key]) - first_s)
     length_s = last_s - first_s
-    return [_paired(begun, ended, length_s) for begun, ended in zip(starts, ends, strict=True)]
+    return [
+        [
+            alarm
+            for alarm in _paired(begun, ended, length_s)
+            if alarm.end_s - alarm.start_s >= rival.shortest_s
+        ]
+        for rival, begun, ended in zip(rivals, starts, ends, strict=True)
+    ]
 
 
 def _paired(starts: list[float], ends: list[float], length_s: float) -> list[Alarm]:

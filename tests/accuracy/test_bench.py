@@ -63,6 +63,8 @@ def test_what_every_detector_must_find_is_found_and_nothing_else(
 def test_the_filters_of_ffmpeg_are_heard(outcomes: list[Outcome]) -> None:
     assert len(tally("black", RIVAL, outcomes).hits) >= 3
     assert len(tally("silence", RIVAL, outcomes).hits) == 3
+    # It marks a fade that is black for a moment only in its metadata; its log would not.
+    assert tally("black", RIVAL, outcomes).deceived["fades"] == 0
 
 
 def test_the_page_has_a_row_for_each_defect(outcomes: list[Outcome]) -> None:

@@ -124,5 +124,5 @@ BENCH = Bench(
     },
     event_s=(2.6, 4.2),
     negative_s=6.0,
-    rival=Rival("blackdetect=d=2", "lavfi.black_start", "lavfi.black_end"),
+    rival=Rival("blackdetect=d=2", "lavfi.black_start", "lavfi.black_end", shortest_s=2.0),
 )
