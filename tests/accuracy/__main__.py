@@ -1,0 +1,37 @@
+"""`python -m tests.accuracy`: measure every benched detector and write docs/accuracy.md."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from dev.host import REPOSITORY
+from tests.accuracy.cases import cases
+from tests.accuracy.run import run
+from tests.accuracy.sources import HALVES
+from tests.accuracy.table import page
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the bench."""
+    parser = argparse.ArgumentParser(prog="tests.accuracy", description=__doc__)
+    parser.add_argument("--half", choices=HALVES, default=HALVES[1])
+    parser.add_argument("--clean", type=float, default=1.0, help="times the usual clean material")
+    parser.add_argument("--reels", type=int, default=1, help="defect reels for each source")
+    parser.add_argument("--jobs", type=int, help="processes; as many as cores if not given")
+    parser.add_argument("--every", type=int, default=1, help="only each N-th clip: for a try")
+    given = parser.parse_args(arguments)
+    began = time.monotonic()
+    todo, notes = cases(given.half, clean=given.clean, reels=given.reels)
+    outcomes = run(todo[:: given.every], jobs=given.jobs)
+    text = page(given.half, outcomes, notes, planned=len(todo))
+    print(text)  # noqa: T201 — what the command is for
+    if given.half == HALVES[1] and given.every == 1:
+        (REPOSITORY / "docs" / "accuracy.md").write_text(text)
+    took = f"bench-accuracy: {len(outcomes)} clips in {time.monotonic() - began:.0f} s"
+    print(took, file=sys.stderr)  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

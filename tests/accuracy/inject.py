@@ -1,0 +1,280 @@
+"""Put a defect, or what only looks like one, into any clip; write a manifest that is exact.
+
+    python -m tests.accuracy.inject in.mp4 out.ts --defect black --start 4 --end 8
+    python -m tests.accuracy.inject in.mp4 out.ts --defect freeze --variant 'fresh grain' \
+        --start 2 --end 6 --codec hevc --crf 35 --gop 1 --seed 7
+
+The clip is decoded, edited and encoded again; out.ts.json says what is where.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from dev.origin.origin import SAMPLE_RATE, Bytes, Canvas, Floats
+from streammonitor_worker.detectors.base import Kind
+from tests.accuracy.defects import benches
+from tests.accuracy.edits import (
+    Injection,
+    MakePictureEdit,
+    MakeSoundEdit,
+    PictureEdit,
+    Span,
+    Truth,
+)
+from tests.accuracy.encode import Encoding, Writer, available
+from tests.accuracy.footage import Clip, Footage
+
+LEAD = 4096  # samples by which sound is encoded ahead of the pictures
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What was written, and from what.
+
+    `source_sha256` is the digest of the source's file, or of its raw pictures and sound if it was
+    generated.
+    """
+
+    source: str
+    source_sha256: str
+    seed: int
+    encoding: Encoding
+    size: tuple[int, int] | None
+    frame_rate: str
+    frames: int
+    samples: int
+    truths: tuple[Truth, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the clip."""
+        return max(float(self.frames / Fraction(self.frame_rate)), self.samples / SAMPLE_RATE)
+
+    def to_json(self) -> str:
+        """The manifest as JSON."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Manifest":
+        """Read one back."""
+        fields = json.loads(text)
+        return cls(
+            **{
+                **fields,
+                "encoding": Encoding(**fields["encoding"]),
+                "size": tuple(fields["size"]) if fields["size"] else None,
+                "truths": tuple(Truth(**truth) for truth in fields["truths"]),
+            }
+        )
+
+
+class _PictureEditing:
+    """One picture edit on its way through the clip."""
+
+    def __init__(self, injection: Injection, rate: Fraction, seed: int) -> None:
+        self.injection, self.frames = injection, injection.ticks(float(rate))
+        self.first, self.end = self.frames.start, self.frames.stop
+        self._holds = benches[injection.defect].holds_picture and not injection.negative
+        span = Span(len(self.frames), float(rate), _rng(injection, seed))
+        self._edit: PictureEdit = cast(MakePictureEdit, _maker(injection))(span)
+
+    def take(self, canvas: Canvas, index: int) -> None:
+        """Edit picture `index` of the clip if it is in the span."""
+        if index in self.frames:
+            self._edit(canvas, index - self.frames.start)
+
+    def note(self, index: int, same_since: int) -> None:
+        """Learn since when the clip shows the same picture, after picture `index` was edited."""
+        if self._holds and index == self.frames.start:
+            self.first = same_since
+        if self._holds and index >= self.frames.stop and same_since < self.frames.stop:
+            self.end = index + 1
+
+
+class _SoundEditing:
+    """One sound edit on its way through the clip."""
+
+    def __init__(self, injection: Injection, seed: int) -> None:
+        self.injection, self.span = injection, injection.ticks(SAMPLE_RATE)
+        span = Span(len(self.span), float(SAMPLE_RATE), _rng(injection, seed))
+        self._edit = cast(MakeSoundEdit, _maker(injection))(span)
+
+    def take(self, samples: Floats, first: int) -> None:
+        """Edit those of the samples, the first of which has this number, that are in the span."""
+        start = max(self.span.start, first)
+        end = min(self.span.stop, first + samples.shape[1])
+        if start < end:
+            self._edit(samples[:, start - first : end - first], start - self.span.start)
+
+
+def _maker(injection: Injection) -> MakePictureEdit | MakeSoundEdit:
+    bench = benches[injection.defect]
+    known = bench.negatives if injection.negative else bench.variants
+    return known[injection.variant]
+
+
+def _rng(injection: Injection, seed: int) -> np.random.Generator:
+    name = f"{seed} {injection.defect} {injection.variant} {injection.start_s}"
+    return np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
+
+
+class _Run:
+    """A clip on its way from the source to the file."""
+
+    def __init__(self, footage: Footage, injections: Sequence[Injection], seed: int) -> None:
+        kinds = {one: benches[one.defect].kind for one in injections}
+        self.footage = footage
+        self.pictures = [
+            _PictureEditing(one, footage.frame_rate, seed)
+            for one in injections
+            if kinds[one] is Kind.VIDEO
+        ]
+        self.sounds = [_SoundEditing(one, seed) for one in injections if kinds[one] is Kind.AUDIO]
+        self.digest = hashlib.sha256()
+        self._sounding = footage.samples()
+
+    def write(self, writer: Writer) -> None:
+        """Edit and encode everything, sound just ahead of the pictures."""
+        for canvas in self._edited():
+            due = (writer.frames + 1) / self.footage.frame_rate * SAMPLE_RATE + LEAD
+            self._play(writer, float(due))
+            writer.show(canvas)
+        self._play(writer, float("inf"))
+
+    def _edited(self) -> Iterator[Canvas]:
+        before: Bytes | None = None
+        same_since = 0
+        for index, canvas in enumerate(self.footage.frames()):
+            self.digest.update(canvas.data.data)
+            for edit in self.pictures:
+                edit.take(canvas, index)
+            if before is None or not np.array_equal(before, canvas.y):
+                before, same_since = canvas.y.copy(), index
+            for edit in self.pictures:
+                edit.note(index, same_since)
+            yield canvas
+
+    def _play(self, writer: Writer, due: float) -> None:
+        while self.footage.has_sound and writer.samples < due:
+            samples = next(self._sounding, None)
+            if samples is None:
+                return
+            self.digest.update(np.ascontiguousarray(samples).data)
+            for edit in self.sounds:
+                edit.take(samples, writer.samples)
+            writer.play(samples)
+
+    def truths(self, frames: int, samples: int) -> tuple[Truth, ...]:
+        """The edits on the grid that they were written on, cut at the end of the clip."""
+        rate = self.footage.frame_rate
+        found = [
+            _truth(one.injection, one.first, min(one.end, frames), rate) for one in self.pictures
+        ]
+        found += [
+            _truth(one.injection, one.span.start, min(one.span.stop, samples), SAMPLE_RATE)
+            for one in self.sounds
+        ]
+        return tuple(sorted(found, key=lambda truth: truth.start_s))
+
+
+def _truth(injection: Injection, first: int, end: int, rate: Fraction | int) -> Truth:
+    return Truth(
+        injection.defect,
+        injection.variant,
+        injection.negative,
+        float(first / Fraction(rate)),
+        float(end / Fraction(rate)),
+        first,
+        end,
+    )
+
+
+def inject(
+    footage: Footage,
+    out: Path,
+    injections: Sequence[Injection] = (),
+    *,
+    encoding: Encoding | None = None,
+    seed: int = 0,
+) -> Manifest:
+    """Edit footage, encode it, and return the manifest. The same input gives the same clip."""
+    encoding = encoding or Encoding()
+    run = _Run(footage, injections, seed)
+    with Writer(
+        out,
+        encoding,
+        size=footage.size,
+        frame_rate=footage.frame_rate,
+        sound=footage.has_sound,
+    ) as writer:
+        run.write(writer)
+    return Manifest(
+        source=footage.name,
+        source_sha256=footage.sha256() or run.digest.hexdigest(),
+        seed=seed,
+        encoding=encoding,
+        size=footage.size,
+        frame_rate=str(footage.frame_rate),
+        frames=writer.frames,
+        samples=writer.samples,
+        truths=_damaged(out, run.truths(writer.frames, writer.samples), seed),
+    )
+
+
+def _damaged(clip: Path, truths: tuple[Truth, ...], seed: int) -> tuple[Truth, ...]:
+    """Let each defect that is made on the compressed side make itself."""
+    found: list[Truth] = []
+    for defect in sorted({truth.defect for truth in truths}):
+        own = tuple(truth for truth in truths if truth.defect == defect)
+        after = benches[defect].after
+        found += own if after is None else after(clip, own, np.random.default_rng(seed))
+    return tuple(sorted(found, key=lambda truth: truth.start_s))
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--defect", choices=sorted(benches), required=True)
+    parser.add_argument("--variant", help="which kind of it, or which hard negative")
+    parser.add_argument("--start", type=float, required=True, metavar="SECONDS")
+    parser.add_argument("--end", type=float, required=True, metavar="SECONDS")
+    parser.add_argument("--codec", choices=available(), default="h264")
+    parser.add_argument("--crf", type=int, default=28)
+    parser.add_argument("--gop", type=float, default=2.0, metavar="SECONDS")
+    parser.add_argument("--b-frames", type=int, default=0)
+    parser.add_argument("--audio-codec", default="aac")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write a clip and, beside it, its manifest."""
+    given = _arguments(arguments)
+    bench = benches[given.defect]
+    variant = given.variant or next(iter(bench.variants))
+    if variant not in {*bench.variants, *bench.negatives}:
+        known = ", ".join([*bench.variants, *bench.negatives])
+        sys.exit(f"--variant {variant}: {given.defect} has {known}")
+    if not 0 <= given.start < given.end:
+        sys.exit(f"--end {given.end:g} must come after --start {given.start:g}")
+    injection = Injection(given.defect, variant, given.start, given.end)
+    injection = replace(injection, negative=variant in bench.negatives)
+    encoding = Encoding(given.codec, given.crf, given.gop, given.b_frames, given.audio_codec)
+    manifest = inject(Clip(given.clip), given.out, [injection], encoding=encoding, seed=given.seed)
+    given.out.with_name(given.out.name + ".json").write_text(manifest.to_json() + "\n")
+    print(manifest.to_json())  # noqa: T201 — what the command is for
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""A short representative of the bench: few clips, every defect, both kinds, and the page."""
+
+from pathlib import Path
+
+import pytest
+
+from streammonitor_worker.detectors.base import Kind
+from tests.accuracy import cases as module
+from tests.accuracy.cases import Case, Role, cases, made
+from tests.accuracy.defects import benches
+from tests.accuracy.edits import Injection
+from tests.accuracy.encode import Encoding
+from tests.accuracy.run import OURS, RIVAL, Outcome, examine, tally
+from tests.accuracy.sources import HALVES, Source, half_of, sources
+from tests.accuracy.table import page
+
+H264 = Encoding("h264", crf=28, gop_s=1.0)
+SHORT: tuple[tuple[str, str, Encoding, tuple[tuple[str, float, float], ...]], ...] = (
+    ("black", "handheld", H264, (("level 16", 1.6, 4), ("logo", 6, 8.4))),
+    ("black", "traffic", Encoding("mpeg2"), (("level 30", 1.6, 4), ("noise", 6, 8.4))),
+    ("freeze", "documentary", H264, (("held", 1.6, 5.2),)),
+    ("freeze", "football", Encoding("mpeg2"), (("held grain", 1.6, 5.2),)),
+    ("silence", "woman", Encoding(audio="aac"), (("digital", 4, 16), ("floor -75 dBFS", 20, 32))),
+    ("silence", "rain", Encoding(audio="mp2"), (("hum -72 dBFS", 4, 16),)),
+)
+"""Defect, family, encoding, and what is where."""
+
+
+def short_cases() -> list[Case]:
+    found = []
+    for defect, family, encoding, spans in SHORT:
+        kind = benches[defect].kind
+        injections = tuple(Injection(defect, name, start, end) for name, start, end in spans)
+        end_s = spans[-1][2] + 2.4
+        found.append(Case(Role.DEFECT, defect, kind, family, 1, end_s, injections, encoding))
+    fades = (Injection("black", "fades", 1.0, 5.0, negative=True),)
+    found.append(Case(Role.NEGATIVE, "black", Kind.VIDEO, "city", 1, 6.0, fades, H264))
+    found.append(Case(Role.CLEAN, "", Kind.VIDEO, "newsroom", 1, 6.0, encoding=H264))
+    found.append(Case(Role.CLEAN, "", Kind.AUDIO, "piano", 1, 30.0, encoding=H264))
+    return found
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMMONITOR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return [examine(case) for case in short_cases()]
+
+
+@pytest.mark.parametrize("defect", ["black", "freeze", "silence"])
+def test_what_every_detector_must_find_is_found_and_nothing_else(
+    defect: str, outcomes: list[Outcome]
+) -> None:
+    found = tally(defect, OURS, outcomes)
+    assert [(one.outcome.case.source, one.event) for one in found.misses] == []
+    assert [(one.outcome.case.source, one.alarm) for one in found.false] == []
+    assert found.events >= 2
+    assert found.clean_s > 5
+    # Coarse on purpose: docs/accuracy.md has the figures; this notices that something broke.
+    assert max(one.onset_error_s for one in found.hits) <= 0.2
+
+
+def test_the_filters_of_ffmpeg_are_heard(outcomes: list[Outcome]) -> None:
+    assert len(tally("black", RIVAL, outcomes).hits) >= 3
+    assert len(tally("silence", RIVAL, outcomes).hits) == 3
+    # It marks a fade that is black for a moment only in its metadata; its log would not.
+    assert tally("black", RIVAL, outcomes).deceived["fades"] == 0
+
+
+def test_the_page_has_a_row_for_each_defect(outcomes: list[Outcome]) -> None:
+    text = page(HALVES[1], outcomes, ["a note"], planned=100)
+    for defect in benches:
+        assert f"| {defect} | {OURS} |" in text
+    assert "- a note" in text
+    assert "**Only 9 of the bench's 100 clips**" in text
+    assert "No event was missed." in text
+
+
+def test_a_clip_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(Role.CLEAN, "", Kind.AUDIO, "rain", 1, 1.0, encoding=H264)
+    first = made(case, tmp_path)
+    monkeypatch.setattr(module, "inject", None)
+    assert made(case, tmp_path) == first
+
+
+def test_the_halves_share_no_family_and_the_held_out_one_is_large_enough() -> None:
+    for kind in Kind:
+        tuning, held_out = ({one.family for one in sources(half, kind)} for half in HALVES)
+        assert not tuning & held_out
+        assert len(sources(HALVES[1], kind)) >= 20
+    assert half_of("texture") == half_of("speech") == HALVES[0]
+
+
+def test_sources_differ_from_each_other() -> None:
+    seeds = [one.seed for half in HALVES for kind in Kind for one in sources(half, kind)]
+    assert len(set(seeds)) == len(seeds)
+    digests = set()
+    for take in (1, 2):
+        canvas = next(iter(Source("city", take, Kind.VIDEO).footage(0.1).frames()))
+        digests.add(canvas.data.tobytes())
+    assert len(digests) == 2
+
+
+def test_every_defect_has_cases_of_every_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "wheel_clips", lambda *_: ([], "no wheel today"))
+    found, notes = cases(HALVES[1])
+    assert notes == ["no wheel today"]
+    for defect, bench in benches.items():
+        own = [case for case in found if case.defect == defect]
+        assert {case.role for case in own} == {Role.DEFECT, Role.NEGATIVE}
+        reels = [case for case in own if case.role is Role.DEFECT]
+        assert {one.variant for case in reels for one in case.injections} == set(bench.variants)
+        assert len({case.encoding for case in reels}) >= 3

@@ -1,0 +1,174 @@
+"""What the injector writes is what its manifest says, to the picture and the sample."""
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from dev.media.strip import luma, read_strip
+from dev.origin.origin import SAMPLE_RATE, Canvas, Floats, Picture, Texture, Tones, draw_strip
+from tests.accuracy import inject as command
+from tests.accuracy.defects import benches
+from tests.accuracy.edits import Injection, Truth, unedited
+from tests.accuracy.encode import Encoding, available
+from tests.accuracy.footage import Generated
+from tests.accuracy.inject import Manifest, inject
+
+RATE = Fraction(25)
+
+
+class _Numbered:
+    """Frames that carry their number; with `every`, each picture is shown so many times."""
+
+    def __init__(self, every: int = 1) -> None:
+        self._texture, self._every = Texture(320, 180), every
+
+    def draw(self, canvas: Canvas, index: int) -> None:
+        """Draw frame `index`."""
+        shown = index // self._every * self._every
+        self._texture.draw(canvas, shown)
+        draw_strip(canvas, shown)
+
+
+def footage(duration_s: float = 3.0, *, picture: Picture | None = None) -> Generated:
+    return Generated("test", duration_s, RATE, (320, 180), picture or _Numbered(), Tones())
+
+
+def numbers(clip: Path) -> list[int | None]:
+    with av.open(str(clip)) as container:
+        return [read_strip(luma(frame)) for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize("codec", available())
+def test_a_freeze_is_where_the_manifest_says(codec: str, tmp_path: Path) -> None:
+    encoding = Encoding(codec, crf=28, gop_s=1.0)
+    clip = tmp_path / f"clip{encoding.suffix}"
+    manifest = inject(footage(), clip, [Injection("freeze", "held", 1.0, 2.0)], encoding=encoding)
+    (truth,) = manifest.truths
+    assert (truth.first, truth.end, truth.start_s, truth.end_s) == (25, 50, 1.0, 2.0)
+    assert numbers(clip) == [25 if 25 <= index < 50 else index for index in range(75)]
+
+
+def test_what_the_source_held_before_and_after_belongs_to_the_freeze(tmp_path: Path) -> None:
+    paused = footage(picture=_Numbered(every=10))
+    manifest = inject(paused, tmp_path / "clip.ts", [Injection("freeze", "held", 0.92, 2.0)])
+    # Pictures 20 to 29 are the same; the edit holds 23 of them until 50.
+    assert (manifest.truths[0].first, manifest.truths[0].end) == (20, 50)
+
+
+def test_black_is_where_the_manifest_says(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.ts"
+    manifest = inject(footage(), clip, [Injection("black", "level 16", 1.0, 2.0)])
+    (truth,) = manifest.truths
+    seen = numbers(clip)
+    assert seen[: truth.first] == list(range(25))
+    assert seen[truth.first : truth.end] == [None] * 25
+    assert seen[truth.end :] == list(range(50, 75))
+
+
+def test_silence_is_where_the_manifest_says_to_the_sample(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mkv"
+    injection = Injection("silence", "digital", 0.5, 1.25)
+    manifest = inject(footage(2.0), clip, [injection], encoding=Encoding(audio="flac"))
+    with av.open(str(clip)) as container:
+        pieces = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    sound = np.concatenate([piece.reshape(-1, 2) for piece in pieces])
+    (truth,) = manifest.truths
+    assert (truth.first, truth.end) == (SAMPLE_RATE // 2, SAMPLE_RATE * 5 // 4)
+    assert len(sound) == manifest.samples == 2 * SAMPLE_RATE
+    assert not sound[truth.first : truth.end].any()
+    assert sound[truth.first - 8 : truth.first].any()
+    assert sound[truth.end : truth.end + 8].any()
+
+
+def test_the_same_seed_gives_the_same_clip(tmp_path: Path) -> None:
+    clips = [tmp_path / f"{number}.mkv" for number in range(3)]
+    injection = Injection("freeze", "fresh grain", 0.2, 0.8)
+    notes = [
+        inject(footage(1.0), clip, [injection], seed=seed)
+        for clip, seed in zip(clips, (1, 1, 2), strict=True)
+    ]
+    first, second, other = (packets(clip) for clip in clips)
+    assert first == second != other
+    assert notes[0] == notes[1]
+    assert Manifest.from_json(notes[0].to_json()) == notes[0]
+
+
+def packets(clip: Path) -> list[bytes]:
+    with av.open(str(clip)) as container:
+        return [bytes(packet) for packet in container.demux()]
+
+
+def test_the_command_edits_a_file_and_writes_the_manifest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = tmp_path / "in.mp4", tmp_path / "out.ts"
+    inject(footage(2.0), source)
+    given = {"defect": "black", "start": "0.4", "end": "1.2", "codec": "mpeg2", "seed": "3"}
+    options = [f"--{name}={value}" for name, value in given.items()]
+    assert command.main([str(source), str(out), *options]) == 0
+    note = json.loads(out.with_name("out.ts.json").read_text())
+    assert note == json.loads(capsys.readouterr().out)
+    assert (note["source"], note["seed"], note["frames"]) == ("in.mp4", 3, 50)
+    assert len(note["source_sha256"]) == 64
+    assert [index for index, seen in enumerate(numbers(out)) if seen is None] == list(range(10, 30))
+
+
+def test_a_defect_may_be_made_after_encoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after(clip: Path, truths: tuple[Truth, ...], rng: np.random.Generator) -> list[Truth]:
+        clip.write_bytes(clip.read_bytes()[:-188])
+        return [replace(truth, end=truth.end - 1) for truth in truths]
+
+    bench = replace(benches["black"], defect="lost", variants={"one": unedited}, after=after)
+    monkeypatch.setitem(benches, "lost", bench)
+    whole, cut = tmp_path / "whole.ts", tmp_path / "cut.ts"
+    inject(footage(1.0), whole)
+    manifest = inject(footage(1.0), cut, [Injection("lost", "one", 0.2, 0.8)])
+    assert cut.stat().st_size == whole.stat().st_size - 188
+    assert [(truth.first, truth.end) for truth in manifest.truths] == [(5, 19)]
+
+
+@pytest.mark.parametrize("defect", sorted(benches))
+def test_every_edit_changes_what_it_should_and_nothing_else(defect: str) -> None:
+    bench = benches[defect]
+    assert bench.variants
+    assert bench.negatives
+    assert not set(bench.variants) & set(bench.negatives)
+    for name in [*bench.variants, *bench.negatives]:
+        negative = name in bench.negatives
+        run = command._Run(footage(1.2), [Injection(defect, name, 0.2, 1.0, negative)], seed=0)
+        if run.pictures:
+            _pictures_change(run)
+        else:
+            _sound_changes(run)
+
+
+def _pictures_change(run: command._Run) -> None:
+    numbered = _Numbered()
+    canvas, clean = Canvas(320, 180), Canvas(320, 180)
+    changed = []
+    for index in range(30):
+        numbered.draw(canvas, index)
+        numbered.draw(clean, index)
+        run.pictures[0].take(canvas, index)
+        changed.append(not np.array_equal(canvas.data, clean.data))
+    assert not any(changed[:5] + changed[25:])
+    assert any(changed[5:25])
+
+
+def _sound_changes(run: command._Run) -> None:
+    index = np.arange(round(1.2 * SAMPLE_RATE))
+    clean: Floats = Tones().samples(index)
+    edited = clean.copy()
+    for first in range(0, len(index), 1000):
+        run.sounds[0].take(edited[:, first : first + 1000], first)
+    start, end = round(0.2 * SAMPLE_RATE), SAMPLE_RATE
+    assert np.array_equal(edited[:, :start], clean[:, :start])
+    assert np.array_equal(edited[:, end:], clean[:, end:])
+    assert not np.array_equal(edited[:, start:end], clean[:, start:end])
