@@ -35,6 +35,15 @@ def pan(count: int, width: int = 320, height: int = 180, seed: int = 0) -> Itera
         yield ground[shift // 2 : shift // 2 + height, shift : shift + width]
 
 
+def judder(count: int, share: float = 0.15, seed: int = 0) -> Iterator[Luma]:
+    """A picture that moves, a share of it replaced at random by the picture before."""
+    chances = np.random.default_rng(seed).random(count)
+    shown = None
+    for picture, chance in zip(pan(count, seed=seed), chances, strict=True):
+        shown = picture if shown is None or chance >= share else shown
+        yield shown
+
+
 def flat(count: int, level: int, width: int = 320, height: int = 180) -> Iterator[Luma]:
     """One grey."""
     for _ in range(count):
