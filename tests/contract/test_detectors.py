@@ -15,7 +15,18 @@ from streammonitor_worker.detectors.base import Detector, Kind, Measurement, Ver
 from streammonitor_worker.frames import AudioView, FrameView
 from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
-from tests.contract.material import buffers, flat, hold, judder, pan, scene, silent, tone, views
+from tests.contract.material import (
+    blurring,
+    buffers,
+    flat,
+    hold,
+    judder,
+    pan,
+    scene,
+    silent,
+    tone,
+    views,
+)
 
 NAMES = sorted(registry)
 View = FrameView | AudioView
@@ -38,8 +49,8 @@ def defective(kind: Kind) -> list[View]:
     """Material that contains each detector's defect, and returns from it."""
     if kind is Kind.VIDEO:
         still = scene()[:180, :320]
-        parts = (pan(50), hold(still, 100), flat(75, 16), pan(75, seed=1), judder(150, seed=2))
-        return list(views(chain(*parts, pan(150, seed=3))))
+        parts = (blurring(150, 225), pan(50), hold(still, 100), flat(75, 16), pan(75, seed=1))
+        return list(views(chain(*parts, judder(150, seed=2), pan(150, seed=3))))
     return list(buffers(np.concatenate([tone(2), silent(4), tone(2)], axis=1)))
 
 

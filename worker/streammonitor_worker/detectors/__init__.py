@@ -1,7 +1,7 @@
 """The detectors, one file each. A file that is added here is a detector; nothing else changes.
 
 >>> sorted(registry)
-['black', 'freeze', 'silence', 'stutter']
+['black', 'blur', 'freeze', 'silence', 'stutter']
 """
 
 import re
