@@ -35,6 +35,25 @@ def pan(count: int, width: int = 320, height: int = 180, seed: int = 0) -> Itera
         yield ground[shift // 2 : shift // 2 + height, shift : shift + width]
 
 
+def judder(count: int, share: float = 0.15, seed: int = 0) -> Iterator[Luma]:
+    """A picture that moves, a share of it replaced at random by the picture before."""
+    chances = np.random.default_rng(seed).random(count)
+    shown = None
+    for picture, chance in zip(pan(count, seed=seed), chances, strict=True):
+        shown = picture if shown is None or chance >= share else shown
+        yield shown
+
+
+def blurring(first: int, count: int, seed: int = 0) -> Iterator[Luma]:
+    """A sharp picture that moves and from picture number `first` on lacks its detail."""
+    noise = np.random.default_rng(seed).normal(0, 1, (180, 320 + count))
+    ground = sum(cv2.GaussianBlur(noise, (0, 0), sigma) * 60 * sigma**0.7 for sigma in (1, 3, 9))
+    sharp = np.clip(ground + 120, 20, 230).astype(np.uint8)
+    soft = cv2.GaussianBlur(sharp, (0, 0), 5)
+    for index in range(count):
+        yield (sharp if index < first else soft)[:, index : index + 320].astype(np.uint8)
+
+
 def flat(count: int, level: int, width: int = 320, height: int = 180) -> Iterator[Luma]:
     """One grey."""
     for _ in range(count):

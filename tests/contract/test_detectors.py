@@ -17,9 +17,11 @@ from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
 from tests.contract.material import (
     SAMPLE_RATE,
+    blurring,
     buffers,
     flat,
     hold,
+    judder,
     notes,
     pan,
     scene,
@@ -48,7 +50,8 @@ def defective(kind: Kind) -> list[View]:
     """Material that contains each detector's defect, and returns from it."""
     if kind is Kind.VIDEO:
         still = scene()[:180, :320]
-        return list(views(chain(pan(50), hold(still, 100), flat(75, 16), pan(75, seed=1))))
+        parts = (blurring(150, 225), pan(50), hold(still, 100), flat(75, 16), pan(75, seed=1))
+        return list(views(chain(*parts, judder(150, seed=2), pan(150, seed=3))))
     music = notes(23)
     music[:, 13 * SAMPLE_RATE : 17 * SAMPLE_RATE] = 0
     music[:, 18 * SAMPLE_RATE : 18 * SAMPLE_RATE + 5000] = 0

@@ -93,6 +93,14 @@ class PictureMeasures:
         """How much the most changed tile differs from the picture before; None without one."""
         return None if self.previous is None else self.change_from(self.previous)
 
+    @cached_property
+    def mean_step(self) -> float | None:
+        """How much the whole differs from the picture before, on average; None without one."""
+        if self.previous is None:
+            return None
+        total = cv2.norm(self.reduced, self.previous, cv2.NORM_L1)
+        return total / self.reduced.size / self.scale.span
+
     def change_from(self, reference: Luma8) -> float | None:
         """How much the most changed tile differs from a reference picture.
 

@@ -1,0 +1,122 @@
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from streammonitor_worker.detectors.base import Measurement, Verdict
+from streammonitor_worker.detectors.stutter import StutterDetector, StutterParams
+from streammonitor_worker.frames import FrameView
+from streammonitor_worker.measures.picture import PictureMeter
+from tests.contract.material import Luma, hold, pan, views
+
+PICTURES = list(pan(130))
+
+
+def measure(pictures: Iterable[FrameView]) -> list[Measurement]:
+    meter, detector = PictureMeter(), StutterDetector(StutterParams())
+    return [one for view in pictures for one in detector.observe(meter.measure(view))]
+
+
+def shown(numbers: Iterable[int]) -> list[Luma]:
+    return [PICTURES[number % len(PICTURES)] for number in numbers]
+
+
+def bad(found: list[Measurement]) -> list[Measurement]:
+    return [one for one in found if one.verdict is Verdict.BAD]
+
+
+def stuttering(count: int, first: int, end: int, share: float, seed: int = 4) -> list[int]:
+    """Numbers of pictures, some of which are replaced by the one before."""
+    chances = np.random.default_rng(seed).random(count)
+    numbers = list(range(count))
+    for index in range(first, end):
+        if chances[index] < share:
+            numbers[index] = numbers[index - 1]
+    return numbers
+
+
+CADENCES: dict[str, Callable[[int], int]] = {
+    "every picture": lambda index: index,
+    "25 in 50, animation on twos": lambda index: index // 2,
+    "animation on threes": lambda index: index // 3,
+    "3:2 pulldown": lambda index: index * 2 // 5,
+    "24 in 30": lambda index: index * 4 // 5,
+    "25 in 30": lambda index: index * 5 // 6,
+    "24 in 25": lambda index: index * 24 // 25,
+}
+
+
+@pytest.mark.parametrize("cadence", CADENCES.values(), ids=CADENCES)
+def test_a_cadence_is_no_stutter(cadence: Callable[[int], int]) -> None:
+    found = measure(views(shown(map(cadence, range(200)))))
+    assert sum(one.end_s - one.start_s for one in bad(found)) < 0.5
+    assert found[-1].verdict is Verdict.GOOD
+
+
+def test_a_cadence_that_changes_is_no_stutter() -> None:
+    numbers = [*range(100), *(100 + index // 2 for index in range(100))]
+    found = bad(measure(views(shown(numbers))))
+    assert sum(one.end_s - one.start_s for one in found) < 0.5
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25])
+def test_random_repeats_are_found_where_they_are(share: float) -> None:
+    numbers = stuttering(250, 75, 150, share)
+    found = measure(views(shown(numbers)))
+    start_s = min(one.start_s for one in bad(found))
+    assert start_s == pytest.approx(3.0, abs=0.7)
+    assert found[-1].verdict is Verdict.GOOD
+    assert found[-1].values["cadence"] == 1.0
+
+
+def test_random_repeats_within_a_cadence_are_found() -> None:
+    numbers = stuttering(250, 100, 200, 0.3)
+    on_twos = [
+        numbers[index - index % 2] if index < 100 else numbers[index] for index in range(250)
+    ]
+    assert bad(measure(views(shown(on_twos))))
+
+
+def test_pictures_that_are_missing_are_found() -> None:
+    rng = np.random.default_rng(6)
+    lost = {index for index in range(75, 150) if rng.random() < 0.12}
+    found = measure(
+        view for index, view in enumerate(views(shown(range(200)))) if index not in lost
+    )
+    assert max(one.values["droppedRatio"] for one in bad(found)) > 0.05
+
+
+def test_one_long_gap_is_not_stutter() -> None:
+    first, second = list(views(PICTURES[:100])), list(views(PICTURES[:100], start_s=4.3))
+    assert not bad(measure([*first, *second]))
+
+
+def test_a_still_is_unknown() -> None:
+    found = measure(views(hold(PICTURES[0], 100)))
+    assert {one.verdict for one in found} == {Verdict.UNKNOWN}
+
+
+def test_motion_that_stops_and_returns_is_no_stutter() -> None:
+    pictures = [*PICTURES[:60], *hold(PICTURES[59], 40), *PICTURES[60:130]]
+    found = measure(views(pictures))
+    assert not bad(found)
+    assert found[90].verdict is Verdict.UNKNOWN
+
+
+def test_holds_without_any_pattern_are_unknown() -> None:
+    rng = np.random.default_rng(2)
+    numbers = np.repeat(np.arange(100), rng.integers(1, 6, 100))
+    found = measure(views(shown(numbers.tolist())))
+    assert found[-1].verdict is Verdict.UNKNOWN
+
+
+def test_soft_telecine_is_no_stutter() -> None:
+    lengths = np.tile([1 / 30, 1 / 20], 60)
+    starts = np.cumsum(lengths) - lengths
+    pictures = views(PICTURES[:120])
+    timed = [
+        replace(view, time_s=float(start), duration_s=float(length))
+        for view, start, length in zip(pictures, starts, lengths, strict=True)
+    ]
+    assert not bad(measure(timed))
