@@ -37,11 +37,12 @@ test: install ## every test, those on the real cluster included (30 min the firs
 	@$(MAKE) --no-print-directory check
 	$(RUN) -m dev.cluster build
 	$(RUN) -m dev.images build all
-	$(RUN) -m pytest tests
+	$(RUN) -m pytest --numprocesses 2 tests/unit tests/contract tests/accuracy
+	$(RUN) -m pytest tests/integration tests/e2e
 
-test-fast: install ## every test that needs no cluster and no server (1 min)
+test-fast: install ## every test that needs no cluster and no server (80 s)
 	$(SAY)
-	$(RUN) -m pytest tests/unit tests/contract
+	$(RUN) -m pytest --numprocesses 2 tests/unit tests/contract
 
 check: install ## lint, types, layers, generated files, charts (3 min the first time, then 1)
 	$(SAY)
