@@ -270,7 +270,7 @@ def lose_ts(stream: bytes, damage: Damage) -> bytes:
 def decode(stream: bytes) -> dict[int, Bytes]:
     """Decode to planar 4:2:0 pictures by their time in ticks; what is refused is left out."""
     pictures: dict[int, Bytes] = {}
-    with av.open(io.BytesIO(stream), format="mpegts") as container:
+    with av.open(io.BytesIO(stream), "r", format="mpegts") as container:
         video = container.streams.video[0]
         video.codec_context.thread_type = ThreadType.NONE
         for packet in container.demux(video):
@@ -298,7 +298,9 @@ def damaged_area(clean: Bytes, seen: Bytes) -> float:
     """Share of the tiles of a picture in which damage is seen."""
     if clean.shape != seen.shape:
         return 1.0
-    height, width = (side // TILE_PX * TILE_PX for side in (clean.shape[0] * 2 // 3, clean.shape[1]))
+    height, width = (
+        side // TILE_PX * TILE_PX for side in (clean.shape[0] * 2 // 3, clean.shape[1])
+    )
     off = np.abs(clean[:height, :width].astype(np.int16) - seen[:height, :width])
     tiles = off.reshape(height // TILE_PX, TILE_PX, -1, TILE_PX).mean(axis=(1, 3))
     return float((tiles >= VISIBLE).mean())
@@ -308,8 +310,10 @@ def seen_areas(clean: Sequence[Bytes], seen: Sequence[Bytes]) -> Iterator[float]
     """The damaged share of every picture; one that is late is held against what it shows."""
     for index, picture in enumerate(seen):
         before = clean[max(0, index - LATE) : index + 1]
-        yield 0.0 if np.array_equal(before[-1], picture) else min(
-            damaged_area(one, picture) for one in before
+        yield (
+            0.0
+            if np.array_equal(before[-1], picture)
+            else min(damaged_area(one, picture) for one in before)
         )
 
 

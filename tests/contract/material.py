@@ -35,6 +35,18 @@ def pan(count: int, width: int = 320, height: int = 180, seed: int = 0) -> Itera
         yield ground[shift // 2 : shift // 2 + height, shift : shift + width]
 
 
+def damaged(count: int, width: int = 320, height: int = 180, seed: int = 0) -> Iterator[Luma]:
+    """The same motion with blocks of 16x16 pixels in its middle that come from elsewhere."""
+    rng = np.random.default_rng(seed)
+    for picture in pan(count, width, height, seed):
+        hurt = picture.copy()
+        for top in range(height // 48 * 16, height // 24 * 16, 16):
+            for left in range(width // 64 * 16, width // 24 * 16, 16):
+                y, x = rng.integers(0, (height - 16, width - 16))
+                hurt[top : top + 16, left : left + 16] = picture[y : y + 16, x : x + 16]
+        yield hurt
+
+
 def flat(count: int, level: int, width: int = 320, height: int = 180) -> Iterator[Luma]:
     """One grey."""
     for _ in range(count):

@@ -15,7 +15,7 @@ from streammonitor_worker.detectors.base import Detector, Kind, Measurement, Ver
 from streammonitor_worker.frames import AudioView, FrameView
 from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
-from tests.contract.material import buffers, flat, hold, pan, scene, silent, tone, views
+from tests.contract.material import buffers, damaged, flat, hold, pan, scene, silent, tone, views
 
 NAMES = sorted(registry)
 View = FrameView | AudioView
@@ -38,7 +38,8 @@ def defective(kind: Kind) -> list[View]:
     """Material that contains each detector's defect, and returns from it."""
     if kind is Kind.VIDEO:
         still = scene()[:180, :320]
-        return list(views(chain(pan(50), hold(still, 100), flat(75, 16), pan(75, seed=1))))
+        pictures = (pan(50), hold(still, 100), flat(75, 16), pan(75, seed=1))
+        return list(views(chain(*pictures, damaged(25, seed=1), pan(75, seed=1))))
     return list(buffers(np.concatenate([tone(2), silent(4), tone(2)], axis=1)))
 
 

@@ -1,7 +1,7 @@
 """The detectors, one file each. A file that is added here is a detector; nothing else changes.
 
 >>> sorted(registry)
-['black', 'freeze', 'silence']
+['black', 'blockCorruption', 'freeze', 'silence']
 """
 
 import re

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from streammonitor_worker.detectors.base import (
 )
 from streammonitor_worker.frames import FrameView
 from streammonitor_worker.measures.blocks import BlockSteps, Tiles
+from streammonitor_worker.measures.luma import Luma8
 from streammonitor_worker.measures.picture import PictureMeasures
 
 WARM_UP_S = 0.5
@@ -35,7 +36,9 @@ EVIDENCE = 8.0
 """Borders in excess of chance that a damaged neighbourhood shows within the time constant."""
 ONE_PICTURE = 0.6
 """Share of that evidence which one picture can give at most: a flash is not damage."""
-USUAL_FACTOR = 3.0
+FEWER_FACTOR = np.float32(4.0)
+"""Evidence is at most so many times that of the rarer direction: one straight edge has only one."""
+USUAL_FACTOR = 2.0
 """How far evidence must exceed what is usual where it is found."""
 GAP_FACTOR = 0.6
 """After a missing picture, less evidence will do."""
@@ -43,8 +46,11 @@ TAINT_HALF_LIFE_S = 2.0
 """A stream without key frames heals by itself, and nothing says when."""
 CUT_CHANGE = 0.08
 """Mean change of luma, as a ratio of black to white, from which a picture begins a new scene."""
-CUT_FACTOR = 3.0
+CUT_FACTOR = 2.0
 """A cut also exceeds the usual change by this factor."""
+SNAP_FACTOR = 1.25
+SNAP_CODES = 6
+"""By how much a key frame that undoes damage changes a tile more than pictures before it did."""
 GAP_PICTURES = 0.6
 """A picture that comes later than expected by this share of its duration follows a gap."""
 USUAL_GAP_RATIO = 0.05
@@ -103,17 +109,62 @@ class _Taint:
         return late
 
 
+class _Moment(NamedTuple):
+    """Media time and Unix time of a picture; the picture itself must not be kept."""
+
+    time_s: float
+    arrived_at: float
+
+
+class _Snap:
+    """Damage after a missing picture, which a key frame reveals by undoing it.
+
+    What is predicted from a picture that is missing may look whole, only misplaced. The next key
+    frame then changes far more than any picture since the gap did.
+    """
+
+    def __init__(self) -> None:
+        self.start: _Moment | None = None
+        self._most: Luma8 | None = None
+
+    def take(self, measures: PictureMeasures, gap: bool) -> float:
+        """Return the share of the picture that a key frame put right, 0..1."""
+        view, before = measures.view, measures.previous
+        if self.start is None or before is None:
+            self.start = _Moment(view.time_s, view.arrived_at) if gap else None
+            self._most = None
+            return 0.0
+        change = _tile_changes(measures.reduced, before)
+        if not gap:
+            most, self._most, self.start = self._most, None, None
+            if most is None:
+                return 0.0
+            usual = cv2.dilate(most, np.ones((3, 3), np.uint8))
+            snapped = change > SNAP_FACTOR * usual + SNAP_CODES
+            return float(np.count_nonzero(snapped) / snapped.size)
+        self._most = change if self._most is None else np.maximum(change, self._most)
+        return 0.0
+
+
+def _tile_changes(now: Luma8, before: Luma8) -> Luma8:
+    """Mean absolute difference of tiles of 8x8 pixels of the reduced picture, in codes."""
+    size = (max(1, now.shape[1] // 8), max(1, now.shape[0] // 8))
+    return cv2.resize(cv2.absdiff(now, before), size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
 class _Evidence:
     """Block borders that add up in a neighbourhood beyond what is usual there.
 
     Attributes:
         tiles: Which blocks look damaged, shape (height / 16, width / 16); None if that is unknown.
+        told: That was known at least once.
     """
 
     def __init__(self) -> None:
+        self.told = False
         self.tiles: npt.NDArray[np.bool_] | None = None
         self._steps = BlockSteps()
-        self._sum: Tiles | None = None
+        self._sums: tuple[Tiles, Tiles] | None = None
         self._usual: Tiles | None = None
         self._seen_s = 0.0
         self._change = 0.0
@@ -124,22 +175,31 @@ class _Evidence:
         found = self._steps.measure(view.luma, view.bit_depth)
         if found is None or self._is_cut(measures):
             # Of a new scene, nothing is usual yet.
-            self._sum = self._usual = self.tiles = None
+            self._sums = self._usual = self.tiles = None
             self._seen_s = 0.0
             return
-        asked = EVIDENCE * factor
-        area = (REGION_BLOCKS, REGION_BLOCKS)
-        density = cv2.boxFilter(found, -1, area, normalize=False, borderType=cv2.BORDER_REFLECT)
-        now = np.minimum(density, np.float32(asked * ONE_PICTURE))
-        if self._sum is None or self._usual is None or self._sum.shape != now.shape:
-            self._sum, self._usual = np.zeros_like(now), np.zeros_like(now)
-        kept = math.exp(-view.duration_s / EVIDENCE_S)
-        self._sum = self._sum * np.float32(kept) + now
-        usual_sum = np.maximum(self._usual, 0) * np.float32(USUAL_FACTOR / (1 - kept + 1e-6))
+        density = cv2.boxFilter(
+            found, -1, (REGION_BLOCKS,) * 2, normalize=False, borderType=cv2.BORDER_REFLECT
+        )
+        asked = np.float32(EVIDENCE * factor)
+        now = self._add(np.minimum(density, asked * np.float32(ONE_PICTURE)), view.duration_s)
+        if self._usual is None:
+            self._usual = np.zeros_like(now)
         self._seen_s += view.duration_s
-        damaged = self._sum > usual_sum + np.float32(asked)
+        damaged = now > np.float32(USUAL_FACTOR) * self._usual + asked
         self.tiles = damaged if self._seen_s > WARM_UP_S else None
+        self.told |= self.tiles is not None
         self._learn(now, damaged, view.duration_s)
+
+    def _add(self, density: Tiles, duration_s: float) -> Tiles:
+        """Add one picture's borders; return the evidence of upright and level ones together."""
+        kept = np.float32(math.exp(-duration_s / EVIDENCE_S))
+        before = self._sums or (np.zeros_like(density), np.zeros_like(density))
+        # The borders of one direction are found in turn with those of the other.
+        self._sums = before[1] * kept, before[0] * kept + density
+        fewer = np.maximum(np.minimum(*self._sums), np.float32(0))
+        evidence: Tiles = np.minimum(self._sums[0] + self._sums[1], FEWER_FACTOR * fewer)
+        return evidence
 
     def area(self) -> float:
         """Share of the picture that looks damaged, 0..1."""
@@ -170,7 +230,8 @@ class BlockCorruptionDetector(Detector[BlockCorruptionParams, PictureMeasures]):
     Three witnesses are heard. The decoder flags a picture that it had to patch up: that picture is
     damaged, and so is all that is predicted from it, up to the next whole key frame; because damage
     may heal before, that is ever less sure. A picture that is missing by its timestamps makes
-    damage likely. And pixels show it where the flags are gone, because it was encoded anew: steps
+    damage likely, and the next key frame proves it if that changes more than any picture since.
+    And pixels show it where the flags are gone, because it was encoded anew: steps
     appear at the borders of blocks, several near each other and over at least two pictures, more
     than off the grid of blocks and more than usual in this scene.
 
@@ -202,6 +263,7 @@ class BlockCorruptionDetector(Detector[BlockCorruptionParams, PictureMeasures]):
         super().__init__(params)
         self._taint = _Taint()
         self._evidence = _Evidence()
+        self._snap = _Snap()
 
     @property
     def damaged(self) -> npt.NDArray[np.bool_] | None:
@@ -212,11 +274,13 @@ class BlockCorruptionDetector(Detector[BlockCorruptionParams, PictureMeasures]):
         """Forget the scene, and what was reported of it."""
         self._taint = _Taint()
         self._evidence = _Evidence()
+        self._snap = _Snap()
 
     def observe(self, measures: PictureMeasures) -> Iterator[Measurement]:
         """Hear the witnesses of one picture."""
         view, taint = measures.view, self._taint
         taint.take(view)
+        yield from self._look_back(measures)
         self._evidence.take(measures, GAP_FACTOR if taint.gap or taint.flagged else 1.0)
         area = self._evidence.area()
         yield Measurement(
@@ -232,6 +296,20 @@ class BlockCorruptionDetector(Detector[BlockCorruptionParams, PictureMeasures]):
             },
         )
 
+    def _look_back(self, measures: PictureMeasures) -> Iterator[Measurement]:
+        """After a missing picture: the key frame tells whether those in between were damaged."""
+        first = self._snap.start
+        area = self._snap.take(measures, self._taint.gap and not self._taint.flagged)
+        if first is not None and area >= self.params.threshold:
+            yield Measurement(
+                start_s=first.time_s,
+                end_s=measures.view.time_s,
+                arrived_at=first.arrived_at,
+                verdict=Verdict.BAD,
+                confidence=0.7,
+                values={"damagedAreaRatio": round(area, 4), "flagged": 0.0, "gap": 1.0},
+            )
+
     def _verdict(self, area: float) -> Verdict:
         taint, threshold = self._taint, self.params.threshold
         if not taint.joined:
@@ -242,7 +320,8 @@ class BlockCorruptionDetector(Detector[BlockCorruptionParams, PictureMeasures]):
         if taint.flagged >= 0.1 or area >= threshold / 2:
             return Verdict.BETWEEN
         if self._evidence.tiles is None and not taint.flagged:
-            return Verdict.UNKNOWN
+            # After a cut, what is known of the stream stays so.
+            return Verdict.BETWEEN if self._evidence.told else Verdict.UNKNOWN
         return Verdict.GOOD
 
     def _confidence(self, area: float) -> float:

@@ -22,7 +22,7 @@ BLOCK_PX = 16
 OFF_GRID_PX = 4
 MIN_SIDE_PX = 64
 ROW_STEP = 4
-STEP_CODES = 6.0
+STEP_CODES = 16.0
 """By how much a border must exceed its neighbours, in 8-bit codes."""
 
 Tiles = npt.NDArray[np.float32]
@@ -89,8 +89,9 @@ class _Borders:
             count, along = height // BLOCK_PX - 1, slice(0, width)
             size = (count, width)
         first = BLOCK_PX - 2 + offset
-        lines = [slice(at, at + BLOCK_PX * (count - 1) + 1, BLOCK_PX) for at in
-                 range(first, first + 4)]
+        lines = [
+            slice(at, at + BLOCK_PX * (count - 1) + 1, BLOCK_PX) for at in range(first, first + 4)
+        ]
         self._where = [(along, line) if vertical else (line, along) for line in lines]
         self._now, self._before, self._change = (np.empty((4, *size), np.uint8) for _ in range(3))
         self._steps = np.empty((3, *size), np.uint8)
@@ -118,9 +119,7 @@ class _Borders:
             low, at, high = rows.sum(2, dtype=np.int32)
         else:
             count = BLOCK_PX
-            sums = cv2.reduce(
-                steps.reshape(-1, BLOCK_PX), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S
-            )
+            sums = cv2.reduce(steps.reshape(-1, BLOCK_PX), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
             low, at, high = np.reshape(sums, (3, steps.shape[1], -1))
         found: Found = at - np.maximum(low, high) >= STEP_CODES * count
         return found
