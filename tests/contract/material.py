@@ -1,6 +1,7 @@
 """Pictures and sound made in memory, for tests that need no codec."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -35,10 +36,12 @@ def pan(count: int, width: int = 320, height: int = 180, seed: int = 0) -> Itera
         yield ground[shift // 2 : shift // 2 + height, shift : shift + width]
 
 
-def damaged(count: int, width: int = 320, height: int = 180, seed: int = 0) -> Iterator[Luma]:
-    """The same motion with blocks of 16x16 pixels in its middle that come from elsewhere."""
+def damaged(
+    count: int, width: int = 320, height: int = 180, seed: int = 0, first: int = 0
+) -> Iterator[Luma]:
+    """The motion from picture `first` on, with blocks of 16x16 pixels that come from elsewhere."""
     rng = np.random.default_rng(seed)
-    for picture in pan(count, width, height, seed):
+    for picture in islice(pan(first + count, width, height, seed), first, None):
         hurt = picture.copy()
         for top in range(height // 48 * 16, height // 24 * 16, 16):
             for left in range(width // 64 * 16, width // 24 * 16, 16):

@@ -39,7 +39,7 @@ def defective(kind: Kind) -> list[View]:
     if kind is Kind.VIDEO:
         still = scene()[:180, :320]
         pictures = (pan(50), hold(still, 100), flat(75, 16), pan(75, seed=1))
-        return list(views(chain(*pictures, damaged(25, seed=1), pan(75, seed=1))))
+        return list(views(chain(*pictures, damaged(25, seed=1, first=75), pan(75, seed=1))))
     return list(buffers(np.concatenate([tone(2), silent(4), tone(2)], axis=1)))
 
 

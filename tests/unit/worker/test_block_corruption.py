@@ -79,13 +79,13 @@ class TestGaps:
 
 class TestPixels:
     def test_blocks_from_elsewhere(self) -> None:
-        found = bad(views(chain(pan(60), damaged(20), pan(60))))
+        found = bad(views(chain(pan(60), damaged(20, first=60), pan(60))))
         assert found[0] == pytest.approx(2.4, abs=0.13)
         assert found[-1] < 4.0
 
     def test_the_map_shows_where(self) -> None:
         meter, detector = PictureMeter(), BlockCorruptionDetector(BlockCorruptionParams())
-        for view in views(chain(pan(60), damaged(10))):
+        for view in views(chain(pan(60), damaged(10, first=60))):
             list(detector.observe(meter.measure(view)))
         assert detector.damaged is not None
         rows, columns = np.nonzero(detector.damaged)
@@ -93,7 +93,7 @@ class TestPixels:
         assert 4 <= columns.mean() <= 14
 
     def test_one_picture_is_not_enough(self) -> None:
-        assert bad(views(chain(pan(60), damaged(1), pan(60)))) == []
+        assert bad(views(chain(pan(60), damaged(1, first=60), pan(60)))) == []
 
     @pytest.mark.parametrize("side", [8, 16, 20])
     def test_a_mosaic_that_came_with_its_scene_is_none(self, side: int) -> None:
@@ -151,7 +151,10 @@ def test_damage_of_a_stream_is_found_where_it_is(tmp_path: Path, kind: Kind) -> 
 @pytest.mark.parametrize("crf", [26, 40])
 def test_clean_streams_raise_nothing(tmp_path: Path, picture: str, crf: int) -> None:
     written = write_damaged(
-        tmp_path / "a.ts", generated(picture, (320, 192), 75), Damage("none"), coding=Coding(crf=crf)
+        tmp_path / "a.ts",
+        generated(picture, (320, 192), 75),
+        Damage("none"),
+        coding=Coding(crf=crf),
     )
     (report,) = analyze([str(written.path)], {"blockCorruption": {}})
     assert report.incidents == []

@@ -38,7 +38,7 @@ ONE_PICTURE = 0.6
 """Share of that evidence which one picture can give at most: a flash is not damage."""
 FEWER_FACTOR = np.float32(4.0)
 """Evidence is at most so many times that of the rarer direction: one straight edge has only one."""
-USUAL_FACTOR = 2.0
+USUAL_FACTOR = 1.5
 """How far evidence must exceed what is usual where it is found."""
 GAP_FACTOR = 0.6
 """After a missing picture, less evidence will do."""
@@ -186,8 +186,9 @@ class _Evidence:
         if self._usual is None:
             self._usual = np.zeros_like(now)
         self._seen_s += view.duration_s
-        damaged = now > np.float32(USUAL_FACTOR) * self._usual + asked
-        self.tiles = damaged if self._seen_s > WARM_UP_S else None
+        warm = self._seen_s > WARM_UP_S
+        damaged = (now > np.float32(USUAL_FACTOR) * self._usual + asked) & warm
+        self.tiles = damaged if warm else None
         self.told |= self.tiles is not None
         self._learn(now, damaged, view.duration_s)
 
@@ -206,12 +207,10 @@ class _Evidence:
         return 0.0 if self.tiles is None else float(np.count_nonzero(self.tiles) / self.tiles.size)
 
     def _learn(self, now: Tiles, damaged: npt.NDArray[np.bool_], duration_s: float) -> None:
-        # At first every picture counts alike, so that the first ones do not decide.
-        rate = max(duration_s / max(self._seen_s, 1e-6), 1 - math.exp(-duration_s / SCENE_S))
         if self._usual is not None:
-            # Damage must not become usual, except slowly: what stays is no longer an onset.
-            step = (now - self._usual) * np.float32(rate)
-            self._usual = self._usual + np.where(damaged, step / 8, step).astype(np.float32)
+            # The most that was seen lately; damage must not become usual.
+            kept = np.float32(math.exp(-duration_s / SCENE_S))
+            self._usual = np.maximum(self._usual * kept, np.where(damaged, np.float32(0), now))
 
     def _is_cut(self, measures: PictureMeasures) -> bool:
         before = measures.previous
