@@ -1,6 +1,7 @@
 """Pictures and sound made in memory, for tests that need no codec."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -52,6 +53,20 @@ def blurring(first: int, count: int, seed: int = 0) -> Iterator[Luma]:
     soft = cv2.GaussianBlur(sharp, (0, 0), 5)
     for index in range(count):
         yield (sharp if index < first else soft)[:, index : index + 320].astype(np.uint8)
+
+
+def damaged(
+    count: int, width: int = 320, height: int = 180, seed: int = 0, first: int = 0
+) -> Iterator[Luma]:
+    """The motion from picture `first` on, with blocks of 16x16 pixels that come from elsewhere."""
+    rng = np.random.default_rng(seed)
+    for picture in islice(pan(first + count, width, height, seed), first, None):
+        hurt = picture.copy()
+        for top in range(height // 48 * 16, height // 24 * 16, 16):
+            for left in range(width // 64 * 16, width // 24 * 16, 16):
+                y, x = rng.integers(0, (height - 16, width - 16))
+                hurt[top : top + 16, left : left + 16] = picture[y : y + 16, x : x + 16]
+        yield hurt
 
 
 def flat(count: int, level: int, width: int = 320, height: int = 180) -> Iterator[Luma]:

@@ -19,6 +19,7 @@ from tests.contract.material import (
     SAMPLE_RATE,
     blurring,
     buffers,
+    damaged,
     flat,
     hold,
     judder,
@@ -51,7 +52,8 @@ def defective(kind: Kind) -> list[View]:
     if kind is Kind.VIDEO:
         still = scene()[:180, :320]
         parts = (blurring(150, 225), pan(50), hold(still, 100), flat(75, 16), pan(75, seed=1))
-        return list(views(chain(*parts, judder(150, seed=2), pan(150, seed=3))))
+        hurt = (damaged(25, seed=1, first=75), pan(75, seed=1))
+        return list(views(chain(*parts, *hurt, judder(150, seed=2), pan(150, seed=3))))
     music = notes(23)
     music[:, 13 * SAMPLE_RATE : 17 * SAMPLE_RATE] = 0
     music[:, 18 * SAMPLE_RATE : 18 * SAMPLE_RATE + 5000] = 0
