@@ -8,8 +8,8 @@ from pydantic import Field
 
 from streammonitor_api.durations import Duration
 from streammonitor_worker.detectors.base import (
-    Detector,
     DetectorParams,
+    HopDetector,
     Kind,
     Measurement,
     Verdict,
@@ -23,8 +23,7 @@ from streammonitor_worker.measures.gaps import (
     clicks,
     envelope,
 )
-from streammonitor_worker.measures.hops import Hop, Hops
-from streammonitor_worker.measures.sound import SoundMeasures
+from streammonitor_worker.measures.hops import Hop
 
 CLICK_S = 0.02
 """A click is reported as this long, so that `minDuration` tells clicks from longer gaps."""
@@ -49,7 +48,7 @@ class AudioDropoutParams(DetectorParams):
     """How far, in dB, a click must stand out of the sound before and after it."""
 
 
-class AudioDropoutDetector(Detector[AudioDropoutParams, SoundMeasures]):
+class AudioDropoutDetector(HopDetector[AudioDropoutParams]):
     """Finds gaps of 10 ms to 3.5 s with abrupt edges, and clicks.
 
     Input: hops of 100 ms of any number of channels. A gap must be in all of them at once; a click
@@ -72,25 +71,9 @@ class AudioDropoutDetector(Detector[AudioDropoutParams, SoundMeasures]):
     params_type: ClassVar[type[DetectorParams]] = AudioDropoutParams
     cost: ClassVar[float] = 0.03
 
-    def __init__(self, params: AudioDropoutParams) -> None:
-        super().__init__(params)
-        self._hops = Hops()
-        self._forget()
-
-    def reset(self) -> None:
-        """Forget the sound before: nothing adjoins it."""
-        self._hops.reset()
-        self._forget()
-
-    def observe(self, measures: SoundMeasures) -> Iterator[Measurement]:
-        """Judge the hops that became complete; while a gap may still end, nothing is told."""
-        for hop in self._hops.take(measures):
-            yield from self._take(hop)
-
     def flush(self) -> Iterator[Measurement]:
         """Judge what is left: a gap that did not end is none."""
-        for hop in self._hops.rest():
-            yield from self._take(hop)
+        yield from super().flush()
         yield from self._give_up()
 
     def _forget(self) -> None:

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from streammonitor_api.durations import Duration
 from streammonitor_api.model import Model
+from streammonitor_worker.measures.hops import Hop, Hops
 from streammonitor_worker.measures.picture import PictureMeasures
 from streammonitor_worker.measures.sound import SoundMeasures
 
@@ -115,3 +116,35 @@ class Detector(ABC, Generic[P, M]):
     def flush(self) -> Iterator[Measurement]:
         """Yield what was still held back: nothing adjoins what was observed last."""
         yield from ()
+
+
+class HopDetector(Detector[P, SoundMeasures], Generic[P]):
+    """A sound detector that looks at hops of 100 ms rather than at single blocks."""
+
+    def __init__(self, params: P) -> None:
+        super().__init__(params)
+        self._hops = Hops()
+        self._forget()
+
+    def reset(self) -> None:
+        """Forget the sound before: nothing adjoins it."""
+        self._hops.reset()
+        self._forget()
+
+    def observe(self, measures: SoundMeasures) -> Iterator[Measurement]:
+        """Take the hops that became complete."""
+        for hop in self._hops.take(measures):
+            yield from self._take(hop)
+
+    def flush(self) -> Iterator[Measurement]:
+        """Take the hop that stays incomplete."""
+        for hop in self._hops.rest():
+            yield from self._take(hop)
+
+    @abstractmethod
+    def _forget(self) -> None:
+        """Set what was learnt of the sound to nothing; also called at construction."""
+
+    @abstractmethod
+    def _take(self, hop: Hop) -> Iterator[Measurement]:
+        """Take one hop and yield what is now known."""

@@ -9,15 +9,15 @@ from pydantic import Field
 
 from streammonitor_api.durations import Duration
 from streammonitor_worker.detectors.base import (
-    Detector,
     DetectorParams,
+    HopDetector,
     Kind,
     Measurement,
     Verdict,
 )
 from streammonitor_worker.measures.channels import ChannelMeasures, measure_channels
-from streammonitor_worker.measures.hops import Hop, Hops
-from streammonitor_worker.measures.sound import BLOCK_S, SoundMeasures
+from streammonitor_worker.measures.hops import Hop
+from streammonitor_worker.measures.sound import BLOCK_S
 from streammonitor_worker.measures.stereo import DIFFERENT_DB, Flags, Phase, Usage, Width
 
 ACTIVE_DBFS = -50.0
@@ -49,7 +49,7 @@ class ChannelLossParams(DetectorParams):
     """Correlation of left and right at or below which the phase of one is inverted."""
 
 
-class ChannelLossDetector(Detector[ChannelLossParams, SoundMeasures]):
+class ChannelLossDetector(HopDetector[ChannelLossParams]):
     """Finds a lost channel: gone, duplicated where it was stereo, or with inverted phase.
 
     Input: blocks of 20 ms of two or more channels; of the layout it is assumed that left and right
@@ -77,25 +77,8 @@ class ChannelLossDetector(Detector[ChannelLossParams, SoundMeasures]):
     params_type: ClassVar[type[DetectorParams]] = ChannelLossParams
     cost: ClassVar[float] = 0.02
 
-    def __init__(self, params: ChannelLossParams) -> None:
-        super().__init__(params)
-        self._hops = Hops()
-        self._forget()
-
-    def reset(self) -> None:
-        """Forget what the channels were like."""
-        self._hops.reset()
-        self._forget()
-
-    def observe(self, measures: SoundMeasures) -> Iterator[Measurement]:
-        """Judge the hops that became complete."""
-        for hop in self._hops.take(measures):
-            yield self._judge(hop)
-
-    def flush(self) -> Iterator[Measurement]:
-        """Judge the hop that stays incomplete."""
-        for hop in self._hops.rest():
-            yield self._judge(hop)
+    def _take(self, hop: Hop) -> Iterator[Measurement]:
+        yield self._judge(hop)
 
     def _forget(self) -> None:
         self._usage, self._width, self._phase = Usage(), Width(), Phase()

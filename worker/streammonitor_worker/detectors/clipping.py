@@ -9,15 +9,14 @@ from pydantic import Field
 
 from streammonitor_api.durations import Duration
 from streammonitor_worker.detectors.base import (
-    Detector,
     DetectorParams,
+    HopDetector,
     Kind,
     Measurement,
     Verdict,
 )
 from streammonitor_worker.measures.flat_tops import flat_tops
-from streammonitor_worker.measures.hops import Hop, Hops
-from streammonitor_worker.measures.sound import SoundMeasures
+from streammonitor_worker.measures.hops import Hop
 
 WINDOW_S = 1.0
 """Flat tops are counted over the last second."""
@@ -51,7 +50,7 @@ class _Found:
     share: float
 
 
-class ClippingDetector(Detector[ClippingParams, SoundMeasures]):
+class ClippingDetector(HopDetector[ClippingParams]):
     """Finds sound whose peaks were cut off at full scale, by any stage before the last encoder.
 
     Input: hops of 100 ms of any number of channels; the worst channel counts.
@@ -75,30 +74,12 @@ class ClippingDetector(Detector[ClippingParams, SoundMeasures]):
     params_type: ClassVar[type[DetectorParams]] = ClippingParams
     cost: ClassVar[float] = 0.02
 
-    def __init__(self, params: ClippingParams) -> None:
-        super().__init__(params)
-        self._hops = Hops()
-        self._found: deque[_Found] = deque()
-        self._last_s: float | None = None
-
-    def reset(self) -> None:
-        """Forget the flat tops of the last second."""
-        self._hops.reset()
-        self._forget()
-
-    def observe(self, measures: SoundMeasures) -> Iterator[Measurement]:
-        """Judge the hops that became complete."""
-        for hop in self._hops.take(measures):
-            yield self._judge(hop)
-
-    def flush(self) -> Iterator[Measurement]:
-        """Judge the hop that stays incomplete."""
-        for hop in self._hops.rest():
-            yield self._judge(hop)
+    def _take(self, hop: Hop) -> Iterator[Measurement]:
+        yield self._judge(hop)
 
     def _forget(self) -> None:
-        self._found.clear()
-        self._last_s = None
+        self._found: deque[_Found] = deque()
+        self._last_s: float | None = None
 
     def _judge(self, hop: Hop) -> Measurement:
         if not hop.adjoins or not hop.finite:

@@ -7,15 +7,14 @@ from pydantic import Field
 
 from streammonitor_api.durations import Duration
 from streammonitor_worker.detectors.base import (
-    Detector,
     DetectorParams,
+    HopDetector,
     Kind,
     Measurement,
     Verdict,
 )
-from streammonitor_worker.measures.hops import Hop, Hops
+from streammonitor_worker.measures.hops import Hop
 from streammonitor_worker.measures.loudness import LoudnessMeter
-from streammonitor_worker.measures.sound import SoundMeasures
 
 WARM_UP_S = 10.0
 """Loudness of less sound than this says little of a programme."""
@@ -44,7 +43,7 @@ class LoudnessParams(DetectorParams):
     """Highest true peak allowed, in dBTP: -1 in EBU R 128."""
 
 
-class LoudnessDetector(Detector[LoudnessParams, SoundMeasures]):
+class LoudnessDetector(HopDetector[LoudnessParams]):
     """Finds programmes off their target loudness, and true peaks over their limit.
 
     Input: hops of 100 ms of one to eight channels. Layouts are assumed to be the usual ones of so
@@ -68,25 +67,8 @@ class LoudnessDetector(Detector[LoudnessParams, SoundMeasures]):
     params_type: ClassVar[type[DetectorParams]] = LoudnessParams
     cost: ClassVar[float] = 0.05
 
-    def __init__(self, params: LoudnessParams) -> None:
-        super().__init__(params)
-        self._hops = Hops()
-        self._forget()
-
-    def reset(self) -> None:
-        """Forget the programme."""
-        self._hops.reset()
-        self._forget()
-
-    def observe(self, measures: SoundMeasures) -> Iterator[Measurement]:
-        """Judge the hops that became complete."""
-        for hop in self._hops.take(measures):
-            yield self._judge(hop)
-
-    def flush(self) -> Iterator[Measurement]:
-        """Judge the hop that stays incomplete."""
-        for hop in self._hops.rest():
-            yield self._judge(hop)
+    def _take(self, hop: Hop) -> Iterator[Measurement]:
+        yield self._judge(hop)
 
     def _forget(self) -> None:
         self._meter = LoudnessMeter(self.params.window)
