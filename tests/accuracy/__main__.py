@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from dev.host import REPOSITORY
 from tests.accuracy.cases import cases
+from tests.accuracy.defects import benches
 from tests.accuracy.run import run
 from tests.accuracy.sources import HALVES
 from tests.accuracy.table import page
@@ -20,13 +21,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--reels", type=int, default=1, help="defect reels for each source")
     parser.add_argument("--jobs", type=int, help="processes; as many as cores if not given")
     parser.add_argument("--every", type=int, default=1, help="only each N-th clip: for a try")
+    parser.add_argument(
+        "--defect", action="append", choices=sorted(benches), help="only the clips of this one"
+    )
     given = parser.parse_args(arguments)
     began = time.monotonic()
     todo, notes = cases(given.half, clean=given.clean, reels=given.reels)
+    if given.defect:
+        todo = [case for case in todo if case.defect in given.defect]
     outcomes = run(todo[:: given.every], jobs=given.jobs)
     text = page(given.half, outcomes, notes, planned=len(todo))
     print(text)  # noqa: T201 — what the command is for
-    if given.half == HALVES[1] and given.every == 1:
+    whole = given.every == 1 and not given.defect
+    if given.half == HALVES[1] and whole:
         (REPOSITORY / "docs" / "accuracy.md").write_text(text)
     took = f"bench-accuracy: {len(outcomes)} clips in {time.monotonic() - began:.0f} s"
     print(took, file=sys.stderr)  # noqa: T201
