@@ -15,7 +15,7 @@ from rich.table import Table
 
 from dev import kube, product
 from dev.cluster import up as cluster_up
-from dev.host import REPOSITORY, Failure, say, timed
+from dev.host import REPOSITORY, Failure, exit_code, say, timed
 from dev.images import load_into_cluster
 from dev.timetable import Match, match
 from streammonitor_api import names
@@ -159,12 +159,8 @@ def main() -> int:
     parser.add_argument("command", choices=["up", "down"])
     parser.add_argument("--context", help="use this context of your kubeconfig")
     arguments = parser.parse_args()
-    try:
-        (up if arguments.command == "up" else down)(arguments.context or None)
-    except Failure as failure:
-        say(f"demo: {failure}")
-        return 1
-    return 0
+    action = up if arguments.command == "up" else down
+    return exit_code(lambda: action(arguments.context or None), prefix="demo: ")
 
 
 if __name__ == "__main__":

@@ -99,6 +99,24 @@ def write(path: Path, text: str) -> None:
     new.replace(path)
 
 
+def exit_code(action: Callable[[], object], *, prefix: str = "") -> int:
+    """Carry out a command line's action; failures and interruptions are sentences, not tracebacks.
+
+    Args:
+        action: What to do.
+        prefix: What a failure's sentence begins with.
+    """
+    try:
+        action()
+    except Failure as failure:
+        say(f"{prefix}{failure}")
+        return 1
+    except KeyboardInterrupt:
+        say("Interrupted. The same command again goes on from here.")
+        return 130
+    return 0
+
+
 @contextmanager
 def timed(what: str) -> Iterator[None]:
     """Say what is being done, and how long it took."""

@@ -2,7 +2,7 @@
 
 import sys
 
-from dev.host import Failure, apt_install, run, say, timed
+from dev.host import apt_install, exit_code, run, timed
 from dev.media.servers import DEBIAN_PACKAGES
 
 
@@ -22,16 +22,20 @@ def missing() -> list[str]:
 
 
 def main() -> int:
-    """Install what is missing."""
-    try:
-        wanted = missing()
-        if wanted:
-            with timed(f"Installing Debian packages for the tests: {' '.join(wanted)}"):
-                apt_install(wanted)
-    except Failure as failure:
-        say(f"The tests' servers come from Debian packages: {failure}")
-        return 1
-    return 0
+    """Run the command line."""
+    return exit_code(install_missing, prefix="The tests' servers come from Debian packages: ")
+
+
+def install_missing() -> None:
+    """Install what is missing.
+
+    Raises:
+        Failure: it cannot be had.
+    """
+    wanted = missing()
+    if wanted:
+        with timed(f"Installing Debian packages for the tests: {' '.join(wanted)}"):
+            apt_install(wanted)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 from dev.cluster import binaries, lifecycle
-from dev.host import Failure, say
+from dev.host import exit_code, say
 
 
 def _up(options: argparse.Namespace) -> None:
@@ -68,18 +68,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> int:
-    """Run one command; failures are sentences, not tracebacks."""
+    """Run one command."""
     signal.signal(signal.SIGTERM, _interrupt)  # how CI cancels
     options = parser().parse_args()
-    try:
-        options.action(options)
-    except Failure as failure:
-        say(str(failure))
-        return 1
-    except KeyboardInterrupt:
-        say("Interrupted. The same command again goes on from here; `down` cleans up.")
-        return 130
-    return 0
+    return exit_code(lambda: options.action(options))
 
 
 if __name__ == "__main__":

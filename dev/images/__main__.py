@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from dev.host import Failure, say
+from dev.host import exit_code
 from dev.images.builder import build, image
 from dev.images.content import COMPONENTS
 from dev.images.debian import base
@@ -36,17 +36,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    """Run one command; failures are sentences, not tracebacks."""
+    """Run one command."""
     options = parser().parse_args()
-    try:
-        options.action(options)
-    except Failure as failure:
-        say(str(failure))
-        return 1
-    except KeyboardInterrupt:
-        say("Interrupted. The same command again goes on from here.")
-        return 130
-    return 0
+    return exit_code(lambda: options.action(options))
 
 
 if __name__ == "__main__":
