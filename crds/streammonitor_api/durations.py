@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic.fields import FieldInfo
 
 PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 """The part of Go's duration syntax that is accepted: decimal numbers with ms, s, m or h."""
@@ -62,3 +63,11 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "format": "duration", "pattern": PATTERN}),
 ]
 """A duration: a Go duration string on the wire, seconds (float) in Python."""
+
+
+def is_duration(info: FieldInfo) -> bool:
+    """Whether a model's field is a duration."""
+    return any(
+        isinstance(item, WithJsonSchema) and (item.json_schema or {}).get("format") == "duration"
+        for item in info.metadata
+    )

@@ -30,6 +30,11 @@ Quantity = Annotated[
 """A Kubernetes quantity, as in 500m or 2Gi."""
 Quantities = Annotated[dict[str, Quantity], Field(max_length=32)]
 
+BROADCAST = "broadcast"
+"""The profile of whoever names none: what is built in."""
+PROFILES = ("strict", BROADCAST, "relaxed")
+"""How soon and how easily detectors raise: strict first."""
+
 MAX_STREAMS = 500
 MAX_GROUPS = 16
 DEFAULT_GROUP = "all"

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from annotated_types import Ge, Le
 
+from streammonitor_api.durations import is_duration
+from streammonitor_api.spec import BROADCAST, PROFILES
+from streammonitor_worker.checks import check_detector
 from streammonitor_worker.detectors import AnyDetector, registry
 from streammonitor_worker.detectors.base import Detector, Kind, Measurement, Verdict
 from streammonitor_worker.frames import AudioView, FrameView
@@ -203,6 +206,39 @@ def test_every_parameter_is_documented_and_bounded(name: str) -> None:
         assert low is not None, field
         assert high is not None, field
         assert low <= info.default <= high, field
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_has_a_unit(name: str) -> None:
+    params = registry[name].params_type
+    numbers = {
+        info.alias or field
+        for field, info in params.model_fields.items()
+        if info.annotation in (int, float) and not is_duration(info)
+    }
+    assert set(params.units) == numbers
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_profile_sets_parameters_that_there_are_within_their_bounds(name: str) -> None:
+    params = registry[name].params_type
+    # `broadcast` is what is built in: listing it would state the defaults twice.
+    assert set(params.profiles) == set(PROFILES) - {BROADCAST}
+    for profile, values in params.profiles.items():
+        refusals = check_detector(name, values)
+        assert (refusals.fatal, refusals.ignored) == ([], []), profile
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stricter_profile_raises_no_later_and_no_less_often(name: str) -> None:
+    strict, built_in, relaxed = (
+        registry[name].params_type.model_validate(registry[name].params_type.profiles.get(p, {}))
+        for p in PROFILES
+    )
+    assert strict != built_in != relaxed
+    for field in ("min_duration", "critical_after"):
+        ladder = [getattr(params, field) for params in (strict, built_in, relaxed)]
+        assert ladder == sorted(ladder), field
 
 
 @pytest.mark.parametrize("name", NAMES)

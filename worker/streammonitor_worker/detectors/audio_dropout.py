@@ -12,6 +12,8 @@ from streammonitor_worker.detectors.base import (
     HopDetector,
     Kind,
     Measurement,
+    Profiles,
+    Units,
     Verdict,
 )
 from streammonitor_worker.frames import SampleArray
@@ -46,6 +48,12 @@ class AudioDropoutParams(DetectorParams):
     """How far, in dB, sound must fall for a gap."""
     click_height: float = Field(default=20.0, ge=6.0, le=80.0)
     """How far, in dB, a click must stand out of the sound before and after it."""
+
+    units: ClassVar[Units] = {"threshold": "dBFS", "depth": "dB", "clickHeight": "dB"}
+    profiles: ClassVar[Profiles] = {
+        "strict": {"criticalAfter": "2s"},
+        "relaxed": {"minDuration": "100ms", "clearDuration": "5s", "criticalAfter": "30s"},
+    }
 
 
 class AudioDropoutDetector(HopDetector[AudioDropoutParams]):

@@ -5,10 +5,10 @@ time: how long before an incident is raised, how long before it is cleared.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
@@ -60,12 +60,22 @@ class Measurement:
     values: dict[str, float] = field(default_factory=dict)
 
 
+Profiles = Mapping[str, Mapping[str, Any]]
+"""Parameters by profile, as they are on the wire. `broadcast` is what is built in and not listed;
+what a profile does not name is as built in."""
+Units = Mapping[str, str]
+"""Units by parameter, as they are on the wire; a duration carries its own."""
+
+
 class DetectorParams(Model):
     """Parameters that every detector has. Subclasses give the defaults and add their own.
 
     Every field has a description, a default and bounds; what is generated from them states all
     three, so a description repeats neither.
     """
+
+    units: ClassVar[Units] = {}
+    profiles: ClassVar[Profiles] = {}
 
     min_duration: Duration = Field(default=2.0, ge=0.1, le=3600)
     """How long the defect must last before an incident is raised."""

@@ -11,6 +11,8 @@ from streammonitor_worker.detectors.base import (
     DetectorParams,
     Kind,
     Measurement,
+    Profiles,
+    Units,
     Verdict,
 )
 from streammonitor_worker.measures.picture import PictureMeasures
@@ -39,6 +41,12 @@ class BlackParams(DetectorParams):
     """Luma up to which a pixel counts as dark, as a share of the way from black to white."""
     dark_ratio: float = Field(default=0.98, ge=0.5, le=1.0)
     """Share of the picture, letterbox bars excluded, that must be dark."""
+
+    units: ClassVar[Units] = {"threshold": "ratio", "darkRatio": "ratio"}
+    profiles: ClassVar[Profiles] = {
+        "strict": {"minDuration": "1s", "criticalAfter": "5s"},
+        "relaxed": {"minDuration": "10s", "clearDuration": "2s", "criticalAfter": "30s"},
+    }
 
 
 class BlackDetector(Detector[BlackParams, PictureMeasures]):

@@ -15,6 +15,8 @@ from streammonitor_worker.detectors.base import (
     DetectorParams,
     Kind,
     Measurement,
+    Profiles,
+    Units,
     Verdict,
 )
 from streammonitor_worker.frames import FrameView
@@ -68,6 +70,12 @@ class BlockCorruptionParams(DetectorParams):
     """How long the picture must be damaged for the incident to become critical."""
     threshold: float = Field(default=0.02, ge=0.001, le=1.0)
     """Share of the picture that must look damaged where the decoder did not report damage."""
+
+    units: ClassVar[Units] = {"threshold": "ratio"}
+    profiles: ClassVar[Profiles] = {
+        "strict": {"minDuration": "40ms", "criticalAfter": "2s"},
+        "relaxed": {"minDuration": "1s", "criticalAfter": "30s", "threshold": 0.05},
+    }
 
 
 class _Taint:

@@ -15,6 +15,8 @@ from streammonitor_worker.detectors.base import (
     DetectorParams,
     Kind,
     Measurement,
+    Profiles,
+    Units,
     Verdict,
 )
 from streammonitor_worker.frames import FrameView
@@ -64,6 +66,12 @@ class BlurParams(DetectorParams):
     """How long the picture must lack detail for the incident to become critical."""
     threshold: float = Field(default=0.55, ge=0.05, le=0.95)
     """Share of the stream's usual detail up to which the picture counts as blurred."""
+
+    units: ClassVar[Units] = {"threshold": "ratio"}
+    profiles: ClassVar[Profiles] = {
+        "strict": {"minDuration": "5s", "criticalAfter": "30m"},
+        "relaxed": {"minDuration": "30s", "clearDuration": "5s", "criticalAfter": "2h"},
+    }
 
 
 class BlurDetector(Detector[BlurParams, PictureMeasures]):

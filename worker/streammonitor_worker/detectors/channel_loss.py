@@ -13,6 +13,8 @@ from streammonitor_worker.detectors.base import (
     HopDetector,
     Kind,
     Measurement,
+    Profiles,
+    Units,
     Verdict,
 )
 from streammonitor_worker.measures.channels import ChannelMeasures, measure_channels
@@ -47,6 +49,17 @@ class ChannelLossParams(DetectorParams):
     """How far, in dB, a channel must rise above either limit to count as back."""
     phase_threshold: float = Field(default=-0.7, ge=-1.0, le=0.0)
     """Correlation of left and right at or below which the phase of one is inverted."""
+
+    units: ClassVar[Units] = {
+        "threshold": "dBFS",
+        "difference": "dB",
+        "clearMargin": "dB",
+        "phaseThreshold": "correlation",
+    }
+    profiles: ClassVar[Profiles] = {
+        "strict": {"minDuration": "1s", "criticalAfter": "10s"},
+        "relaxed": {"minDuration": "10s", "clearDuration": "5s", "criticalAfter": "2m"},
+    }
 
 
 class ChannelLossDetector(HopDetector[ChannelLossParams]):

@@ -13,6 +13,8 @@ from streammonitor_worker.detectors.base import (
     HopDetector,
     Kind,
     Measurement,
+    Profiles,
+    Units,
     Verdict,
 )
 from streammonitor_worker.measures.flat_tops import flat_tops
@@ -39,6 +41,12 @@ class ClippingParams(DetectorParams):
     """How many flat tops a second, in one channel, are clipping."""
     clear_ratio: float = Field(default=0.25, ge=0.0, le=1.0)
     """Share of that number at or below which sound counts as unclipped."""
+
+    units: ClassVar[Units] = {"threshold": "dBFS", "topsPerSecond": "1/s", "clearRatio": "ratio"}
+    profiles: ClassVar[Profiles] = {
+        "strict": {"minDuration": "500ms", "criticalAfter": "5s"},
+        "relaxed": {"minDuration": "10s", "clearDuration": "5s", "criticalAfter": "1m"},
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from streammonitor_worker.detectors.base import (
     DetectorParams,
     Kind,
     Measurement,
+    Profiles,
+    Units,
     Verdict,
 )
 from streammonitor_worker.measures.luma import Luma8
@@ -50,6 +52,12 @@ class FreezeParams(DetectorParams):
     threshold: float = Field(default=0.04, ge=0.0005, le=0.2)
     """Largest change of the most changed part of the picture since it stood still, as a share of
     the way from black to white."""
+
+    units: ClassVar[Units] = {"threshold": "ratio"}
+    profiles: ClassVar[Profiles] = {
+        "strict": {"minDuration": "2s", "criticalAfter": "5s"},
+        "relaxed": {"minDuration": "10s", "clearDuration": "2s", "criticalAfter": "30s"},
+    }
 
 
 class _Look(Enum):

@@ -11,6 +11,8 @@ from streammonitor_worker.detectors.base import (
     HopDetector,
     Kind,
     Measurement,
+    Profiles,
+    Units,
     Verdict,
 )
 from streammonitor_worker.measures.hops import Hop
@@ -41,6 +43,17 @@ class LoudnessParams(DetectorParams):
     """The stretch of programme whose integrated loudness is compared with the target."""
     max_true_peak: float = Field(default=-1.0, ge=-20.0, le=20.0)
     """Highest true peak allowed, in dBTP: -1 in EBU R 128."""
+
+    units: ClassVar[Units] = {
+        "target": "LUFS",
+        "tolerance": "LU",
+        "clearMargin": "LU",
+        "maxTruePeak": "dBTP",
+    }
+    profiles: ClassVar[Profiles] = {
+        "strict": {"tolerance": 3.0, "criticalAfter": "2m"},
+        "relaxed": {"minDuration": "30s", "criticalAfter": "10m", "tolerance": 8.0},
+    }
 
 
 class LoudnessDetector(HopDetector[LoudnessParams]):

@@ -13,6 +13,8 @@ from streammonitor_worker.detectors.base import (
     DetectorParams,
     Kind,
     Measurement,
+    Profiles,
+    Units,
     Verdict,
 )
 from streammonitor_worker.measures.sound import SoundMeasures
@@ -31,6 +33,12 @@ class SilenceParams(DetectorParams):
     """Level in dBFS at or below which every channel must be."""
     clear_margin: float = Field(default=6.0, ge=0.0, le=40.0)
     """How far, in dB, a channel must rise above the threshold to count as sound again."""
+
+    units: ClassVar[Units] = {"threshold": "dBFS", "clearMargin": "dB"}
+    profiles: ClassVar[Profiles] = {
+        "strict": {"minDuration": "3s", "clearDuration": "1s", "criticalAfter": "10s"},
+        "relaxed": {"minDuration": "30s", "clearDuration": "5s", "criticalAfter": "2m"},
+    }
 
 
 class SilenceDetector(Detector[SilenceParams, SoundMeasures]):

@@ -16,6 +16,8 @@ from streammonitor_worker.detectors.base import (
     DetectorParams,
     Kind,
     Measurement,
+    Profiles,
+    Units,
     Verdict,
 )
 from streammonitor_worker.measures.picture import PictureMeasures
@@ -76,6 +78,17 @@ class StutterParams(DetectorParams):
     """How long it must stutter for the incident to become critical."""
     threshold: float = Field(default=0.03, ge=0.005, le=0.5)
     """Share of the pictures that are repeated or left out against the cadence."""
+
+    units: ClassVar[Units] = {"threshold": "ratio"}
+    profiles: ClassVar[Profiles] = {
+        "strict": {"minDuration": "500ms", "criticalAfter": "5s"},
+        "relaxed": {
+            "minDuration": "10s",
+            "clearDuration": "5s",
+            "criticalAfter": "30s",
+            "threshold": 0.06,
+        },
+    }
 
 
 class _Kind(IntEnum):
