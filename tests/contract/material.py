@@ -1,6 +1,6 @@
 """Pictures and sound made in memory, for tests that need no codec."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import cv2
@@ -8,7 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from streammonitor_api.worker_status import AudioFormat, VideoFormat
-from streammonitor_worker.frames import AudioView, FormatChange, FrameView, LumaArray, SampleArray
+from streammonitor_worker.frames import (
+    AudioView,
+    Chroma,
+    FormatChange,
+    FrameView,
+    LumaArray,
+    SampleArray,
+    Transfer,
+)
 
 RATE = 25
 SAMPLE_RATE = 48_000
@@ -88,6 +96,13 @@ def locked(array: LumaArray) -> LumaArray:
     return copied
 
 
+def tinted(picture: LumaArray, u: float = 0.0, v: float = 0.0, *, bit_depth: int = 8) -> Chroma:
+    """Chroma planes of 4:2:0 for a picture: U and V are given from -0.5 to 0.5, 0 is neutral."""
+    half = tuple((size + 1) // 2 for size in picture.shape)
+    codes = (round((part + 0.5) * 2**bit_depth) for part in (u, v))
+    return Chroma(*(locked(np.full(half, code, picture.dtype)) for code in codes))
+
+
 def views(
     pictures: Iterable[LumaArray],
     *,
@@ -95,9 +110,11 @@ def views(
     rate: float = RATE,
     bit_depth: int = 8,
     full_range: bool = False,
+    transfer: Transfer = Transfer.SDR,
+    chroma: Callable[[LumaArray], Chroma | None] | None = None,
     keys_every: int = 25,
 ) -> Iterator[FrameView]:
-    """Put pictures on a timeline."""
+    """Put pictures on a timeline; they are neutral in colour unless `chroma` says otherwise."""
     for index, picture in enumerate(pictures):
         time_s = start_s + index / rate
         yield FrameView(
@@ -107,6 +124,8 @@ def views(
             luma=locked(picture),
             bit_depth=bit_depth,
             full_range=full_range,
+            transfer=transfer,
+            chroma=chroma(picture) if chroma else tinted(picture, bit_depth=bit_depth),
             key_frame=index % keys_every == 0,
         )
 

@@ -6,6 +6,8 @@ which the bytes that completed the frame were read, for reporting only.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,31 @@ import numpy.typing as npt
 from streammonitor_api.worker_status import AudioFormat, VideoFormat
 
 LumaArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+ChromaArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 SampleArray = npt.NDArray[np.float32]
+
+
+class Transfer(StrEnum):
+    """What codes mean in light (ITU-R BT.709 clause 1, BT.2100 tables 4 and 5)."""
+
+    SDR = "sdr"
+    """Gamma; also whatever does not say."""
+    PQ = "pq"
+    """Perceptual quantisation, SMPTE ST 2084: absolute light up to 10,000 cd/m2."""
+    HLG = "hlg"
+    """Hybrid log-gamma, ARIB STD-B67: relative light."""
+
+
+class Chroma(NamedTuple):
+    """Colour difference planes, each of the same shape, which may be smaller than luma's.
+
+    Samples are of luma's type and bit depth; neutral is half of the range: 128 of 8 bits.
+    """
+
+    u: ChromaArray
+    """Cb: above neutral is blue."""
+    v: ChromaArray
+    """Cr: above neutral is red."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +53,10 @@ class FrameView:
         luma: Y plane, shape (height, width), read-only view of the decoder's memory: uint8 for
             8-bit video, uint16 with `bit_depth` significant low bits otherwise. Valid only until
             the next frame is read.
-        bit_depth: Significant bits of a luma sample, 8..16.
+        chroma: U and V planes, read-only views like luma; None for grey pictures.
+        bit_depth: Significant bits of a sample, 8..16. What keeps fewer bits on top (P010) is 16.
         full_range: Whether luma spans 0..2^n-1 rather than 16..235 (scaled to the bit depth).
+        transfer: What the codes mean in light.
         key_frame: Whether it was coded without reference to others.
         corrupt: Whether the decoder flagged it as damaged.
     """
@@ -39,6 +67,8 @@ class FrameView:
     luma: LumaArray
     bit_depth: int = 8
     full_range: bool = False
+    transfer: Transfer = Transfer.SDR
+    chroma: Chroma | None = None
     key_frame: bool = False
     corrupt: bool = False
 

@@ -1,50 +1,113 @@
-"""Decoded video frames → luma views, without a copy wherever the decoder has a luma plane."""
+"""Decoded video frames → planes and colour facts, without a copy wherever the planes allow it.
+
+Zero-copy: planar YUV (4:2:0, 4:2:2, 4:4:4 and their kin, also yuvj), semi-planar YUV (nv12, p010)
+and grey, little-endian, of 8 to 16 bits. P010 and its kin keep their bits on top, which makes them
+pictures of 16 bits. Everything else (RGB, palettes, packed and big-endian YUV) is converted to
+4:4:4: of 8 bits if it has no more, else of 16; RGB to the full range with BT.709's matrix.
+"""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import av
 import numpy as np
 from av.video.format import VideoFormat
+from av.video.reformatter import ColorRange, Colorspace
 
-from streammonitor_worker.frames import LumaArray
+from streammonitor_worker.frames import Chroma, LumaArray, Transfer
 
-_FULL_RANGE = 2
-"""AVCOL_RANGE_JPEG."""
+_TRANSFERS = {16: Transfer.PQ, 18: Transfer.HLG}
+"""AVCOL_TRC_SMPTE2084 and AVCOL_TRC_ARIB_STD_B67; every other one is SDR."""
+_ON_TOP = ("p0", "p2", "p4")
+"""How the names of semi-planar formats that keep their bits on top begin."""
+_V_FIRST = ("nv21", "nv42")
+_CONTAINER_BITS = 16
 
 
-def luma_of(frame: av.VideoFrame) -> tuple[LumaArray, int, bool]:
-    """Return the luma plane (read-only), its bit depth, and whether it is full range.
+class Picture(NamedTuple):
+    """What a frame shows; see FrameView for shapes and units."""
 
-    The view is valid as long as it is referenced: it keeps the decoder's buffer alive.
+    luma: LumaArray
+    chroma: Chroma | None
+    bit_depth: int
+    full_range: bool
+    transfer: Transfer
+
+
+class _Layout(NamedTuple):
+    """How the samples of a pixel format lie in memory."""
+
+    bits: int
+    chroma_planes: int
+    """2: U and V apart; 1: interleaved; 0: none."""
+    v_first: bool
+
+
+def picture_of(frame: av.VideoFrame) -> Picture:
+    """Return read-only planes and what their codes mean.
+
+    The views are valid as long as they are referenced: they keep the decoder's buffer alive.
     """
-    bits = _luma_bits(frame.format.name)
-    if not bits:
+    layout = _layout(frame.format.name)
+    transfer = _TRANSFERS.get(frame.color_trc, Transfer.SDR)
+    if layout is None:
         # RGB, packed or big-endian: rare.
-        frame, bits = frame.reformat(format="yuv420p"), 8
-    full_range = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
-    return _plane(frame, bits), bits, full_range
+        frame = _converted(frame)
+        layout = _layout(frame.format.name) or _Layout(8, 0, v_first=False)
+    full_range = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    luma = _plane(frame, 0, layout.bits)[:, : frame.width]
+    return Picture(luma, _chroma(frame, layout), layout.bits, full_range, transfer)
 
 
-def _plane(frame: av.VideoFrame, bits: int) -> LumaArray:
-    plane = frame.planes[0]
+def _converted(frame: av.VideoFrame) -> av.VideoFrame:
+    deep = max((part.bits for part in frame.format.components), default=8) > 8
+    target = "yuv444p16le" if deep else "yuv444p"
+    if not (frame.format.is_rgb or frame.format.has_palette):
+        return frame.reformat(format=target)
+    return frame.reformat(
+        format=target, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.JPEG
+    )
+
+
+def _chroma(frame: av.VideoFrame, layout: _Layout) -> Chroma | None:
+    if not layout.chroma_planes:
+        return None
+    width = frame.format.chroma_width(frame.width)
+    if layout.chroma_planes == 1:
+        pairs = _plane(frame, 1, layout.bits)
+        first, second = pairs[:, 0 : 2 * width : 2], pairs[:, 1 : 2 * width : 2]
+        return Chroma(second, first) if layout.v_first else Chroma(first, second)
+    u, v = (_plane(frame, number, layout.bits)[:, :width] for number in (1, 2))
+    return Chroma(u, v)
+
+
+def _plane(frame: av.VideoFrame, number: int, bits: int) -> LumaArray:
+    """All samples of a plane, the padding at the right included."""
+    plane = frame.planes[number]
     memory = memoryview(plane).toreadonly()
     samples: LumaArray = (
         np.frombuffer(memory, np.uint8) if bits == 8 else np.frombuffer(memory, np.uint16)
     )
-    lines = samples.reshape(plane.height, -1)[:, : frame.width]
+    lines = samples.reshape(plane.height, -1)
     return lines[::-1] if plane.line_size < 0 else lines
 
 
 @lru_cache(maxsize=64)
-def _luma_bits(pixel_format: str) -> int:
-    """Bits of a luma sample if plane 0 holds nothing else, low-aligned in native order; else 0."""
+def _layout(pixel_format: str) -> _Layout | None:
+    """How to view a pixel format as it is; None if it must be converted."""
     described = VideoFormat(pixel_format)
-    if not described.components or described.has_palette or described.is_bit_stream:
-        return 0
-    luma, *others = described.components
-    shared = any(other.plane == luma.plane for other in others)
-    if not luma.is_luma or luma.plane != 0 or shared or described.is_big_endian:
-        return 0
-    # p010 and its kin keep the significant bits on top.
-    high_aligned = pixel_format.startswith("p") and luma.bits > 8
-    return 0 if high_aligned or not 8 <= luma.bits <= 16 else luma.bits
+    parts = [part for part in described.components if not part.is_alpha]
+    odd = described.has_palette or described.is_bit_stream or described.is_big_endian
+    if not parts or odd or described.is_rgb or described.is_bayer:
+        return None
+    luma, *others = parts
+    planes = sorted(part.plane for part in described.components)
+    apart = planes.count(luma.plane) == 1 and luma.plane == 0
+    if not apart or not 8 <= luma.bits <= _CONTAINER_BITS or described.name.startswith("xyz"):
+        return None
+    on_top = luma.bits > 8 and (pixel_format.startswith(_ON_TOP) or "msb" in pixel_format)
+    return _Layout(
+        _CONTAINER_BITS if on_top else luma.bits,
+        len({part.plane for part in others}),
+        v_first=pixel_format.startswith(_V_FIRST),
+    )

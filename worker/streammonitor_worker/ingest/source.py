@@ -25,7 +25,7 @@ from streammonitor_worker.frames import (
 from streammonitor_worker.ingest.errors import SourceError, classify, redact
 from streammonitor_worker.ingest.interrupt import interruptible
 from streammonitor_worker.ingest.options import Plan, plan
-from streammonitor_worker.ingest.pictures import luma_of
+from streammonitor_worker.ingest.pictures import picture_of
 from streammonitor_worker.ingest.sound import samples_of
 from streammonitor_worker.ingest.timeline import Timeline
 
@@ -248,14 +248,16 @@ class Source:
         time_s, jump = timeline.place("video", _source_time(frame), duration_s)
         if jump:
             yield jump
-        luma, bit_depth, full_range = luma_of(frame)
+        picture = picture_of(frame)
         yield FrameView(
             time_s=time_s,
             duration_s=duration_s,
             arrived_at=arrived_at,
-            luma=luma,
-            bit_depth=bit_depth,
-            full_range=full_range,
+            luma=picture.luma,
+            chroma=picture.chroma,
+            bit_depth=picture.bit_depth,
+            full_range=picture.full_range,
+            transfer=picture.transfer,
             key_frame=frame.key_frame,
             corrupt=frame.is_corrupt,
         )
