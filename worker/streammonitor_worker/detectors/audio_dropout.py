@@ -13,6 +13,7 @@ from streammonitor_worker.detectors.base import (
     Kind,
     Measurement,
     Profiles,
+    Trace,
     Units,
     Verdict,
 )
@@ -78,6 +79,10 @@ class AudioDropoutDetector(HopDetector[AudioDropoutParams]):
     summary: ClassVar[str] = "Audio has short gaps or clicks."
     params_type: ClassVar[type[DetectorParams]] = AudioDropoutParams
     cost: ClassVar[float] = 0.03
+    traces: ClassVar[tuple[Trace, ...]] = (
+        Trace(("gapMilliseconds",), "ms", lambda p: p.min_duration * 1000),
+        Trace(("clickHeightDb",), "dB", lambda p: p.click_height),
+    )
 
     def flush(self) -> Iterator[Measurement]:
         """Judge what is left: a gap that did not end is none."""

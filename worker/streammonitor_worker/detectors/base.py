@@ -5,11 +5,13 @@ time: how long before an incident is raised, how long before it is cleared.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from streammonitor_api.durations import Duration
@@ -50,6 +52,8 @@ class Measurement:
         verdict: What it says.
         confidence: How sure, 0..1.
         values: What was measured; units in the names.
+        tiles: Which parts of the picture are defective, shape (rows, columns) over the whole
+            picture; None if that is not known. For evidence only.
     """
 
     start_s: float
@@ -58,6 +62,46 @@ class Measurement:
     verdict: Verdict
     confidence: float = 1.0
     values: dict[str, float] = field(default_factory=dict)
+    tiles: npt.NDArray[np.bool_] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A measured value by which a detector judges, and where its limits lie.
+
+    Reports draw it over time; of an incident, it tells which measurement was the worst.
+
+    Attributes:
+        values: Names in `Measurement.values`; several are added up.
+        unit: For people; empty for a ratio.
+        raise_at: The raise threshold, from the parameters.
+        clear_at: The clear threshold, from the parameters; None where there is no such.
+        below: It is bad at or below the raise threshold rather than at or above it.
+    """
+
+    values: tuple[str, ...]
+    unit: str
+    raise_at: Callable[[Any], float]
+    clear_at: Callable[[Any], float] | None = None
+    below: bool = False
+
+    def of(self, values: Mapping[str, float]) -> float | None:
+        """What is drawn of one measurement; None where it was not measured."""
+        if any(name not in values for name in self.values):
+            return None
+        return sum(values[name] for name in self.values)
+
+    def excess(self, values: Mapping[str, float], params: "DetectorParams") -> float | None:
+        """How far it lies beyond the raise threshold, in units of the hysteresis if there is one.
+
+        That unit makes traces comparable whose values are not. None where it was not measured.
+        """
+        value = self.of(values)
+        if value is None:
+            return None
+        limit = self.raise_at(params)
+        gap = 0.0 if self.clear_at is None else abs(limit - self.clear_at(params))
+        return (limit - value if self.below else value - limit) / (gap or 1.0)
 
 
 Profiles = Mapping[str, Mapping[str, Any]]
@@ -85,6 +129,14 @@ class DetectorParams(Model):
     """How long the defect must last for its incident to become critical."""
 
 
+class AreaParams(DetectorParams):
+    """Parameters of detectors that measure which share of the picture is defective."""
+
+    critical_area: float = Field(default=0.1, ge=0.001, le=1.0)
+    """Share of the picture at which an incident becomes critical after `criticalAfter`; at twice
+    the area after half that time, at half the area after twice, and at most ten times."""
+
+
 P = TypeVar("P", bound=DetectorParams)
 M = TypeVar("M", PictureMeasures, SoundMeasures)
 
@@ -106,6 +158,10 @@ class Detector(ABC, Generic[P, M]):
     """Detectors whose defect implies this one: while they see theirs, this one cannot tell."""
     cost: ClassVar[float]
     """A hint for planning: CPU time as a share of decoding the same 1080p video."""
+    traces: ClassVar[tuple[Trace, ...]] = ()
+    """The values by which it judges."""
+    area: ClassVar[str | None] = None
+    """Which of its values is the share of the picture that is defective, if one is."""
 
     def __init__(self, params: P) -> None:
         self.params = params

@@ -12,6 +12,7 @@ from streammonitor_worker.detectors.base import (
     Kind,
     Measurement,
     Profiles,
+    Trace,
     Units,
     Verdict,
 )
@@ -72,6 +73,11 @@ class BlackDetector(Detector[BlackParams, PictureMeasures]):
     summary: ClassVar[str] = "The picture is black: dark throughout and without contrast."
     params_type: ClassVar[type[DetectorParams]] = BlackParams
     cost: ClassVar[float] = 0.04
+    traces: ClassVar[tuple[Trace, ...]] = (
+        Trace(
+            ("darkRatio",), "", lambda p: p.dark_ratio, lambda p: p.dark_ratio - CLEAR_DARK_MARGIN
+        ),
+    )
 
     def reset(self) -> None:
         """Nothing is remembered: every picture is judged by itself."""

@@ -11,11 +11,13 @@ from pydantic import Field
 
 from streammonitor_api.durations import Duration
 from streammonitor_worker.detectors.base import (
+    AreaParams,
     Detector,
     DetectorParams,
     Kind,
     Measurement,
     Profiles,
+    Trace,
     Units,
     Verdict,
 )
@@ -59,7 +61,7 @@ USUAL_GAP_RATIO = 0.05
 """Where more pictures than this come late, gaps are the stream's cadence."""
 
 
-class BlockCorruptionParams(DetectorParams):
+class BlockCorruptionParams(AreaParams):
     """Parameters of the blockCorruption detector."""
 
     min_duration: Duration = Field(default=0.1, ge=0.02, le=3600)
@@ -67,11 +69,11 @@ class BlockCorruptionParams(DetectorParams):
     clear_duration: Duration = Field(default=2.0, ge=0.1, le=3600)
     """How long the picture must be whole again before the incident ends."""
     critical_after: Duration = Field(default=5.0, ge=0.1, le=86400)
-    """How long the picture must be damaged for the incident to become critical."""
+    """How long a `criticalArea` must be damaged for the incident to become critical."""
     threshold: float = Field(default=0.02, ge=0.001, le=1.0)
     """Share of the picture that must look damaged where the decoder did not report damage."""
 
-    units: ClassVar[Units] = {"threshold": "ratio"}
+    units: ClassVar[Units] = {"threshold": "ratio", "criticalArea": "ratio"}
     profiles: ClassVar[Profiles] = {
         "strict": {"minDuration": "40ms", "criticalAfter": "2s"},
         "relaxed": {"minDuration": "1s", "criticalAfter": "30s", "threshold": 0.05},
@@ -265,6 +267,10 @@ class BlockCorruptionDetector(Detector[BlockCorruptionParams, PictureMeasures]):
     summary: ClassVar[str] = "Blocks of the picture are damaged or missing."
     params_type: ClassVar[type[DetectorParams]] = BlockCorruptionParams
     cost: ClassVar[float] = 0.15
+    traces: ClassVar[tuple[Trace, ...]] = (
+        Trace(("damagedAreaRatio",), "", lambda p: p.threshold, lambda p: p.threshold / 2),
+    )
+    area: ClassVar[str | None] = "damagedAreaRatio"
 
     def __init__(self, params: BlockCorruptionParams) -> None:
         super().__init__(params)
@@ -301,6 +307,7 @@ class BlockCorruptionDetector(Detector[BlockCorruptionParams, PictureMeasures]):
                 "flagged": float(taint.flagged > 0.0),
                 "gap": float(taint.gap),
             },
+            tiles=self._evidence.tiles,
         )
 
     def _look_back(self, measures: PictureMeasures) -> Iterator[Measurement]:

@@ -16,6 +16,7 @@ from streammonitor_worker.detectors.base import (
     Kind,
     Measurement,
     Profiles,
+    Trace,
     Units,
     Verdict,
 )
@@ -104,6 +105,11 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
     params_type: ClassVar[type[DetectorParams]] = BlurParams
     causes: ClassVar[tuple[str, ...]] = ("black", "freeze")
     cost: ClassVar[float] = 0.02
+    traces: ClassVar[tuple[Trace, ...]] = (
+        Trace(
+            ("detailRatio",), "", lambda p: p.threshold, lambda p: p.threshold * CLEAR_FACTOR, True
+        ),
+    )
 
     def __init__(self, params: BlurParams) -> None:
         super().__init__(params)

@@ -14,6 +14,7 @@ from streammonitor_worker.detectors.base import (
     Kind,
     Measurement,
     Profiles,
+    Trace,
     Units,
     Verdict,
 )
@@ -89,6 +90,18 @@ class ChannelLossDetector(HopDetector[ChannelLossParams]):
     summary: ClassVar[str] = "An audio channel is gone, duplicated or inverted."
     params_type: ClassVar[type[DetectorParams]] = ChannelLossParams
     cost: ClassVar[float] = 0.02
+    traces: ClassVar[tuple[Trace, ...]] = (
+        Trace(
+            ("differenceDb",), "dB", lambda p: p.difference, lambda p: p.difference - p.clear_margin
+        ),
+        Trace(
+            ("correlation",),
+            "",
+            lambda p: p.phase_threshold,
+            lambda p: p.phase_threshold + WEAKEST,
+            below=True,
+        ),
+    )
 
     def _take(self, hop: Hop) -> Iterator[Measurement]:
         yield self._judge(hop)

@@ -14,6 +14,7 @@ from streammonitor_worker.detectors.base import (
     Kind,
     Measurement,
     Profiles,
+    Trace,
     Units,
     Verdict,
 )
@@ -81,6 +82,14 @@ class ClippingDetector(HopDetector[ClippingParams]):
     summary: ClassVar[str] = "Audio peaks are cut off at full scale."
     params_type: ClassVar[type[DetectorParams]] = ClippingParams
     cost: ClassVar[float] = 0.02
+    traces: ClassVar[tuple[Trace, ...]] = (
+        Trace(
+            ("topsPerSecond",),
+            "1/s",
+            lambda p: p.tops_per_second,
+            lambda p: p.tops_per_second * p.clear_ratio,
+        ),
+    )
 
     def _take(self, hop: Hop) -> Iterator[Measurement]:
         yield self._judge(hop)

@@ -16,6 +16,7 @@ from streammonitor_worker.detectors.base import (
     Kind,
     Measurement,
     Profiles,
+    Trace,
     Units,
     Verdict,
 )
@@ -233,6 +234,11 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
     params_type: ClassVar[type[DetectorParams]] = FreezeParams
     causes: ClassVar[tuple[str, ...]] = ("black",)
     cost: ClassVar[float] = 0.02
+    traces: ClassVar[tuple[Trace, ...]] = (
+        Trace(
+            ("change",), "", lambda p: p.threshold, lambda p: CLEAR_FACTOR * p.threshold, below=True
+        ),
+    )
 
     def __init__(self, params: FreezeParams) -> None:
         super().__init__(params)

@@ -12,6 +12,7 @@ from streammonitor_worker.detectors.base import (
     Kind,
     Measurement,
     Profiles,
+    Trace,
     Units,
     Verdict,
 )
@@ -79,6 +80,27 @@ class LoudnessDetector(HopDetector[LoudnessParams]):
     summary: ClassVar[str] = "Audio is off its target loudness, or its true peaks are too high."
     params_type: ClassVar[type[DetectorParams]] = LoudnessParams
     cost: ClassVar[float] = 0.05
+    traces: ClassVar[tuple[Trace, ...]] = (
+        Trace(
+            ("integratedLufs",),
+            "LUFS",
+            lambda p: p.target + p.tolerance,
+            lambda p: p.target + p.tolerance - p.clear_margin,
+        ),
+        Trace(
+            ("integratedLufs",),
+            "LUFS",
+            lambda p: p.target - p.tolerance,
+            lambda p: p.target - p.tolerance + p.clear_margin,
+            below=True,
+        ),
+        Trace(
+            ("truePeakDbtp",),
+            "dBTP",
+            lambda p: p.max_true_peak,
+            lambda p: p.max_true_peak - p.clear_margin,
+        ),
+    )
 
     def _take(self, hop: Hop) -> Iterator[Measurement]:
         yield self._judge(hop)

@@ -14,6 +14,7 @@ from streammonitor_worker.detectors.base import (
     Kind,
     Measurement,
     Profiles,
+    Trace,
     Units,
     Verdict,
 )
@@ -61,6 +62,15 @@ class SilenceDetector(Detector[SilenceParams, SoundMeasures]):
     summary: ClassVar[str] = "Every audio channel is silent."
     params_type: ClassVar[type[DetectorParams]] = SilenceParams
     cost: ClassVar[float] = 0.01
+    traces: ClassVar[tuple[Trace, ...]] = (
+        Trace(
+            ("levelDbfs",),
+            "dBFS",
+            lambda p: p.threshold,
+            lambda p: p.threshold + p.clear_margin,
+            below=True,
+        ),
+    )
 
     def reset(self) -> None:
         """Nothing is remembered: every block is judged by itself."""

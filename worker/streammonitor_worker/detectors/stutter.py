@@ -17,6 +17,7 @@ from streammonitor_worker.detectors.base import (
     Kind,
     Measurement,
     Profiles,
+    Trace,
     Units,
     Verdict,
 )
@@ -223,6 +224,11 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
     params_type: ClassVar[type[DetectorParams]] = StutterParams
     causes: ClassVar[tuple[str, ...]] = ("black", "freeze")
     cost: ClassVar[float] = 0.02
+    traces: ClassVar[tuple[Trace, ...]] = (
+        Trace(
+            ("repeatedRatio", "droppedRatio"), "", lambda p: p.threshold, lambda p: p.threshold / 2
+        ),
+    )
 
     def __init__(self, params: StutterParams) -> None:
         super().__init__(params)
