@@ -111,6 +111,8 @@ def _takes(bench: Bench, half: str, reel: int) -> Iterator[Source]:
     """One take of each family; which one differs between defects, and from reel to reel."""
     by_family: dict[str, list[Source]] = {}
     for source in sources(half, bench.kind):
+        if source.family in bench.unseen_in:
+            continue
         by_family.setdefault(source.family, []).append(source)
     for family, takes in by_family.items():
         first = hashlib.sha256(f"{bench.defect} {family}".encode()).digest()[0]

@@ -6,6 +6,7 @@ An edit is made anew for each span, so that it may remember what it saw there. I
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
@@ -32,11 +33,20 @@ class Span:
     rng: np.random.Generator
 
 
+class Fate(Enum):
+    """What becomes of a picture that is not shown."""
+
+    LEFT_OUT = "left out"
+    """It is missing, and the time stamps show it."""
+    SKIPPED = "skipped"
+    """It is missing, and what follows moves up: the time stamps stay even."""
+
+
 class PictureEdit(Protocol):
     """Edits pictures."""
 
-    def __call__(self, canvas: Canvas, index: int) -> None:
-        """Edit picture `index` of the span."""
+    def __call__(self, canvas: Canvas, index: int) -> Fate | None:
+        """Edit picture `index` of the span; returns None if it is to be shown."""
 
 
 class SoundEdit(Protocol):
@@ -105,6 +115,7 @@ class Bench:
             may stand still by itself just before) and ends where the picture changes.
         after: Makes the defect in the encoded clip; its variants are then `unedited`, or edits
             besides.
+        unseen_in: Families in whose pictures nobody could see the defect: no event is put there.
     """
 
     defect: str
@@ -116,6 +127,7 @@ class Bench:
     rival: Rival | None = None
     holds_picture: bool = False
     after: AfterEncoding | None = None
+    unseen_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,10 @@ class Writer:
         self.frames += 1
         self._mux(self._video.encode(picture))
 
+    def leave_out(self) -> None:
+        """Let the next picture come one later: the time stamps have a gap."""
+        self.frames += 1
+
     def play(self, samples: Floats) -> None:
         """Encode the next samples."""
         if self._audio is None:

@@ -23,6 +23,7 @@ from dev.origin.origin import SAMPLE_RATE, Bytes, Canvas, Floats
 from streammonitor_worker.detectors.base import Kind
 from tests.accuracy.defects import benches
 from tests.accuracy.edits import (
+    Fate,
     Injection,
     MakePictureEdit,
     MakeSoundEdit,
@@ -87,17 +88,24 @@ class _PictureEditing:
         span = Span(len(self.frames), float(rate), _rng(injection, seed))
         self._edit: PictureEdit = cast(MakePictureEdit, _maker(injection))(span)
 
-    def take(self, canvas: Canvas, index: int) -> None:
-        """Edit picture `index` of the clip if it is in the span."""
-        if index in self.frames:
-            self._edit(canvas, index - self.frames.start)
+    def take(self, canvas: Canvas, index: int) -> Fate | None:
+        """Edit picture `index` of the source if it is in the span."""
+        return self._edit(canvas, index - self.frames.start) if index in self.frames else None
 
-    def note(self, index: int, same_since: int) -> None:
-        """Learn since when the clip shows the same picture, after picture `index` was edited."""
-        if self._holds and index == self.frames.start:
-            self.first = same_since
-        if self._holds and index >= self.frames.stop and same_since < self.frames.stop:
-            self.end = index + 1
+    def note(self, index: int, shown: int, same_since: int) -> None:
+        """Learn where the span lies in the clip, after picture `index` was edited.
+
+        Args:
+            index: Number of the picture in the source.
+            shown: Its number in the clip, which lacks those that were skipped.
+            same_since: Number of the first picture in the clip that looks the same.
+        """
+        if index == self.frames.start:
+            self.first = same_since if self._holds else shown
+        if index == self.frames.stop - 1:
+            self.end = shown + 1
+        if self._holds and index >= self.frames.stop and same_since < self.end:
+            self.end = shown + 1
 
 
 class _SoundEditing:
@@ -144,24 +152,30 @@ class _Run:
 
     def write(self, writer: Writer) -> None:
         """Edit and encode everything, sound just ahead of the pictures."""
-        for canvas in self._edited():
+        for canvas, fate in self._edited():
+            if fate is Fate.SKIPPED:
+                continue
             due = (writer.frames + 1) / self.footage.frame_rate * SAMPLE_RATE + LEAD
             self._play(writer, float(due))
-            writer.show(canvas)
+            if fate is Fate.LEFT_OUT:
+                writer.leave_out()
+            else:
+                writer.show(canvas)
         self._play(writer, float("inf"))
 
-    def _edited(self) -> Iterator[Canvas]:
+    def _edited(self) -> Iterator[tuple[Canvas, Fate | None]]:
         before: Bytes | None = None
-        same_since = 0
+        same_since = shown = 0
         for index, canvas in enumerate(self.footage.frames()):
             self.digest.update(canvas.data.data)
+            fates = [edit.take(canvas, index) for edit in self.pictures]
+            fate = next((one for one in fates if one is not None), None)
+            if fate is None and (before is None or not np.array_equal(before, canvas.y)):
+                before, same_since = canvas.y.copy(), shown
             for edit in self.pictures:
-                edit.take(canvas, index)
-            if before is None or not np.array_equal(before, canvas.y):
-                before, same_since = canvas.y.copy(), index
-            for edit in self.pictures:
-                edit.note(index, same_since)
-            yield canvas
+                edit.note(index, shown, same_since)
+            yield canvas, fate
+            shown += fate is not Fate.SKIPPED
 
     def _play(self, writer: Writer, due: float) -> None:
         while self.footage.has_sound and writer.samples < due:

@@ -60,6 +60,40 @@ def test_what_the_source_held_before_and_after_belongs_to_the_freeze(tmp_path: P
     assert (manifest.truths[0].first, manifest.truths[0].end) == (20, 50)
 
 
+@pytest.mark.parametrize("codec", available())
+def test_pictures_that_are_left_out_leave_their_time(codec: str, tmp_path: Path) -> None:
+    encoding = Encoding(codec, gop_s=1.0, b_frames=2)
+    clip = tmp_path / f"clip{encoding.suffix}"
+    injection = Injection("stutter", "time gaps 8 %", 1.0, 2.0)
+    manifest = inject(footage(), clip, [injection], encoding=encoding)
+    assert (manifest.truths[0].first, manifest.truths[0].end, manifest.frames) == (25, 50, 75)
+    with av.open(str(clip)) as container:
+        shown = [(frame.time, read_strip(luma(frame))) for frame in container.decode(video=0)]
+    first_s = shown[0][0] or 0.0
+    ticks = [round(((time_s or 0.0) - first_s) * RATE) for time_s, _ in shown]
+    assert 71 <= len(ticks) <= 73
+    assert ticks[:25] == list(range(25))
+    assert ticks[-25:] == list(range(50, 75))
+    read = [(tick, number) for tick, (_, number) in zip(ticks, shown, strict=True) if number]
+    assert len(read) >= 65
+    assert all(tick == number for tick, number in read)
+
+
+def test_pictures_that_are_skipped_move_the_rest_up(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.ts"
+    injections = [
+        Injection("stutter", "skips 8 %", 1.0, 2.0),
+        Injection("stutter", "repeats 10 %", 2.2, 2.8),
+    ]
+    skipped, repeated = inject(footage(), clip, injections).truths
+    seen = numbers(clip)
+    lost = sorted(set(range(25, 50)) - set(seen))
+    assert 2 <= len(lost) <= 4
+    assert (skipped.first, skipped.end) == (25, 50 - len(lost))
+    assert (repeated.first, repeated.end) == (55 - len(lost), 70 - len(lost))
+    assert seen[repeated.first + 1] == seen[repeated.first] == 55
+
+
 def test_black_is_where_the_manifest_says(tmp_path: Path) -> None:
     clip = tmp_path / "clip.ts"
     manifest = inject(footage(), clip, [Injection("black", "level 16", 1.0, 2.0)])
@@ -156,8 +190,8 @@ def _pictures_change(run: command._Run) -> None:
     for index in range(30):
         numbered.draw(canvas, index)
         numbered.draw(clean, index)
-        run.pictures[0].take(canvas, index)
-        changed.append(not np.array_equal(canvas.data, clean.data))
+        fate = run.pictures[0].take(canvas, index)
+        changed.append(fate is not None or not np.array_equal(canvas.data, clean.data))
     assert not any(changed[:5] + changed[25:])
     assert any(changed[5:25])
 
