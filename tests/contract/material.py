@@ -26,6 +26,7 @@ BOTH = FormatChange(
     audio=AudioFormat(codec="aac", sample_rate=SAMPLE_RATE, channels=2),
 )
 Luma = npt.NDArray[np.uint8]
+View = FrameView | AudioView
 
 
 def scene(width: int = 320, height: int = 180, seed: int = 0) -> Luma:
@@ -89,6 +90,11 @@ def hold(picture: Luma, count: int) -> Iterator[Luma]:
         yield picture
 
 
+def deep(picture: Luma, bit_depth: int) -> npt.NDArray[np.uint16]:
+    """The same picture with more bits."""
+    return picture.astype(np.uint16) * np.uint16(1 << (bit_depth - 8))
+
+
 def locked(array: LumaArray) -> LumaArray:
     """A read-only copy, as the decoder's planes are."""
     copied = array.copy()
@@ -130,10 +136,12 @@ def views(
         )
 
 
-def tone(duration_s: float, level_db: float = -20.0, channels: int = 2) -> SampleArray:
+def tone(
+    duration_s: float, level_db: float = -20.0, channels: int = 2, rate: int = SAMPLE_RATE
+) -> SampleArray:
     """A sine of 440 Hz with this RMS level in dBFS."""
-    index = np.arange(round(duration_s * SAMPLE_RATE))
-    wave = np.sin(2 * np.pi * 440 * index / SAMPLE_RATE) * np.sqrt(2) * 10 ** (level_db / 20)
+    index = np.arange(round(duration_s * rate))
+    wave = np.sin(2 * np.pi * 440 * index / rate) * np.sqrt(2) * 10 ** (level_db / 20)
     return np.tile(wave.astype(np.float32), (channels, 1))
 
 
@@ -160,12 +168,17 @@ def notes(duration_s: float, *, level_db: float = -26.0, seed: int = 0) -> Sampl
     return out.astype(np.float32)
 
 
-def buffers(samples: SampleArray, *, start_s: float = 0.0, size: int = 1024) -> Iterator[AudioView]:
+def within(start_s: float, end_s: float) -> slice:
+    """The samples from one time to another."""
+    return slice(round(start_s * SAMPLE_RATE), round(end_s * SAMPLE_RATE))
+
+
+def buffers(
+    samples: SampleArray, *, start_s: float = 0.0, size: int = 1024, rate: int = SAMPLE_RATE
+) -> Iterator[AudioView]:
     """Cut samples into buffers as a codec does."""
     for first in range(0, samples.shape[1], size):
         piece = samples[:, first : first + size].copy()
         piece.flags.writeable = False
-        time_s = start_s + first / SAMPLE_RATE
-        yield AudioView(
-            time_s=time_s, arrived_at=EPOCH_S + time_s, samples=piece, sample_rate=SAMPLE_RATE
-        )
+        time_s = start_s + first / rate
+        yield AudioView(time_s=time_s, arrived_at=EPOCH_S + time_s, samples=piece, sample_rate=rate)
