@@ -73,7 +73,9 @@ class Incident(Model):
     confidence: float = 1.0
     """How sure the detector is, 0..1."""
     measurements: dict[str, float] = {}
-    """What was measured, units in the names."""
+    """What was measured when it was worst so far, units in the names."""
+    consequences: list[str] = []
+    """Detectors that saw their own defect because of this one, and kept silent about it."""
     worker: str = ""
     """The worker that reported it last."""
 

@@ -27,6 +27,7 @@ from streammonitor_worker.runners import (
     MediaClock,
     causes_first,
 )
+from streammonitor_worker.severity import Scale
 
 __all__ = [
     "DetectorFigures",
@@ -214,7 +215,8 @@ class StreamAnalysis:
         params = params or kind.params_type()
         old = self._runners.get(name)
         if old is None or old.reported is not reported:
-            machine = IncidentMachine(replace(self._subject, defect=name), params)
+            scale = Scale(kind.traces, kind.area)
+            machine = IncidentMachine(replace(self._subject, defect=name), params, scale)
             machine.muted = self._muted or not reported
             return DetectorRunner(kind(params), machine, reported)
         if old.machine.params != params:
@@ -250,11 +252,13 @@ class StreamAnalysis:
         self, runner: DetectorRunner, measures: Any, arrived_at: float
     ) -> list[IncidentEvent]:
         causes = [self._runners[name] for name in runner.detector.causes]
-        suppressed = any(cause.sees_defect for cause in causes)
+        seen = [cause for cause in causes if cause.sees_defect]
         events: list[IncidentEvent] = []
         before = time.thread_time()
         for measurement in runner.detector.observe(measures):
-            events += runner.take(measurement, arrived_at, suppressed=suppressed)
+            if seen and measurement.verdict is Verdict.BAD:
+                seen[0].machine.explain(runner.name)
+            events += runner.take(measurement, arrived_at, suppressed=bool(seen))
         runner.figures.cpu_s += time.thread_time() - before
         return events
 

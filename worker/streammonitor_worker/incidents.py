@@ -4,6 +4,8 @@ A defect is raised when it was measured for its minimum duration, with a start t
 the first defective picture or sound; it ends when it was seen to be gone for its clear duration,
 and then ended where it was gone first. What cannot be told neither raises nor ends anything.
 
+How bad an incident is, `severity.py` tells.
+
 All durations are media time. There is no clock: wall-clock times are those at which the pictures
 and sound in question had arrived.
 """
@@ -16,11 +18,10 @@ from typing import NamedTuple
 from streammonitor_api.incident import EndReason, Incident, Severity, incident_id
 from streammonitor_api.worker_status import DetectorState
 from streammonitor_worker.detectors.base import DetectorParams, Measurement, Verdict
+from streammonitor_worker.severity import TOLERANCE_S, Course, Scale
 
 UPDATE_EVERY_S = 10.0
 """An incident that goes on is reported again at most this often, unless it gets worse."""
-TOLERANCE_S = 0.001
-"""Time stamps in milliseconds make 60 pictures a fraction shorter than the 2 s that they last."""
 
 
 class EventKind(StrEnum):
@@ -72,11 +73,26 @@ class _Moment(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Suspicion:
+    """A defect that has not lasted long enough yet.
+
+    Attributes:
+        start: Where it began.
+        course: How it went.
+    """
+
+    start: _Moment
+    course: Course
+
+
+@dataclass(slots=True)
 class _Episode:
     """The incident that is open.
 
     Attributes:
         incident: As it was reported, or will be.
+        course: How it went on this machine's media time; None until something was measured since
+            it was adopted.
         start_s: Its start on this machine's media time; None until something was measured since it
             was adopted. Another worker's media time began elsewhere.
         announced: Somebody was told.
@@ -84,6 +100,7 @@ class _Episode:
     """
 
     incident: Incident
+    course: Course | None
     start_s: float | None
     announced: bool
     told_s: float = 0.0
@@ -106,6 +123,9 @@ class _Episode:
 class IncidentMachine:
     """One detector's incidents on one stream.
 
+    Args:
+        scale: What the detector measures that tells how bad it is.
+
     Attributes:
         subject: Whose incidents they are.
         params: How long a defect must last, and be gone; may be replaced at any time.
@@ -113,12 +133,15 @@ class IncidentMachine:
             open when the mute is lifted is announced with the next defective measurement.
     """
 
-    def __init__(self, subject: Subject, params: DetectorParams) -> None:
+    def __init__(
+        self, subject: Subject, params: DetectorParams, scale: Scale | None = None
+    ) -> None:
         self.subject = subject
         self.params = params
+        self._scale = scale or Scale()
         self.muted = False
         self._known = False
-        self._suspect: _Moment | None = None
+        self._suspect: _Suspicion | None = None
         self._good: _Moment | None = None
         self._episode: _Episode | None = None
         self._last: _Moment | None = None
@@ -140,6 +163,26 @@ class IncidentMachine:
         episode = self._episode
         return episode.incident if episode is not None and episode.announced else None
 
+    @property
+    def course(self) -> Course | None:
+        """How the defect that is suspected or open went so far; None without one.
+
+        Another course, or an earlier start of the same one, is news of where the defect began.
+        """
+        if self._episode is not None:
+            return self._episode.course
+        return None if self._suspect is None else self._suspect.course
+
+    @property
+    def gone_s(self) -> float | None:
+        """While the defect that is open seems to be gone: since when, in media time."""
+        return None if self._good is None else self._good.media_s
+
+    def explain(self, defect: str) -> None:
+        """Another detector sees its own defect because of this one."""
+        if self.course is not None:
+            self.course.consequences.setdefault(defect)
+
     def feed(self, measurement: Measurement, arrived_at: float) -> list[IncidentEvent]:
         """Take the next measurement.
 
@@ -148,7 +191,9 @@ class IncidentMachine:
             arrived_at: Unix time at which what completed it had arrived.
         """
         if self._episode is not None:
-            self._episode.locate(measurement)
+            self._locate(self._episode, measurement)
+        if self.course is not None:
+            self.course.follow(measurement, self._scale, self.params)
         self._last = _Moment(measurement.end_s, arrived_at)
         if measurement.verdict is Verdict.BAD:
             return self._bad(measurement, arrived_at)
@@ -174,6 +219,7 @@ class IncidentMachine:
         self._suspect = self._good = None
         self._episode = _Episode(
             incident.model_copy(update={**reopened, "worker": self.subject.worker}),
+            course=None,
             start_s=None,
             announced=True,
         )
@@ -196,17 +242,39 @@ class IncidentMachine:
         self._good = None
         if self._episode is not None:
             return self._go_on(self._episode, measurement)
-        start_s = max(measurement.start_s, self._floor_s)
-        if self._suspect is None or start_s < self._suspect.media_s:
-            self._suspect = _Moment(start_s, measurement.arrived_at)
-        if not _reached(self._suspect.media_s, measurement.end_s, self.params.min_duration):
+        suspect = self._suspect = self._suspicion(measurement)
+        if not _reached(suspect.start.media_s, measurement.end_s, self.params.min_duration):
             return []
-        self._episode = self._open(self._suspect, measurement, arrived_at)
+        self._episode = self._open(suspect, measurement, arrived_at)
         self._suspect = None
         return self._announce(self._episode, measurement)
 
-    def _open(self, start: _Moment, measurement: Measurement, arrived_at: float) -> _Episode:
-        subject = self.subject
+    def _suspicion(self, measurement: Measurement) -> _Suspicion:
+        """What is suspected, this measurement included."""
+        start = _Moment(max(measurement.start_s, self._floor_s), measurement.arrived_at)
+        suspect = self._suspect
+        if suspect is None:
+            suspect = _Suspicion(start, Course(start.media_s, start.media_s))
+            suspect.course.follow(measurement, self._scale, self.params)
+        elif start.media_s < suspect.start.media_s:
+            suspect.start = start
+            suspect.course.reach_back(start.media_s)
+        suspect.course.compare(measurement, self._scale, self.params)
+        return suspect
+
+    def _locate(self, episode: _Episode, measurement: Measurement) -> None:
+        """Find an adopted incident on this machine's media time."""
+        if episode.course is None:
+            start_s = episode.locate(measurement)
+            # What it covered before is known of its worst moment only.
+            worst = episode.incident.measurements
+            weight = self._scale.weight(worst, self.params, 1.0)
+            lasted_s = measurement.start_s - start_s
+            episode.course = Course(start_s, measurement.start_s, weight * lasted_s, weight)
+            episode.course.badness = self._scale.badness(worst, self.params)
+
+    def _open(self, suspect: _Suspicion, measurement: Measurement, arrived_at: float) -> _Episode:
+        subject, start, course = self.subject, suspect.start, suspect.course
         episode = self._episode_name(start)
         incident = Incident(
             id=incident_id(subject.monitor_uid, subject.stream, subject.defect, episode),
@@ -214,16 +282,17 @@ class IncidentMachine:
             stream=subject.stream,
             defect=subject.defect,
             episode=episode,
-            severity=self._severity(start.media_s, measurement),
+            severity=course.severity(self.params),
             started_at=_utc(start.wall_s),
             detected_at=_utc(max(start.wall_s, arrived_at)),
             start_s=start.media_s,
             detected_s=measurement.end_s,
             confidence=measurement.confidence,
-            measurements=measurement.values,
+            measurements=(course.worst or measurement).values,
+            consequences=list(course.consequences),
             worker=subject.worker,
         )
-        return _Episode(incident, start.media_s, announced=False)
+        return _Episode(incident, course, start.media_s, announced=False)
 
     def _episode_name(self, start: _Moment) -> str:
         name_ms = round((start.media_s if self.subject.reproducible else start.wall_s) * 1000)
@@ -235,15 +304,7 @@ class IncidentMachine:
 
     def _go_on(self, episode: _Episode, measurement: Measurement) -> list[IncidentEvent]:
         before = episode.incident
-        severity = self._severity(episode.locate(measurement), measurement)
-        worst = max(before.severity, severity, key=lambda one: one.rank)
-        episode.incident = before.model_copy(
-            update={
-                "severity": worst,
-                "confidence": max(before.confidence, measurement.confidence),
-                "measurements": measurement.values,
-            }
-        )
+        worst = self._worsen(episode, measurement)
         if self.muted or not episode.announced:
             return self._announce(episode, measurement)
         due = _reached(episode.told_s, measurement.end_s, UPDATE_EVERY_S)
@@ -251,6 +312,20 @@ class IncidentMachine:
             return []
         episode.told_s = measurement.end_s
         return [IncidentEvent(EventKind.UPDATED, episode.incident)]
+
+    def _worsen(self, episode: _Episode, measurement: Measurement) -> Severity:
+        """Bring the incident up to date with a defective measurement; return its severity."""
+        before, course = episode.incident, episode.course
+        update: dict[str, object] = {"confidence": max(before.confidence, measurement.confidence)}
+        worst = before.severity
+        if course is not None:
+            course.compare(measurement, self._scale, self.params)
+            worst = max(worst, course.severity(self.params), key=lambda one: one.rank)
+            if course.worst is not None:
+                update["measurements"] = course.worst.values
+            update["consequences"] = [*dict.fromkeys([*before.consequences, *course.consequences])]
+        episode.incident = before.model_copy(update={**update, "severity": worst})
+        return worst
 
     def _announce(self, episode: _Episode, measurement: Measurement) -> list[IncidentEvent]:
         if self.muted:
@@ -304,10 +379,6 @@ class IncidentMachine:
             }
         )
         return [IncidentEvent(EventKind.ENDED, ended)]
-
-    def _severity(self, start_s: float, measurement: Measurement) -> Severity:
-        critical = _reached(start_s, measurement.end_s, self.params.critical_after)
-        return Severity.CRITICAL if critical else Severity.WARNING
 
 
 def _reached(start_s: float, end_s: float, duration_s: float) -> bool:

@@ -81,6 +81,13 @@ def test_black_is_not_also_a_freeze() -> None:
     subject = analysis({"black": {}, "freeze": {}})
     events = feed(subject, views(chain(pan(50), flat(250, 16), pan(100, seed=1))))
     assert {event.incident.defect for event in events} == {"black"}
+    assert events[-1].incident.consequences == ["freeze"]
+
+
+def test_a_standstill_that_soon_turns_black_is_no_freeze() -> None:
+    subject = analysis({"black": {}, "freeze": {"minDuration": "1s"}})
+    events = feed(subject, views(chain(pan(5), hold(STILL, 22), flat(60, 16), pan(30, seed=1))))
+    assert {event.incident.defect for event in events} == {"black"}
 
 
 def test_black_is_no_freeze_even_where_nobody_looks_for_black() -> None:
