@@ -52,7 +52,7 @@ format: install ## let ruff write the code the way `make check` wants it
 	$(SAY)
 	$(VENV)/bin/ruff check --fix-only --quiet . && $(VENV)/bin/ruff format .
 
-gen: install ## write the generated files: the CRD and its chart copy
+gen: install ## write the generated files: the CRD, its chart copy, the detectors' reference
 	$(SAY)
 	$(RUN) -m dev.gen
 

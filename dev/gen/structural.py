@@ -6,10 +6,8 @@ drop silently what it would ignore, `structural` raises on every keyword that is
 
 from typing import Any
 
-from annotated_types import Ge, Le
-from pydantic.fields import FieldInfo
-
-from streammonitor_api.durations import PATTERN, format_duration
+from dev.gen.limits import bounds, default, limits
+from streammonitor_api.durations import PATTERN, format_duration, is_duration
 from streammonitor_api.model import Model
 
 Schema = dict[str, Any]
@@ -84,33 +82,13 @@ def parameters(params: type[Model]) -> Schema:
     for name, info in params.model_fields.items():
         alias = info.alias or name
         prop = schema["properties"][alias]
-        duration = "maxLength" in prop and prop.get("type") == "string"
-        prop["description"] = " ".join(
-            [prop.get("description", ""), *_default_and_bounds(info, duration)]
+        told = limits(info, prop)
+        prop["description"] = (
+            f"{prop.get('description', '')} Default: {default(info)}. {told[:1].upper()}{told[1:]}."
         )
-        if duration:
-            prop["x-kubernetes-validations"] = [_duration_rule(alias, *_bounds(info))]
+        if is_duration(info):
+            prop["x-kubernetes-validations"] = [_duration_rule(alias, *bounds(info))]
     return schema
-
-
-def _bounds(info: FieldInfo) -> tuple[float | None, float | None]:
-    low = next((item.ge for item in info.metadata if isinstance(item, Ge)), None)
-    high = next((item.le for item in info.metadata if isinstance(item, Le)), None)
-    return low, high  # type: ignore[return-value]  # annotated_types says "comparable"
-
-
-def _written(value: Any, duration: bool) -> str:
-    if duration:
-        return format_duration(float(value))
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
-
-
-def _default_and_bounds(info: FieldInfo, duration: bool) -> list[str]:
-    words = [f"Default: {_written(info.default, duration)}."]
-    low, high = _bounds(info)
-    if low is not None and high is not None:
-        words.append(f"From {_written(low, duration)} to {_written(high, duration)}.")
-    return words
 
 
 def _duration_rule(name: str, low_s: float | None, high_s: float | None) -> Schema:
