@@ -41,7 +41,9 @@ class Assignment(Model):
     group: str = ""
     """The worker group."""
     streams: list[Stream] = []
-    """The streams to monitor."""
+    """The streams to monitor, with the parameters that the user set for each alone."""
+    profile: str | None = None
+    """The profile of streams that name none; absent: broadcast."""
     detectors: dict[str, dict[str, Any]] = {}
     """The detectors to run on each of them, with the parameters that the user set."""
     open_incidents: list[Incident] = []

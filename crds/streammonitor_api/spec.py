@@ -4,19 +4,31 @@ Detector parameters are declared by the detectors themselves, in the worker; her
 `make gen` composes both into the CRD.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
 from streammonitor_api.model import LIST_SET, Model, list_map
+from streammonitor_api.regions import IgnoreRegion, Region, region_faults
 
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 URL_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps")
 """Schemes that a StreamMonitor in a cluster may name. A laptop run also reads files."""
+BROADCAST = "broadcast"
+"""The profile of whoever names none: what is built in."""
+PROFILES = ("strict", BROADCAST, "relaxed")
+"""How soon and how easily detectors raise: strict first."""
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=63)]
 DetectorName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 StringMap = Annotated[dict[str, str], Field(max_length=32)]
+ProfileName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=63),
+    WithJsonSchema({"type": "string", "enum": list(PROFILES)}),
+]
+"""A profile. Any name is read, so that a worker can say that it does not know one."""
 Quantity = Annotated[
     int | str,
     WithJsonSchema(
@@ -30,13 +42,10 @@ Quantity = Annotated[
 """A Kubernetes quantity, as in 500m or 2Gi."""
 Quantities = Annotated[dict[str, Quantity], Field(max_length=32)]
 
-BROADCAST = "broadcast"
-"""The profile of whoever names none: what is built in."""
-PROFILES = ("strict", BROADCAST, "relaxed")
-"""How soon and how easily detectors raise: strict first."""
-
 MAX_STREAMS = 500
 MAX_GROUPS = 16
+MAX_IGNORED = 16
+"""The most parts of a stream's picture that can be ignored."""
 DEFAULT_GROUP = "all"
 """The name of the one worker group of a StreamMonitor that declares none."""
 DEFAULT_MAX_STREAMS_PER_WORKER = 20
@@ -77,6 +86,16 @@ class Stream(Model):
         list[HeaderFrom], Field(max_length=16, json_schema_extra=list_map("name"))
     ] = []
     """HTTP headers with values from Secrets. Default: none."""
+    profile: ProfileName | None = None
+    """Takes the place of spec.profile for this stream. Default: spec.profile."""
+    detectors: dict[str, dict[str, Any]] | None = None
+    """Parameters of this stream's detectors. They win over spec.detectors, one by one; what is not
+    named here is as there. Default: none."""
+    region: Region | None = None
+    """The part of the picture that picture detectors look at. Default: all of it."""
+    ignore_regions: Annotated[list[IgnoreRegion], Field(max_length=MAX_IGNORED)] | None = None
+    """Parts of the picture that picture detectors do not look at, as a logo, a clock or a ticker.
+    Default: none."""
 
 
 class Scaling(Model):
@@ -148,6 +167,10 @@ class StreamMonitorSpec(Model):
         Field(min_length=1, max_length=MAX_STREAMS, json_schema_extra=list_map("name")),
     ]
     """The streams to monitor."""
+    profile: ProfileName | None = None
+    """How soon and how easily detectors raise, where no parameter says otherwise: strict (for
+    engineers who want to see everything), broadcast, or relaxed (for alarms at night).
+    Default: broadcast."""
     detectors: dict[str, dict[str, Any]]
     """The defects to look for. Presence of a detector switches it on; {} takes its defaults."""
     workers: (
@@ -179,7 +202,19 @@ class StreamMonitorSpec(Model):
                         f"worker group {group.name!r} names detector {name!r}, which "
                         f"spec.detectors does not declare: declare it or take it out of the group"
                     )
+        for stream in self.streams:
+            for fault in self._stream_faults(stream):
+                raise ValueError(f"stream {stream.name!r}: {fault}")
         return self
+
+    def _stream_faults(self, stream: Stream) -> Iterator[str]:
+        for name in stream.detectors or {}:
+            if name not in self.detectors:
+                yield (
+                    f"detectors.{name} is set, but spec.detectors does not declare {name!r}: "
+                    f"declare it there or take it out of the stream"
+                )
+        yield from region_faults(stream.region, stream.ignore_regions or [])
 
     @property
     def groups(self) -> list[WorkerGroup]:

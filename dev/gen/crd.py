@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from dev.gen.structural import Schema, parameters, structural
+from dev.gen.structural import Schema, overrides, parameters, structural
 from streammonitor_api import names
+from streammonitor_api.regions import ROUNDING
 from streammonitor_api.spec import URL_SCHEMES, StreamMonitorSpec
 from streammonitor_api.status import StreamMonitorStatus
 from streammonitor_worker.detectors import registry
@@ -82,6 +83,13 @@ def _add_detectors(spec: Schema) -> None:
         name: parameters(detector.params_type) | {"description": detector.summary}
         for name, detector in sorted(registry.items())
     }
+    stream = spec["properties"]["streams"]["items"]["properties"]
+    del stream["detectors"]["additionalProperties"]
+    stream["detectors"]["properties"] = {
+        name: overrides(detector.params_type)
+        | {"description": f"Parameters as in spec.detectors.{name}."}
+        for name, detector in sorted(registry.items())
+    }
     group = spec["properties"]["workers"]["items"]["properties"]
     group["detectors"]["items"] = {"type": "string", "enum": sorted(registry)}
 
@@ -90,8 +98,12 @@ def _add_rules(spec: Schema) -> None:
     stream = spec["properties"]["streams"]["items"]
     stream["x-kubernetes-validations"] = [_scheme_rule()]
     spec["x-kubernetes-validations"] = [
-        rule for name in sorted(registry) for rule in _home_rules(name)
+        rule for name in sorted(registry) for rule in [*_home_rules(name), _override_rule(name)]
     ]
+    regions = stream["properties"]
+    regions["region"]["x-kubernetes-validations"] = _inside_rules()
+    ignored = regions["ignoreRegions"]["items"]
+    ignored["x-kubernetes-validations"] = [*_inside_rules(), _not_everything_rule()]
 
 
 def _scheme_rule() -> Schema:
@@ -127,3 +139,52 @@ def _home_rules(name: str) -> list[Schema]:
             ),
         },
     ]
+
+
+def _override_rule(name: str) -> Schema:
+    """A stream sets parameters of declared detectors only."""
+    return {
+        "rule": (
+            f"has(self.detectors.{name}) || "
+            f"!self.streams.exists(s, has(s.detectors) && has(s.detectors.{name}))"
+        ),
+        "message": (
+            f"a stream of spec.streams sets parameters of detector {name}, which spec.detectors "
+            f"does not declare: add {name} to spec.detectors or take it out of the stream"
+        ),
+    }
+
+
+def _inside_rules() -> list[Schema]:
+    """A region lies inside the picture. What several leave of it together is too dear for a rule.
+
+    That none is empty is also in the schema, whose minimum the apiserver rounds down to 0 where it
+    is given an integer. The tolerance is that of adding ratios in binary.
+    """
+    return [
+        {
+            "rule": "self.width > 0.0 && self.height > 0.0",
+            "message": "the region is empty (width and height must be more than 0): make it larger",
+        },
+        *(_inside_rule(*edge) for edge in (("left", "width"), ("top", "height"))),
+    ]
+
+
+def _inside_rule(start: str, side: str) -> Schema:
+    return {
+        "rule": f"self.{start} + self.{side} <= 1.0 + {ROUNDING:f}",
+        "message": (
+            f"the region reaches beyond the picture ({start} + {side} is more than 1): make it "
+            f"smaller"
+        ),
+    }
+
+
+def _not_everything_rule() -> Schema:
+    return {
+        "rule": "self.width < 1.0 || self.height < 1.0",
+        "message": (
+            "the region covers the whole picture: make it smaller, or take the picture detectors "
+            "off the stream"
+        ),
+    }

@@ -70,6 +70,17 @@ def _resolved(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     return schema
 
 
+def overrides(params: type[Model]) -> Schema:
+    """The schema of a detector's parameters where a stream sets them: as everywhere, but brief.
+
+    Every word is there twice otherwise, in a resource that is sent around whole.
+    """
+    schema = parameters(params)
+    for prop in schema["properties"].values():
+        del prop["description"]
+    return schema
+
+
 def parameters(params: type[Model]) -> Schema:
     """The schema of a detector's parameters, which carries no defaults.
 

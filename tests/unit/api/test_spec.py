@@ -55,6 +55,29 @@ def test_two_streams_of_one_name_are_refused() -> None:
         StreamMonitorSpec.model_validate(spec(streams=twins))
 
 
+def stream(**more: Any) -> dict[str, Any]:
+    return {"name": "a", "url": "http://h/", **more}
+
+
+def test_a_stream_that_overrides_an_undeclared_detector_is_refused_with_a_sentence() -> None:
+    declared = stream(detectors={"black": {"minDuration": "5s"}})
+    assert StreamMonitorSpec.model_validate(spec(streams=[declared]))
+    with pytest.raises(ValueError, match=r"stream 'a': detectors.blur is set, but spec.detectors"):
+        StreamMonitorSpec.model_validate(spec(streams=[stream(detectors={"blur": {}})]))
+
+
+def test_regions_that_do_not_fit_are_refused_with_their_stream() -> None:
+    wide = [{"left": 0.5, "top": 0, "width": 0.6, "height": 0.1}]
+    with pytest.raises(ValueError, match=r"stream 'a': ignoreRegions\[0\] reaches beyond"):
+        StreamMonitorSpec.model_validate(spec(streams=[stream(ignoreRegions=wide)]))
+
+
+def test_what_a_stream_does_not_set_is_absent_on_the_wire() -> None:
+    # An older worker would report each of these keys as one that it does not know.
+    wire = StreamMonitorSpec.model_validate(spec(streams=[stream()])).streams[0].to_json_object()
+    assert wire.keys() == {"name", "url", "headersFrom"}
+
+
 @pytest.mark.parametrize("name", ["", "Arena", "a_b", "-a", "a" * 64, "a\n"])
 def test_a_stream_name_is_a_dns_label(name: str) -> None:
     with pytest.raises(ValueError, match="name"):

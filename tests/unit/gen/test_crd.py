@@ -1,0 +1,66 @@
+from typing import Any
+
+import pytest
+
+from dev.gen.crd import crd
+from streammonitor_api.spec import MAX_IGNORED, PROFILES
+from streammonitor_worker.detectors import registry
+
+Schema = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def spec() -> Schema:
+    schema: Schema = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    properties: Schema = schema["properties"]["spec"]
+    return properties
+
+
+@pytest.fixture(scope="module")
+def stream(spec: Schema) -> Schema:
+    items: Schema = spec["properties"]["streams"]["items"]
+    return items
+
+
+def test_a_stream_may_set_every_parameter_of_every_detector_in_the_same_bounds(
+    spec: Schema, stream: Schema
+) -> None:
+    of_stream = stream["properties"]["detectors"]["properties"]
+    of_monitor = spec["properties"]["detectors"]["properties"]
+    assert of_stream.keys() == of_monitor.keys() == registry.keys()
+    for name, detector in of_monitor.items():
+        described = {
+            key: {word: value for word, value in schema.items() if word != "description"}
+            for key, schema in detector["properties"].items()
+        }
+        assert of_stream[name]["properties"] == described
+
+
+def test_nothing_has_a_default_that_the_apiserver_would_write(spec: Schema) -> None:
+    def keys(schema: Any) -> set[str]:
+        parts = schema.values() if isinstance(schema, dict) else schema
+        nested = [keys(part) for part in parts if isinstance(part, dict | list)]
+        return set(schema if isinstance(schema, dict) else ()).union(*nested)
+
+    assert "default" not in keys(spec)
+
+
+def test_profiles_are_those_that_there_are(spec: Schema, stream: Schema) -> None:
+    assert spec["properties"]["profile"]["enum"] == list(PROFILES)
+    assert stream["properties"]["profile"]["enum"] == list(PROFILES)
+
+
+def test_every_detector_has_a_rule_that_overrides_are_declared(spec: Schema) -> None:
+    messages = " ".join(rule["message"] for rule in spec["x-kubernetes-validations"])
+    for name in registry:
+        assert f"sets parameters of detector {name}, which spec.detectors does not" in messages
+
+
+def test_regions_are_bounded_rectangles_inside_the_picture(stream: Schema) -> None:
+    ignored = stream["properties"]["ignoreRegions"]
+    assert ignored["maxItems"] == MAX_IGNORED
+    for region in (stream["properties"]["region"], ignored["items"]):
+        assert set(region["required"]) == {"left", "top", "width", "height"}
+        rules = [rule["rule"] for rule in region["x-kubernetes-validations"]]
+        assert "self.left + self.width <= 1.0 + 0.000001" in rules
+        assert "self.top + self.height <= 1.0 + 0.000001" in rules
