@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dev.host import REPOSITORY
 from tests.accuracy.cases import cases
 from tests.accuracy.defects import benches
-from tests.accuracy.run import run
+from tests.accuracy.run import make, run
 from tests.accuracy.sources import HALVES
 from tests.accuracy.table import page
 
@@ -24,11 +24,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--defect", action="append", choices=sorted(benches), help="only the clips of this one"
     )
+    parser.add_argument("--make-only", action="store_true", help="make the clips, examine none")
     given = parser.parse_args(arguments)
     began = time.monotonic()
     todo, notes = cases(given.half, clean=given.clean, reels=given.reels)
     if given.defect:
         todo = [case for case in todo if case.defect in given.defect]
+    if given.make_only:
+        make(todo[:: given.every], jobs=given.jobs)
+        print(f"bench-accuracy: made in {time.monotonic() - began:.0f} s", file=sys.stderr)  # noqa: T201
+        return 0
     outcomes = run(todo[:: given.every], jobs=given.jobs)
     text = page(given.half, outcomes, notes, planned=len(todo))
     print(text)  # noqa: T201 — what the command is for

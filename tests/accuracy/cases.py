@@ -2,9 +2,8 @@
 
 import hashlib
 import itertools
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -13,15 +12,23 @@ import numpy as np
 
 from dev.host import cache_folder
 from streammonitor_worker.detectors.base import Kind
-from tests.accuracy.defects import benches, files
+from tests.accuracy.defects import benches
 from tests.accuracy.edits import Bench, Injection
 from tests.accuracy.encode import Encoding, available
 from tests.accuracy.footage import Clip, Footage
-from tests.accuracy.inject import Manifest, inject
 from tests.accuracy.sources import Source, sources, wheel_clips
 
 CRFS = (20, 28, 35)
 GOPS_S = (1.0, 2.0, 4.0)
+SPECIAL = (
+    *(("h264", "10-bit"), ("hevc", "10-bit"), ("av1", "10-bit")),
+    *(("h264", "full range"), ("hevc", "full range")),
+    *(("hevc", "PQ"), ("av1", "PQ"), ("hevc", "HLG"), ("h264", "HLG")),
+    *(("mpeg2", "interlaced"), ("h264", "interlaced")),
+)
+"""Codecs by the formats of pictures that are not 8-bit, limited-range and progressive."""
+SPECIAL_EVERY = 3
+"""One clip of so many has such a format."""
 SOUND_CODECS = ("aac", "mp2", "ac3")
 LEAD_S = 3.0
 GAPS_S = (3.2, 4.4)
@@ -66,7 +73,9 @@ class Case:
         """What is to be edited."""
         if self.clip:
             return Clip(Path(self.clip))
-        return Source(self.family, self.take, self.kind).footage(self.duration_s)
+        interlaced = self.encoding is not None and self.encoding.form == "interlaced"
+        source = Source(self.family, self.take, self.kind)
+        return source.footage(self.duration_s, interlaced=interlaced)
 
     def coding(self) -> str:
         """How it is encoded, in a few words."""
@@ -74,7 +83,8 @@ class Case:
             return "as it is"
         if self.kind is Kind.AUDIO:
             return self.encoding.audio
-        return f"{self.encoding.codec}, CRF {self.encoding.crf}, GOP {self.encoding.gop_s:g} s"
+        one = self.encoding
+        return f"{one.codec}, CRF {one.crf}, GOP {one.gop_s:g} s, {one.form}"
 
 
 def cases(half: str, *, clean: float = 1.0, reels: int = 1) -> tuple[list[Case], list[str]]:
@@ -85,7 +95,7 @@ def cases(half: str, *, clean: float = 1.0, reels: int = 1) -> tuple[list[Case],
         clean: How much clean material, as a multiple of the usual.
         reels: How many reels with defects, as a multiple of the usual.
     """
-    clips, why_not = wheel_clips(folder() / "wheel", half)
+    clips, why_not = wheel_clips(cache_folder() / "accuracy/wheel", half)
     found: list[Case] = []
     for bench in benches.values():
         found += _defective(bench, half, reels, clips)
@@ -97,7 +107,7 @@ def cases(half: str, *, clean: float = 1.0, reels: int = 1) -> tuple[list[Case],
 
 
 def _defective(bench: Bench, half: str, reels: int, clips: Sequence[Path]) -> Iterator[Case]:
-    codings = _codings(bench.kind)
+    codings = _codings(bench.kind, bench.codecs)
     for reel in range(reels * REELS[bench.kind]):
         for source in _takes(bench, half, reel):
             case = Case(Role.DEFECT, bench.defect, bench.kind, source.family, source.take, 0.0)
@@ -120,7 +130,7 @@ def _takes(bench: Bench, half: str, reel: int) -> Iterator[Source]:
 
 
 def _negatives(bench: Bench, half: str) -> Iterator[Case]:
-    codings = _codings(bench.kind, shift=17)
+    codings = _codings(bench.kind, bench.codecs, shift=17)
     known = sources(half, bench.kind)
     for number in range(NEGATIVE_REELS):
         # Spread over the sources, and not in step with their takes.
@@ -187,51 +197,25 @@ def _laid_out(case: Case, bench: Bench, source: Source, encoding: Encoding, reel
     return replace(case, duration_s=at, injections=tuple(injections), encoding=encoding)
 
 
-def _codings(kind: Kind, shift: int = 0) -> Iterator[Encoding]:
+def _codings(kind: Kind, codecs: Sequence[str] = (), shift: int = 0) -> Iterator[Encoding]:
     """Every way of encoding once, in a fixed random order, over and over."""
     if kind is Kind.AUDIO:
-        return itertools.cycle([Encoding(audio=name) for name in SOUND_CODECS])
-    grid = [
+        yield from itertools.cycle([Encoding(audio=name) for name in SOUND_CODECS])
+    known = [name for name in available() if not codecs or name in codecs]
+    usual = [
         Encoding(codec, crf, gop_s, b_frames=2 * (number % 2))
-        for number, (codec, crf, gop_s) in enumerate(itertools.product(available(), CRFS, GOPS_S))
+        for number, (codec, crf, gop_s) in enumerate(itertools.product(known, CRFS, GOPS_S))
     ]
+    special = [
+        Encoding(codec, crf, GOPS_S[number % len(GOPS_S)], b_frames=2 * (number % 2), form=form)
+        for number, ((codec, form), crf) in enumerate(itertools.product(SPECIAL, CRFS))
+        if codec in known
+    ]
+    usually, specially = _shuffled(usual, shift), _shuffled(special, shift)
+    for number in itertools.count():
+        yield next(specially if special and number % SPECIAL_EVERY == 1 else usually)
+
+
+def _shuffled(grid: Sequence[Encoding], shift: int) -> Iterator[Encoding]:
     order = np.random.default_rng(4).permutation(len(grid)).tolist()
     return itertools.cycle([grid[order[(n + shift) % len(grid)]] for n in range(len(grid))])
-
-
-# ------------------------------------------------------------------------------------- the cache
-
-
-def folder() -> Path:
-    """Where clips are kept."""
-    return cache_folder() / "accuracy"
-
-
-def _code_digest(case: Case) -> bytes:
-    """Of everything that decides what a clip shows; a new defect leaves the others' clips."""
-    here = Path(__file__).parent
-    code = [
-        *(here / f"{name}.py" for name in ("edits", "encode", "footage", "inject")),
-        *(here / f"{name}.py" for name in ("pictures", "sounds", "sources")),
-        *(files[defect] for defect in sorted({one.defect for one in case.injections})),
-        here.parent.parent / "dev/origin/origin.py",
-        here.parent.parent / "dev/media/pictures.py",
-    ]
-    digest = hashlib.sha256(f"{av.__version__} {np.__version__}".encode())
-    for path in code:
-        digest.update(path.read_bytes())
-    return digest.digest()
-
-
-def made(case: Case, where: Path | None = None) -> tuple[Path, Manifest]:
-    """The clip and its manifest; encoded unless it is there already."""
-    key = hashlib.sha256(_code_digest(case) + json.dumps(asdict(case)).encode()).hexdigest()[:24]
-    where = where or folder() / "clips"
-    where.mkdir(parents=True, exist_ok=True)
-    encoding = case.encoding or Encoding()
-    clip = where / f"{key}{encoding.suffix}"
-    note = where / f"{key}.json"
-    if not note.exists():
-        manifest = inject(case.footage(), clip, case.injections, encoding=encoding)
-        note.write_text(manifest.to_json())
-    return clip, Manifest.from_json(note.read_text())

@@ -65,7 +65,8 @@ class Truth:
     """One edit as written, in media time from the first presented frame.
 
     `first` and `end` (excluded) count pictures, or samples for a sound defect. A `negative` only
-    looks like the defect: nothing must be reported.
+    looks like the defect: nothing must be reported. A `neutral` span may be reported or not: what
+    is there is too little to be an event and too much to be clean.
     """
 
     defect: str
@@ -75,6 +76,7 @@ class Truth:
     end_s: float
     first: int
     end: int
+    neutral: bool = False
 
 
 AfterEncoding = Callable[[Path, tuple[Truth, ...], np.random.Generator], Sequence[Truth]]
@@ -114,7 +116,9 @@ class Bench:
         holds_picture: The truth begins with the first picture that equals the held one (a source
             may stand still by itself just before) and ends where the picture changes.
         after: Makes the defect in the encoded clip; its variants are then `unedited`, or edits
-            besides.
+            besides. Parts of what is seen then may be `neutral`.
+        codecs: Codecs in which the defect can be made, of those in `encode.ENCODERS`; all of them
+            if empty.
         unseen_in: Families in whose pictures nobody could see the defect: no event is put there.
     """
 
@@ -128,6 +132,7 @@ class Bench:
     holds_picture: bool = False
     after: AfterEncoding | None = None
     unseen_in: tuple[str, ...] = ()
+    codecs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import av
 import numpy as np
 
 from dev.origin.origin import SAMPLE_RATE, Canvas, Floats
+from tests.accuracy.formats import Former, tag
 
 os.environ.setdefault("SVT_LOG", "1")  # errors only; the encoder knows no other way
 
@@ -36,6 +37,7 @@ class Encoding:
         gop_s: Key frames come at least that often.
         b_frames: As many in a row at most; ignored by AV1.
         audio: PyAV's name of the audio encoder.
+        form: Format of the pictures, one of FORMATS.
     """
 
     codec: str = "h264"
@@ -43,6 +45,7 @@ class Encoding:
     gop_s: float = 2.0
     b_frames: int = 0
     audio: str = "aac"
+    form: str = "8-bit"
 
     @property
     def suffix(self) -> str:
@@ -51,8 +54,9 @@ class Encoding:
 
     def options(self) -> dict[str, str]:
         """What the encoder is told."""
+        fields = {"flags": "+ildct+ilme"} if self.form == "interlaced" else {}
         if self.codec == "h264":
-            return {"crf": str(self.crf), "preset": "superfast"}
+            return {"crf": str(self.crf), "preset": "superfast", **fields}
         if self.codec == "hevc":
             quiet = "log-level=error:pools=none:frame-threads=1"
             return {"crf": str(self.crf), "preset": "ultrafast", "x265-params": quiet}
@@ -62,7 +66,7 @@ class Encoding:
                 "preset": "11",
                 "svtav1-params": "lp=1",
             }
-        return {}
+        return fields
 
 
 def available() -> list[str]:
@@ -84,6 +88,7 @@ class Writer:
     ) -> None:
         self._container = av.open(str(path), "w")
         self._rate, self._encoding = frame_rate, encoding
+        self._former = Former(encoding.form)
         self._video = self._add_video(size) if size else None
         self._audio = self._add_audio() if sound else None
         self.frames = self.samples = 0
@@ -111,7 +116,8 @@ class Writer:
         if not isinstance(stream, av.VideoStream):
             raise ValueError(f"{encoding.codec} is not a video codec")
         context = stream.codec_context
-        context.width, context.height, context.pix_fmt = *size, "yuv420p"
+        context.width, context.height = size
+        tag(context, encoding.form)
         context.time_base = 1 / self._rate
         context.gop_size = max(1, round(encoding.gop_s * self._rate))
         context.thread_count = 1
@@ -146,7 +152,7 @@ class Writer:
         """Encode the next picture."""
         if self._video is None:
             raise ValueError("the clip has no pictures")
-        picture = canvas.frame()
+        picture = self._former.frame(canvas)
         picture.pts, picture.time_base = self.frames, 1 / self._rate
         self.frames += 1
         self._mux(self._video.encode(picture))

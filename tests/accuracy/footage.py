@@ -47,6 +47,8 @@ class Generated:
     size: tuple[int, int] | None
     picture: Picture | None
     sound: Sound | None
+    interlaced: bool = False
+    """Each frame is woven of two pictures half a frame apart, the upper field first."""
 
     @property
     def has_sound(self) -> bool:
@@ -57,9 +59,15 @@ class Generated:
         """Draw."""
         if self.size is None or self.picture is None:
             return
-        canvas = Canvas(*self.size)
+        canvas, later = Canvas(*self.size), Canvas(*self.size)
         for index in range(round(self.duration_s * self.frame_rate)):
-            self.picture.draw(canvas, index)
+            if self.interlaced:
+                self.picture.draw(canvas, index * 2)
+                self.picture.draw(later, index * 2 + 1)
+                for plane, other in ((canvas.y, later.y), (canvas.u, later.u), (canvas.v, later.v)):
+                    plane[1::2] = other[1::2]
+            else:
+                self.picture.draw(canvas, index)
             yield canvas
 
     def samples(self) -> Iterator[Floats]:

@@ -3,49 +3,16 @@
 Each is a pure function of seed and frame number. Units: pixels a frame at 25 frames a second.
 """
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 
-from dev.origin.origin import Bytes, Canvas, Grain, Layer, Picture
+from dev.origin.origin import Bytes, Canvas, Grain, Layer
+from tests.accuracy.shots import Families, MakePicture, Scene
 
-MakePicture = Callable[[int, int, int], Picture]
-"""Width, height, seed."""
 _WRAP = cv2.BORDER_WRAP
 
 
-class Shots:
-    """A new scene every so many frames, as cameras are changed."""
-
-    def __init__(self, make: MakePicture, width: int, height: int, seed: int, frames: int) -> None:
-        self._make, self._size, self._seed, self._frames = make, (width, height), seed, frames
-        self._shot = -1
-        self._picture: Picture | None = None
-
-    def draw(self, canvas: Canvas, index: int) -> None:
-        """Draw frame `index`."""
-        shot, at = divmod(index, self._frames)
-        if shot != self._shot or self._picture is None:
-            self._shot, self._picture = shot, self._make(*self._size, self._seed * 1009 + shot)
-        self._picture.draw(canvas, at)
-
-
-class _Base:
-    """Size, randomness and chroma of a scene."""
-
-    def __init__(self, width: int, height: int, seed: int) -> None:
-        self.width, self.height = width, height
-        self.rng = np.random.default_rng([seed, 77])
-        self._tint = self.rng.integers(112, 145, 2).tolist()
-
-    def colour(self, canvas: Canvas) -> None:
-        """Fill the chroma with the scene's tint."""
-        canvas.u.fill(self._tint[0])
-        canvas.v.fill(self._tint[1])
-
-
-class Camera(_Base):
+class Camera(Scene):
     """A textured scene under a camera that moves: pan, shake, slow zoom or turn."""
 
     def __init__(self, width: int, height: int, seed: int, *, move: str) -> None:
@@ -86,7 +53,7 @@ class Camera(_Base):
         self._grain.add(canvas.y, index)
 
 
-class Sprites(_Base):
+class Sprites(Scene):
     """Things of one size that move over a ground at speeds of their own."""
 
     def __init__(
@@ -122,7 +89,7 @@ class Sprites(_Base):
         self.colour(canvas)
 
 
-class Waves(_Base):
+class Waves(Scene):
     """Waves of several lengths and directions that run through each other."""
 
     def __init__(
@@ -153,13 +120,13 @@ class Waves(_Base):
         self._grain.add(canvas.y, index)
 
 
-class Cartoon(_Base):
+class Cartoon(Scene):
     """Flat shapes that are drawn anew for every second frame: animation on twos."""
 
     def draw(self, canvas: Canvas, index: int) -> None:
         """Draw frame `index`."""
         drawing = index // 2 * 2
-        rng = np.random.default_rng(self._tint)
+        rng = np.random.default_rng(self.tint)
         canvas.y.fill(int(rng.integers(90, 200)))
         canvas.y[self.height * 2 // 3 :] = int(rng.integers(40, 120))
         for number in range(9):
@@ -172,7 +139,7 @@ class Cartoon(_Base):
         self.colour(canvas)
 
 
-class Newsroom(_Base):
+class Newsroom(Scene):
     """A locked-off set under camera noise, a head that speaks, and a ticker."""
 
     def __init__(self, width: int, height: int, seed: int) -> None:
@@ -203,14 +170,14 @@ class Newsroom(_Base):
         self.colour(canvas)
 
 
-class Typing(_Base):
+class Typing(Scene):
     """A screen on which somebody types, three to five letters a second; nothing else moves."""
 
     def draw(self, canvas: Canvas, index: int) -> None:
         """Draw frame `index`."""
         canvas.y.fill(225)
         canvas.y[:24] = 70
-        rng = np.random.default_rng(self._tint)
+        rng = np.random.default_rng(self.tint)
         typed = index // int(rng.integers(5, 9)) + 30
         letters = "".join(map(chr, rng.integers(97, 123, typed)))
         for line in range(0, typed, 40):
@@ -220,7 +187,7 @@ class Typing(_Base):
         self.colour(canvas)
 
 
-class Concert(_Base):
+class Concert(Scene):
     """A dark hall: beams that sweep, haze, and a crowd in front."""
 
     def __init__(self, width: int, height: int, seed: int) -> None:
@@ -248,7 +215,7 @@ class Concert(_Base):
         self.colour(canvas)
 
 
-class OldFilm(_Base):
+class OldFilm(Scene):
     """Heavy grain, flicker, scratches, a gate that weaves; the scene hardly moves."""
 
     def __init__(self, width: int, height: int, seed: int) -> None:
@@ -258,7 +225,7 @@ class OldFilm(_Base):
 
     def draw(self, canvas: Canvas, index: int) -> None:
         """Draw frame `index`."""
-        rng = np.random.default_rng([index, *self._tint])
+        rng = np.random.default_rng([index, *self.tint])
         weave = rng.integers(0, 3, 2).tolist()
         np.copyto(canvas.y, self._scene.window(weave[0], weave[1] + index / 10))
         canvas.y += np.uint8(rng.integers(0, 14))
@@ -268,7 +235,7 @@ class OldFilm(_Base):
         canvas.v.fill(128)
 
 
-class City(_Base):
+class City(Scene):
     """Rows of houses with lit windows that pass at three speeds."""
 
     def __init__(self, width: int, height: int, seed: int) -> None:
@@ -298,7 +265,7 @@ class City(_Base):
         self.colour(canvas)
 
 
-class Crowd(_Base):
+class Crowd(Scene):
     """A full stand: thousands of patches that flicker and sway."""
 
     def __init__(self, width: int, height: int, seed: int) -> None:
@@ -316,3 +283,50 @@ class Crowd(_Base):
         np.clip(canvas.y, 16, 235, out=canvas.y)
         self._grain.add(canvas.y, index)
         self.colour(canvas)
+
+
+def _sprites(
+    ground: tuple[int, int],
+    count: int,
+    size: tuple[int, int],
+    speed: tuple[float, float],
+    luma: tuple[int, int],
+) -> MakePicture:
+    return lambda width, height, seed: Sprites(
+        width, height, seed, ground=ground, count=count, size=size, speed=speed, luma=luma
+    )
+
+
+def _camera(move: str) -> MakePicture:
+    return lambda width, height, seed: Camera(width, height, seed, move=move)
+
+
+def _waves(length: float, speed: float, span: int) -> MakePicture:
+    return lambda width, height, seed: Waves(
+        width, height, seed, length=length, speed=speed, span=span
+    )
+
+
+PICTURES: Families = {
+    "landscape": (_camera("pan"), 12.0),
+    "handheld": (_camera("shake"), 8.0),
+    "documentary": (_camera("zoom"), 10.0),
+    "aerial": (_camera("turn"), 15.0),
+    "montage": (_camera("pan"), 1.2),
+    "football": (_sprites((90, 120), 23, (5, 11), (3, 1.5), (40, 220)), 9.0),
+    "traffic": (_sprites((60, 150), 14, (30, 14), (5, 0.2), (30, 220)), 14.0),
+    "flock": (_sprites((170, 210), 40, (4, 2), (2, 1), (40, 80)), 11.0),
+    "snow": (_sprites((70, 170), 160, (2, 2), (1, 4), (210, 235)), 13.0),
+    "aquarium": (_sprites((30, 80), 18, (20, 8), (1.2, 0.4), (60, 150)), 16.0),
+    "starfield": (_sprites((17, 24), 90, (1, 1), (0.8, 0.3), (90, 235)), 20.0),
+    "flames": (_waves(60, 2.4, 260), 10.0),
+    "sea": (_waves(34, 1.2, 140), 12.0),
+    "clouds": (_waves(220, 0.5, 150), 18.0),
+    "cartoon": (Cartoon, 7.0),
+    "newsroom": (Newsroom, 30.0),
+    "typing": (Typing, 30.0),
+    "concert": (Concert, 9.0),
+    "old film": (OldFilm, 8.0),
+    "city": (City, 15.0),
+    "stadium": (Crowd, 10.0),
+}

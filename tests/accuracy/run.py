@@ -5,14 +5,16 @@ import multiprocessing
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from streammonitor_worker.analyze import analyze
 from streammonitor_worker.detectors.base import Kind
-from tests.accuracy.cases import Case, Role, made
+from tests.accuracy.cache import made
+from tests.accuracy.cases import Case, Role
 from tests.accuracy.defects import benches
 from tests.accuracy.inject import Manifest
 from tests.accuracy.rivals import rival_alarms
@@ -66,19 +68,32 @@ def _rivals(case: Case, clip: Path, wanted: Sequence[str]) -> dict[str, list[Ala
     return dict(zip([name for name, _ in filters], found, strict=True))
 
 
-def run(cases: Iterable[Case], *, jobs: int | None = None) -> list[Outcome]:
+def run(cases: Sequence[Case], *, jobs: int | None = None) -> list[Outcome]:
     """Examine every case, on every core, and return the outcomes in the order of the cases."""
-    todo = list(cases)
+    return _on_every_core(examine, cases, jobs)
+
+
+def make(cases: Sequence[Case], *, jobs: int | None = None) -> None:
+    """Make the clips of every case, so that `run` finds them."""
+    _on_every_core(made, cases, jobs)
+
+
+Result = TypeVar("Result")
+
+
+def _on_every_core(
+    do: Callable[[Case], Result], cases: Sequence[Case], jobs: int | None
+) -> list[Result]:
     jobs = jobs or os.cpu_count() or 1
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = {pool.submit(examine, case): number for number, case in enumerate(todo)}
-        outcomes: dict[int, Outcome] = {}
+        futures = {pool.submit(do, case): number for number, case in enumerate(cases)}
+        results: dict[int, Result] = {}
         for future in as_completed(futures):
-            outcomes[futures[future]] = future.result()
-            if sys.stderr.isatty() or len(outcomes) % 10 == 0 or len(outcomes) == len(todo):
-                print(f"bench-accuracy: {len(outcomes)} of {len(todo)} clips", file=sys.stderr)  # noqa: T201
-    return [outcomes[number] for number in range(len(todo))]
+            results[futures[future]] = future.result()
+            if sys.stderr.isatty() or len(results) % 10 == 0 or len(results) == len(cases):
+                print(f"bench-accuracy: {len(results)} of {len(cases)} clips", file=sys.stderr)  # noqa: T201
+    return [results[number] for number in range(len(cases))]
 
 
 @dataclass(frozen=True)
@@ -141,13 +156,15 @@ def _count(total: Tally, defect: str, who: str, outcome: Outcome) -> None:
         total.crossed += [Found(outcome, None, alarm) for alarm in alarms]
         return
     truths = outcome.manifest.truths
-    events = [Event(t.start_s, t.end_s, t.variant) for t in truths if not t.negative]
-    matching = match(events, alarms)
+    counted = [one for one in truths if not one.negative and not one.neutral]
+    events = [Event(one.start_s, one.end_s, one.variant) for one in counted]
+    neutral = [Event(one.start_s, one.end_s, one.variant) for one in truths if one.neutral]
+    matching = match(events, alarms, neutral)
     total.hits += [Found(outcome, events[e], alarms[a]) for e, a in matching.pairs]
     total.misses += [Found(outcome, events[e], None) for e in matching.missed]
     total.false += [Found(outcome, None, alarms[a]) for a in matching.false]
     for truth in truths:
-        if truth.negative:
+        if truth.negative and not truth.neutral:
             total.negatives[truth.variant] += 1
             total.deceived[truth.variant] += any(
                 alarm.start_s < truth.end_s and truth.start_s < alarm.end_s for alarm in alarms

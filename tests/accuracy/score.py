@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 ONSET_TOLERANCE_S = 0.5
+ADJOINING_S = 0.1
 Z_95 = 1.959963984540054
 
 
@@ -39,18 +40,26 @@ class Matching:
 
 
 def match(
-    events: Sequence[Event], alarms: Sequence[Alarm], tolerance_s: float = ONSET_TOLERANCE_S
+    events: Sequence[Event],
+    alarms: Sequence[Alarm],
+    neutral: Sequence[Event] = (),
+    tolerance_s: float = ONSET_TOLERANCE_S,
 ) -> Matching:
     """Pair each event with at most one alarm that overlaps it and begins where it begins.
 
     Nearest onsets first; every alarm that is left over is false, a second one for the same event
-    too.
+    too. In a `neutral` span an alarm may ring or not: one that overlaps no event but such a span is
+    left out, and one that begins in such a span may find the event that the span leads into.
     """
     candidates = sorted(
         (abs(alarm.start_s - event.start_s), e, a)
         for e, event in enumerate(events)
         for a, alarm in enumerate(alarms)
-        if _overlap(event, alarm) and abs(alarm.start_s - event.start_s) <= tolerance_s + 1e-6
+        if _overlap(event, alarm)
+        and any(
+            start_s - tolerance_s - 1e-6 <= alarm.start_s <= event.start_s + tolerance_s + 1e-6
+            for start_s in (event.start_s, *_leading(event, neutral))
+        )
     )
     by_event: dict[int, int] = {}
     taken: set[int] = set()
@@ -61,7 +70,25 @@ def match(
     return Matching(
         pairs=tuple(sorted(by_event.items())),
         missed=tuple(e for e in range(len(events)) if e not in by_event),
-        false=tuple(a for a in range(len(alarms)) if a not in taken),
+        false=tuple(
+            a
+            for a, alarm in enumerate(alarms)
+            if a not in taken and not _only_neutral(alarm, events, neutral)
+        ),
+    )
+
+
+def _leading(event: Event, neutral: Sequence[Event]) -> list[float]:
+    """Starts of the neutral spans that lead into the event."""
+    return [
+        one.start_s for one in neutral if one.start_s < event.start_s <= one.end_s + ADJOINING_S
+    ]
+
+
+def _only_neutral(alarm: Alarm, events: Sequence[Event], neutral: Sequence[Event]) -> bool:
+    """Whether the alarm overlaps a neutral span and no event."""
+    return any(_overlap(one, alarm) for one in neutral) and not any(
+        _overlap(one, alarm) for one in events
     )
 
 

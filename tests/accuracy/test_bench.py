@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from streammonitor_worker.detectors.base import Kind
+from tests.accuracy import __main__ as command
+from tests.accuracy import cache
 from tests.accuracy import cases as module
-from tests.accuracy.cases import Case, Role, cases, made
+from tests.accuracy.cache import made
+from tests.accuracy.cases import Case, Role, cases
 from tests.accuracy.defects import benches
 from tests.accuracy.edits import Injection
 from tests.accuracy.encode import Encoding
@@ -74,13 +77,28 @@ def test_the_page_has_a_row_for_each_defect(outcomes: list[Outcome]) -> None:
     assert "- a note" in text
     assert "**Only 9 of the bench's 100 clips**" in text
     assert "No event was missed." in text
+    assert "| black | recall | >= 0.98 | 1.000 | reached |" in text
+    assert "| freeze | onset error, p95 | <= 1 frames |" in text
+    # Six seconds are no two hours.
+    assert "| 0 in 0.00 h from 1 sources | **not reached** |" in text
 
 
 def test_a_clip_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(Role.CLEAN, "", Kind.AUDIO, "rain", 1, 1.0, encoding=H264)
     first = made(case, tmp_path)
-    monkeypatch.setattr(module, "inject", None)
+    monkeypatch.setattr(cache, "inject", None)
     assert made(case, tmp_path) == first
+
+
+def test_clips_can_be_made_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STREAMMONITOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(module, "wheel_clips", lambda *_: ([], ""))
+    given = ["--half", "tuning", "--defect", "silence", "--make-only", "--every", "99"]
+    assert command.main([*given, "--jobs", "1"]) == 0
+    assert len(list((tmp_path / "accuracy" / "clips").glob("*.json"))) == 1
+    assert "made in" in capsys.readouterr().err
 
 
 def test_the_halves_share_no_family_and_the_held_out_one_is_large_enough() -> None:

@@ -34,6 +34,22 @@ def test_one_alarm_finds_one_event_only() -> None:
     assert (found.pairs, found.missed) == (((0, 0),), (1,))
 
 
+def test_an_alarm_in_a_neutral_span_alone_is_left_out() -> None:
+    neutral = [Event(14.0, 20.0), Event(5.0, 8.0)]
+    alarms = [Alarm(10.0, 14.5), Alarm(16.0, 21.0), Alarm(12.0, 15.0), Alarm(22.0, 23.0)]
+    found = match([EVENT], alarms, neutral)
+    # The third overlaps the event as well, the fourth overlaps nothing: both are false.
+    assert (found.pairs, found.missed, found.false) == (((0, 0),), (), (2, 3))
+
+
+@pytest.mark.parametrize(("neutral_end_s", "pairs"), [(10.0, ((0, 0),)), (9.0, ())])
+def test_an_alarm_may_begin_in_the_neutral_span_that_leads_into_the_event(
+    neutral_end_s: float, pairs: tuple[tuple[int, int], ...]
+) -> None:
+    neutral = [Event(8.0, neutral_end_s)]
+    assert match([EVENT], [Alarm(8.2, 14.0)], neutral).pairs == pairs
+
+
 def test_nothing_compared_with_nothing_is_nothing() -> None:
     assert match([], []).pairs == ()
 

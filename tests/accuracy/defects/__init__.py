@@ -4,25 +4,19 @@ A file defines BENCH: what the defect looks like, what only looks like it, and f
 it if there is one. The file is named after the detector's.
 """
 
-from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 from pkgutil import iter_modules
+from types import ModuleType
 
 from tests.accuracy.edits import Bench
 
-
-def _scan() -> Iterator[tuple[Bench, Path]]:
-    for module in iter_modules(__path__):
-        bench = import_module(f"{__name__}.{module.name}").BENCH
-        if not isinstance(bench, Bench):
-            raise TypeError(f"{module.name}.BENCH is not a Bench: write BENCH = Bench(...)")
-        yield bench, Path(__path__[0]) / f"{module.name}.py"
-
-
-files: dict[str, Path] = {}
+modules: dict[str, ModuleType] = {}
 """Where each defect is defined."""
 benches: dict[str, Bench] = {}
 """Every benched defect by its canonical name."""
-for _bench, _file in _scan():
-    benches[_bench.defect], files[_bench.defect] = _bench, _file
+for _found in iter_modules(__path__):
+    _module = import_module(f"{__name__}.{_found.name}")
+    if not isinstance(_module.BENCH, Bench):
+        raise TypeError(f"{_found.name}.BENCH is not a Bench: write BENCH = Bench(...)")
+    benches[_module.BENCH.defect] = _module.BENCH
+    modules[_module.BENCH.defect] = _module
