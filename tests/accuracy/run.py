@@ -85,6 +85,8 @@ def _on_every_core(
     do: Callable[[Case], Result], cases: Sequence[Case], jobs: int | None
 ) -> list[Result]:
     jobs = jobs or os.cpu_count() or 1
+    if jobs == 1:
+        return [do(case) for case in cases]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         futures = {pool.submit(do, case): number for number, case in enumerate(cases)}

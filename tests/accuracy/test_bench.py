@@ -94,9 +94,10 @@ def test_clips_can_be_made_ahead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STREAMMONITOR_CACHE", str(tmp_path))
-    monkeypatch.setattr(module, "wheel_clips", lambda *_: ([], ""))
-    given = ["--half", "tuning", "--defect", "silence", "--make-only", "--every", "99"]
-    assert command.main([*given, "--jobs", "1"]) == 0
+    short = Case(Role.CLEAN, "", Kind.AUDIO, "rain", 1, 1.0, encoding=H264)
+    monkeypatch.setattr(command, "cases", lambda *_, **__: ([short, short], []))
+    monkeypatch.setattr(command, "run", None)
+    assert command.main(["--make-only", "--jobs", "1"]) == 0
     assert len(list((tmp_path / "accuracy" / "clips").glob("*.json"))) == 1
     assert "made in" in capsys.readouterr().err
 
