@@ -49,6 +49,7 @@ MAX_IGNORED = 16
 DEFAULT_GROUP = "all"
 """The name of the one worker group of a StreamMonitor that declares none."""
 DEFAULT_MAX_STREAMS_PER_WORKER = 20
+DEFAULT_TARGET_UTILIZATION = 0.8
 
 
 class SecretKeyRef(Model):
@@ -101,8 +102,17 @@ class Stream(Model):
 class Scaling(Model):
     """How many workers a group may have."""
 
+    min: Annotated[int, Field(ge=0, le=500)] | None = None
+    """As many workers are kept, idle ones included: spare capacity. Default: 0."""
+    max: Annotated[int, Field(ge=1, le=500)] | None = None
+    """As many workers there may be. Streams that they cannot take are not monitored, and the
+    status names them. Default: as many as it takes."""
     max_streams_per_worker: Annotated[int, Field(ge=1, le=500)] | None = None
     """The most streams that one worker monitors. Default: 20."""
+    target_utilization: Annotated[float, Field(ge=0.1, le=1)] | None = None
+    """The share of template.resources.requests.cpu up to which a worker is given streams, by the
+    CPU time that each was measured to take; the rest is for peaks. Without that request only
+    maxStreamsPerWorker bounds a worker. Default: 0.8."""
 
 
 class Toleration(Model):
@@ -196,6 +206,7 @@ class StreamMonitorSpec(Model):
                     f"detector {name!r} is in {where}: put it in exactly one of spec.workers"
                 )
         for group in groups:
+            _ordered(group)
             for name in group.detectors:
                 if name not in self.detectors:
                     raise ValueError(
@@ -223,6 +234,17 @@ class StreamMonitorSpec(Model):
             return self.workers
         # model_construct: an empty `detectors` is refused by the caller with a better sentence.
         return [WorkerGroup.model_construct(name=DEFAULT_GROUP, detectors=sorted(self.detectors))]
+
+
+def _ordered(group: WorkerGroup) -> None:
+    scaling = group.scaling
+    if scaling is None or scaling.min is None or scaling.max is None:
+        return
+    if scaling.min > scaling.max:
+        raise ValueError(
+            f"worker group {group.name!r} has scaling.min {scaling.min}, which is more than "
+            f"scaling.max {scaling.max}: lower min or raise max"
+        )
 
 
 def _unique(what: str, names: list[str]) -> None:

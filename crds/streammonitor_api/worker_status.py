@@ -79,6 +79,10 @@ class StreamStatus(Model):
     video: VideoFormat | None = None
     audio: AudioFormat | None = None
     detectors: dict[str, DetectorState] = {}
+    load_m: int | None = None
+    """CPU time that monitoring it takes, in thousandths of a core; absent until it was measured.
+    It is reported anew when it has changed by a quarter, so that it stands still on most streams.
+    """
     first_frame_at: datetime | None = None
     """When this worker analysed the stream's first frame (UTC)."""
 

@@ -97,6 +97,8 @@ def _add_detectors(spec: Schema) -> None:
 def _add_rules(spec: Schema) -> None:
     stream = spec["properties"]["streams"]["items"]
     stream["x-kubernetes-validations"] = [_scheme_rule()]
+    group = spec["properties"]["workers"]["items"]
+    group["properties"]["scaling"]["x-kubernetes-validations"] = [_order_rule()]
     spec["x-kubernetes-validations"] = [
         rule for name in sorted(registry) for rule in [*_home_rules(name), _override_rule(name)]
     ]
@@ -113,6 +115,16 @@ def _scheme_rule() -> Schema:
         "messageExpression": (
             f"'stream ' + self.name + ': url begins with ' + self.url.split('://')[0] + "
             f"', which cannot be monitored: write SCHEME://HOST/... with one of {allowed}'"
+        ),
+    }
+
+
+def _order_rule() -> Schema:
+    return {
+        "rule": "!has(self.min) || !has(self.max) || self.min <= self.max",
+        "messageExpression": (
+            "'scaling.min is ' + string(self.min) + ', which is more than scaling.max, ' + "
+            "string(self.max) + ': lower min or raise max'"
         ),
     }
 

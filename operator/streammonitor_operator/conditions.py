@@ -16,6 +16,7 @@ from streammonitor_operator.health import Health, Rank, Trouble
 
 _MESSAGE = 1024
 _NAMED = 3
+_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Picture:
     problems: Sequence[StreamProblem]
     unready: tuple[str, ...]
     workers: int
+    unplaced: Mapping[str, Sequence[str]] = field(default_factory=dict)
     leaving: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
@@ -100,6 +102,8 @@ def _assigned(picture: Picture) -> Verdict:
         return False, "Refused", _list(picture.failures)
     if picture.suspended:
         return False, "Suspended", "Monitoring is suspended: no stream is assigned."
+    if picture.unplaced:
+        return False, "CapacityExhausted", _unplaced(picture)
     if picture.unready:
         return False, "WorkersNotReady", _unready(picture)
     return True, "Acknowledged", "Every stream is assigned and every worker acknowledged it."
@@ -141,6 +145,8 @@ def _degraded(picture: Picture) -> Verdict:
         return True, "Refused", _list(picture.failures)
     if picture.suspended:
         return False, "Suspended", "Monitoring is suspended."
+    if picture.unplaced:
+        return True, "CapacityExhausted", _unplaced(picture)
     if picture.problems:
         worst = max(one.rank for one in picture.streams.values())
         reason = "WorkersNotReady" if worst is Rank.UNWATCHED else "StreamProblems"
@@ -160,6 +166,17 @@ def _suspended(picture: Picture) -> Verdict:
     if picture.leaving:
         return True, "Stopping", f"Workers are being removed: {_list(picture.leaving)}"
     return True, "Suspended", "Monitoring is switched off by spec.suspend."
+
+
+def _unplaced(picture: Picture) -> str:
+    """Which streams are not monitored, by group."""
+    return _list(
+        [
+            f"group {group} has reached scaling.max and does not monitor {_streams(len(names))}: "
+            f"{', '.join(names[:_LISTED])}{' and more' * (len(names) > _LISTED)}"
+            for group, names in sorted(picture.unplaced.items())
+        ]
+    )
 
 
 def _unready(picture: Picture) -> str:

@@ -12,6 +12,8 @@ from streammonitor_operator.fleet import WorkerView
 
 START_GRACE = timedelta(seconds=30)
 """A worker that comes up within this is no problem worth mentioning."""
+NO_CAPACITY = "NoCapacity"
+"""Reason of a stream's problem: its group may have no more workers."""
 _REASON = 64
 _MESSAGE = 256
 
@@ -92,6 +94,13 @@ def stream_health(name: str, view: WorkerView, trouble: Trouble | None) -> Healt
     problem = StreamProblem(
         name=name, reason=trouble.reason, message=trouble.message, since=trouble.since
     )
+    return Health(Activity.WAITING, Rank.UNWATCHED, problem)
+
+
+def unplaced_health(name: str, group: str, since: datetime) -> Health:
+    """How a stream is that no worker of a group may take."""
+    text = f"no worker of group {group} has room for it and scaling.max is reached: raise it"
+    problem = StreamProblem(name=name, reason=NO_CAPACITY, message=text, since=since)
     return Health(Activity.WAITING, Rank.UNWATCHED, problem)
 
 

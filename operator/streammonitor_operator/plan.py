@@ -1,33 +1,65 @@
 """The planner: which workers there should be, and which streams each of them monitors.
 
-Pure: the same input gives the same plan. A stream stays where it is as long as its worker exists
-and has room for it; only streams without a place are placed. Workers are named slots, so any one
-of them can go without renaming the others.
+Pure: the same input gives the same plan. A stream stays where it is as long as its worker takes
+streams and has room for it; what has no place goes, heaviest first, to the fullest worker that has
+room (best fit decreasing), then to new ones. Workers are named slots, so any one of them can go
+without renaming the others.
+
+Costs are whole millicores, so that sums do not depend on the order in which they are made.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
+
+ROOM_AFTER_SHRINKING = 0.9
+"""A group gives a worker up only if what stays uses at most this share of what is left: else the
+next stream that is added would bring the worker back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What one worker group must monitor."""
+    """What one worker group must monitor.
+
+    Attributes:
+        group: Its name.
+        streams: The cost of each stream in millicores, at least 0, in the order of the
+            specification.
+        capacity_m: What one worker may use, in millicores. A stream that costs more gets a worker
+            of its own.
+        max_streams: The most streams that one worker takes.
+        min_workers: As many are kept, empty ones included.
+        max_workers: As many there may be; None: as many as it takes.
+        moves: How many streams may be moved in order to need fewer workers.
+    """
 
     group: str
-    streams: tuple[str, ...]
-    """In the order of the specification."""
-    capacity: int
-    """The most streams that one worker takes."""
+    streams: Mapping[str, int]
+    capacity_m: int
+    max_streams: int
+    min_workers: int = 0
+    max_workers: int | None = None
+    moves: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker as it is, or as it should be."""
+    """A worker as it is, or as it should be.
+
+    Attributes:
+        name: Its name.
+        group: Its group.
+        streams: What it monitors.
+        takes: Whether it may monitor anything: one that is lost, outdated or about to be drained
+            does not, and its streams are placed anew.
+    """
 
     name: str
     group: str
     streams: tuple[str, ...] = ()
+    takes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +70,8 @@ class Plan:
     """Workers that should exist, in the order of groups, then of names."""
     leaving: tuple[Worker, ...] = ()
     """Workers that exist and should not, as they are."""
+    unplaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By group, the streams that no worker may take because `max_workers` is reached."""
 
     def holders(self, group: str) -> dict[str, str]:
         """The worker of each stream in a group."""
@@ -62,52 +96,177 @@ def plan(
     known = sorted(existing, key=lambda worker: worker.name)
     used = {worker.name for worker in known}
     planned: list[Worker] = []
+    unplaced: dict[str, tuple[str, ...]] = {}
     for demand in demands:
         mine = [worker for worker in known if worker.group == demand.group]
         fresh = (one for one in _slots(demand.group, name) if one not in used)
-        planned += _plan_group(demand, mine, fresh)
+        packing = _Packing(demand, mine, fresh)
+        planned += packing.workers()
+        if packing.unplaced:
+            unplaced[demand.group] = tuple(packing.in_order(packing.unplaced))
     staying = {worker.name for worker in planned}
-    return Plan(tuple(planned), tuple(worker for worker in known if worker.name not in staying))
+    leaving = tuple(worker for worker in known if worker.name not in staying)
+    return Plan(tuple(planned), leaving, unplaced)
 
 
 def _slots(group: str, name: Callable[[str, int], str]) -> Iterator[str]:
     return (name(group, slot) for slot in count())
 
 
-def _plan_group(demand: Demand, existing: list[Worker], fresh: Iterator[str]) -> list[Worker]:
-    held, homeless = _keep(demand, existing)
-    for stream in homeless:
-        home = _best_fit(held, demand.capacity) or next(fresh)
-        held.setdefault(home, []).append(stream)
-    order = {stream: position for position, stream in enumerate(demand.streams)}
-    workers = (
-        Worker(worker, demand.group, tuple(sorted(streams, key=order.__getitem__)))
-        for worker, streams in sorted(held.items())
-    )
-    return [worker for worker in workers if worker.streams]
+class _Room(NamedTuple):
+    """A worker with room, ordered so that the tightest fit comes first."""
+
+    free_m: int
+    free_streams: int
+    name: str
 
 
-def _keep(demand: Demand, existing: list[Worker]) -> tuple[dict[str, list[str]], list[str]]:
-    """What stays where it is, and the streams that have no place."""
-    held: dict[str, list[str]] = {worker.name: [] for worker in existing}
-    homes: dict[str, str] = {}
-    for worker in existing:
-        for stream in worker.streams:
-            # Two workers with one stream (a hand-over cut short): the first by name keeps it.
-            homes.setdefault(stream, worker.name)
-    homeless = []
-    for stream in demand.streams:
-        home = homes.get(stream)
-        if home is not None and len(held[home]) < demand.capacity:
-            held[home].append(stream)
-        else:
-            homeless.append(stream)
-    return held, homeless
+class _Packing:
+    """One group's streams on their way to workers."""
 
+    def __init__(self, demand: Demand, existing: Sequence[Worker], fresh: Iterator[str]) -> None:
+        self._demand = demand
+        self._fresh = fresh
+        self._order = {stream: number for number, stream in enumerate(demand.streams)}
+        self._held: dict[str, set[str]] = {one.name: set() for one in existing if one.takes}
+        self._used_m = dict.fromkeys(self._held, 0)
+        self.unplaced: list[str] = []
+        homeless = self._keep(existing)
+        self._trim(demand.max_workers, homeless)
+        self._rooms: list[_Room] = []
+        self._open(self._held)
+        self._place(homeless)
+        if not self.unplaced:
+            self._shrink()
 
-def _best_fit(held: dict[str, list[str]], capacity: int) -> str | None:
-    """The fullest worker with room; of equals the first by name."""
-    room = [
-        (capacity - len(streams), name) for name, streams in held.items() if len(streams) < capacity
-    ]
-    return min(room)[1] if room else None
+    def workers(self) -> list[Worker]:
+        """The workers that should be: those with streams, and as many more as are wanted."""
+        idle = sorted(name for name, streams in self._held.items() if not streams)
+        busy = len(self._held) - len(idle)
+        spare = idle[: max(0, self._demand.min_workers - busy)]
+        missing = max(0, self._demand.min_workers - busy - len(spare))
+        spare += [next(self._fresh) for _ in range(missing)]
+        names = sorted([*spare, *(name for name, streams in self._held.items() if streams)])
+        return [
+            Worker(name, self._demand.group, tuple(self.in_order(self._held.get(name, ()))))
+            for name in names
+        ]
+
+    def in_order(self, streams: Iterable[str]) -> list[str]:
+        """Streams in the order of the specification."""
+        return sorted(streams, key=self._order.__getitem__)
+
+    def _keep(self, existing: Sequence[Worker]) -> list[str]:
+        """Leave streams where they are, the cheapest first where not all have room.
+
+        Returns those that have no place. Keeping the cheap ones moves the fewest.
+        """
+        homes: dict[str, str] = {}
+        for worker in existing:
+            for stream in worker.streams if worker.takes else ():
+                # Two workers with one stream (a hand-over cut short): the first by name keeps it.
+                homes.setdefault(stream, worker.name)
+        streams = self._demand.streams
+        for stream in sorted(homes.keys() & streams.keys(), key=self._lightest_first):
+            if self._fits(homes[stream], streams[stream]):
+                self._put(stream, homes[stream])
+            else:
+                del homes[stream]
+        return [stream for stream in streams if stream not in homes]
+
+    def _trim(self, most: int | None, homeless: list[str]) -> None:
+        """Give up the emptiest workers beyond the most that there may be."""
+        if most is None or len(self._held) <= most:
+            return
+        fullest = sorted(self._held, key=lambda one: (-len(self._held[one]), one))
+        for name in fullest[most:]:
+            homeless += self._held.pop(name)
+            del self._used_m[name]
+
+    def _lightest_first(self, stream: str) -> tuple[int, int]:
+        return self._demand.streams[stream], self._order[stream]
+
+    def _fits(self, worker: str, cost_m: int) -> bool:
+        held = len(self._held[worker])
+        if held >= self._demand.max_streams:
+            return False
+        # What is too heavy for any worker gets one of its own.
+        return not held or self._used_m[worker] + cost_m <= self._demand.capacity_m
+
+    def _put(self, stream: str, worker: str) -> None:
+        self._held[worker].add(stream)
+        self._used_m[worker] += self._demand.streams[stream]
+
+    def _open(self, workers: Iterable[str]) -> None:
+        """Offer what room these workers have, and that of no others."""
+        rooms = (self._room(worker) for worker in workers)
+        self._rooms = sorted(room for room in rooms if room.free_streams)
+
+    def _room(self, worker: str) -> _Room:
+        free_m = max(0, self._demand.capacity_m - self._used_m[worker])
+        return _Room(free_m, self._demand.max_streams - len(self._held[worker]), worker)
+
+    def _place(self, homeless: Iterable[str]) -> None:
+        """Best fit, heaviest first."""
+        costs = self._demand.streams
+        for stream in sorted(homeless, key=lambda one: (-costs[one], self._order[one])):
+            home = self._best_fit(costs[stream]) or self._grow()
+            if home is None:
+                self.unplaced.append(stream)
+            else:
+                self._move_in(stream, home)
+
+    def _move_in(self, stream: str, home: str) -> None:
+        room = self._room(home)
+        del self._rooms[bisect_left(self._rooms, room)]
+        self._put(stream, home)
+        if (room := self._room(home)).free_streams:
+            insort(self._rooms, room)
+
+    def _best_fit(self, cost_m: int) -> str | None:
+        """The fullest worker with room; of equals the one with most streams, then by name."""
+        least = min(cost_m, self._demand.capacity_m)
+        for room in self._rooms[bisect_left(self._rooms, _Room(least, 0, "")) :]:
+            if self._fits(room.name, cost_m):
+                return room.name
+        return None
+
+    def _grow(self) -> str | None:
+        """A new worker, if there may be one more."""
+        most = self._demand.max_workers
+        if most is not None and len(self._held) >= most:
+            return None
+        name = next(self._fresh)
+        self._held[name], self._used_m[name] = set(), 0
+        insort(self._rooms, self._room(name))
+        return name
+
+    def _shrink(self) -> None:
+        """Empty the worker with the fewest streams, if the others can take them all."""
+        left = self._demand.moves
+        while True:
+            busy = sorted((len(held), name) for name, held in self._held.items() if held)
+            if len(busy) <= max(1, self._demand.min_workers):
+                return
+            number, name = busy[0]
+            if number > left or not self._empty(name, len(busy) - 1):
+                return
+            left -= number
+
+    def _empty(self, name: str, others: int) -> bool:
+        """Move a worker's streams to the others, or leave everything as it is."""
+        room_m = others * self._demand.capacity_m * ROOM_AFTER_SHRINKING
+        if sum(self._used_m.values()) > room_m:
+            return False
+        before = {one: set(held) for one, held in self._held.items()}, dict(self._used_m)
+        streams = sorted(self._held.pop(name), key=self._lightest_first, reverse=True)
+        del self._used_m[name]
+        self._open(one for one, held in self._held.items() if held)
+        for stream in streams:
+            home = self._best_fit(self._demand.streams[stream])
+            if home is None:
+                self._held, self._used_m = before
+                return False
+            self._move_in(stream, home)
+        self._held[name], self._used_m[name] = set(), 0
+        return True

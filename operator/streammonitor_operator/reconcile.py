@@ -10,7 +10,6 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from streammonitor_api.spec import DEFAULT_MAX_STREAMS_PER_WORKER, StreamMonitorSpec, WorkerGroup
 from streammonitor_api.worker_status import WorkerStatus
 from streammonitor_operator.cache import Store
 from streammonitor_operator.children import (
@@ -19,6 +18,7 @@ from streammonitor_operator.children import (
     read_deployment,
     read_pod,
 )
+from streammonitor_operator.demand import Loads, demands, measured
 from streammonitor_operator.fleet import Memory, Work, World, find_workers
 from streammonitor_operator.kube import Kube, NotLeader, Rejected
 from streammonitor_operator.ledger import Ledger
@@ -26,7 +26,7 @@ from streammonitor_operator.metrics import PASS_SECONDS, PASSES
 from streammonitor_operator.monitors import Monitor, Monitors
 from streammonitor_operator.naming import worker_name
 from streammonitor_operator.observe import Observation
-from streammonitor_operator.plan import Demand, Plan, Worker, plan
+from streammonitor_operator.plan import Plan, Worker, plan
 from streammonitor_operator.settings import WorkerSettings
 from streammonitor_operator.steps.announce import announce
 from streammonitor_operator.steps.assign import assign
@@ -177,31 +177,18 @@ class Reconciler:
             monitor=monitor,
             memory=memory,
             workers=workers,
-            plan=_plan(monitor, existing),
+            plan=_plan(monitor, existing, measured(workers.values())),
             now=now,
             time=time,
         )
 
 
-def demands(spec: StreamMonitorSpec) -> list[Demand]:
-    """What each worker group of a specification must monitor."""
-    if spec.suspend:
-        return []
-    streams = tuple(stream.name for stream in spec.streams)
-    return [Demand(group.name, streams, _capacity(group)) for group in spec.groups]
-
-
-def _capacity(group: WorkerGroup) -> int:
-    wanted = group.scaling.max_streams_per_worker if group.scaling else None
-    return wanted or DEFAULT_MAX_STREAMS_PER_WORKER
-
-
-def _plan(monitor: Monitor, existing: list[Worker]) -> Plan:
+def _plan(monitor: Monitor, existing: list[Worker], loads: Loads) -> Plan:
     owner = monitor.owner
     if monitor.spec is None:
         return Plan(tuple(sorted(existing, key=lambda one: (one.group, one.name))))
     return plan(
-        demands(monitor.spec),
+        demands(monitor.spec, loads),
         existing,
         lambda group, slot: worker_name(owner.name, owner.uid, group, slot),
     )

@@ -40,6 +40,8 @@ class Facts:
     fault: str
     workers: tuple[tuple[Worker, WorkerView], ...]
     """Planned workers, and what there is of them."""
+    unplaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Streams by group that no worker may take."""
     leaving: tuple[str, ...] = ()
     open_incidents: tuple[Incident, ...] = ()
     last: IncidentSummary | None = None
@@ -65,6 +67,7 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
         problems=problems,
         unready=tuple(view.name for _, view in facts.workers if not view.ready),
         workers=len(facts.workers),
+        unplaced=facts.unplaced,
         leaving=facts.leaving,
         failures=facts.failures,
         troubles={name: trouble for name, trouble in troubles.items() if trouble is not None},
@@ -90,6 +93,10 @@ def _streams(facts: Facts, troubles: Mapping[str, health.Trouble | None]) -> dic
         for name in worker.streams:
             one = health.stream_health(name, view, troubles.get(view.name))
             parts.setdefault(name, []).append(one)
+    for group, names in facts.unplaced.items():
+        since = facts.now.replace(microsecond=0)
+        for name in names:
+            parts.setdefault(name, []).append(health.unplaced_health(name, group, since))
     return {name: health.overall(some) for name, some in parts.items()}
 
 

@@ -59,6 +59,13 @@ REFUSALS: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         [NOT_ONE_GROUP.format("black")],
     ),
+    "more workers at least than at most": (
+        {
+            "detectors": {"black": {}},
+            "workers": [{"name": "a", "detectors": ["black"], "scaling": {"min": 3, "max": 2}}],
+        },
+        ["scaling.min is 3, which is more than scaling.max, 2: lower min or raise max"],
+    ),
     "scheme that is not allowed": (
         {"streams": [{"name": "passwd", "url": "file:///etc/passwd"}]},
         [

@@ -25,6 +25,7 @@ from streammonitor_worker.frames import (
     MediaItem,
 )
 from streammonitor_worker.ingest import Source, SourceError, open_source, redact
+from streammonitor_worker.load import LoadMeter
 from streammonitor_worker.secrets import read_headers
 from streammonitor_worker.splice import Splice
 
@@ -105,6 +106,7 @@ class StreamRunner:
             detectors={name: dict(params) for name, params in detectors.items()},
         )
         self._figures = Figures()
+        self._load = LoadMeter()
         self._splice = Splice()
         self._was_live = False
         self._healthy_since: float | None = None
@@ -336,6 +338,7 @@ class StreamRunner:
             "stream lost", extra={"fields": {"stream": self.name, "reason": reason, "why": message}}
         )
         self._splice.lost()
+        self._load.restart()
         self._set_state(state, reason, message)
 
     def _complete(self) -> bool:
@@ -362,10 +365,12 @@ class StreamRunner:
         with self._lock:
             if threading.current_thread() is self._thread:
                 self._figures.cpu_s = time.thread_time()
+                self._load.measure(self._figures.cpu_s, self._published_at)
             self._status = self._status.model_copy(
                 update={
                     "warm": self._analysis.warm and self._status.state is StreamState.RECEIVING,
                     "detectors": self._analysis.detector_states(),
+                    "load_m": self._load.load_m,
                 }
             )
             if not self._closed.is_set():

@@ -1,12 +1,11 @@
 """Keeps every planned worker's Deployment as it should be."""
 
-import re
-from decimal import Decimal
 from typing import Any
 
 from streammonitor_operator.fleet import Work, WorkerView
 from streammonitor_operator.kube import DEPLOYMENTS, Manifest
 from streammonitor_operator.plan import Worker
+from streammonitor_operator.quantities import parse_quantity
 from streammonitor_operator.specs.deployment import (
     ANNOTATION_MANIFEST,
     build_deployment,
@@ -80,7 +79,7 @@ def covers(live: Any, wanted: Any) -> bool:
         )
     if isinstance(wanted, list):
         return isinstance(live, list) and _covers_list(live, wanted)
-    return bool(live == wanted) or _quantity(live) == _quantity(wanted) is not None
+    return bool(live == wanted) or parse_quantity(live) == parse_quantity(wanted) is not None
 
 
 def _covers_list(live: list[Any], wanted: list[Any]) -> bool:
@@ -88,17 +87,3 @@ def _covers_list(live: list[Any], wanted: list[Any]) -> bool:
         named = {item["name"]: item for item in live}
         return all(item["name"] in named and covers(named[item["name"]], item) for item in wanted)
     return len(live) == len(wanted) and all(map(covers, live, wanted))
-
-
-_SUFFIXES = {
-    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1),
-    "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12),
-    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40),
-}  # fmt: skip
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(n|u|m|k|M|G|T|Ki|Mi|Gi|Ti)?")
-
-
-def _quantity(value: object) -> Decimal | None:
-    """A Kubernetes quantity as a number: the API writes 0.2 as 200m."""
-    match = _QUANTITY.fullmatch(str(value)) if isinstance(value, str | int) else None
-    return Decimal(match[1]) * _SUFFIXES[match[2] or ""] if match else None

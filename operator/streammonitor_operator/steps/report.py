@@ -75,6 +75,7 @@ def _facts(work: Work) -> Facts:
         spec=work.monitor.spec,
         fault=work.monitor.fault,
         workers=tuple(work.planned()),
+        unplaced=work.plan.unplaced,
         leaving=tuple(worker.name for worker in work.plan.leaving if work.view(worker.name).map),
         open_incidents=tuple(ledger.open.values()),
         last=ledger.last,

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 import pytest_asyncio
@@ -38,6 +39,34 @@ async def test_a_new_monitor_gets_a_worker_and_becomes_ready(cluster: Cluster) -
     assert len(cluster.kube.all(DEPLOYMENTS)) == 1
     assert cluster.status["streams"] == {"total": 2, "receiving": 2, "defective": 0}
     assert cluster.status["workers"] == {"desired": 1, "ready": 1}
+
+
+async def test_streams_beyond_the_most_workers_are_reported(cluster: Cluster) -> None:
+    scaling = {"max": 1, "maxStreamsPerWorker": 2}
+    group = {"name": "g", "detectors": ["freeze"], "scaling": scaling}
+    cluster.apply(spec_of("a", "b", "c", workers=[group]))
+    await cluster.settle()
+    assert cluster.condition("Assigned")["reason"] == "CapacityExhausted"
+    assert [one["name"] for one in cluster.status["streams"]["problems"]] == ["c"]
+    cluster.apply(spec_of("a", "b", "c", workers=[{**group, "scaling": {**scaling, "max": 2}}]))
+    await cluster.settle()
+    assert cluster.condition("Ready")["status"] == "True", cluster.status
+
+
+async def test_a_stream_that_turns_out_heavy_gets_room_elsewhere(cluster: Cluster) -> None:
+    size = {"resources": {"requests": {"cpu": "1"}}}
+    group = {"name": "g", "detectors": ["freeze"], "template": size}
+    await monitoring(cluster, "a", "b", workers=[group])
+    worker = cluster.worker_of("a")
+    assert cluster.worker_of("b") is worker
+    for name, load_m in (("a", 100), ("b", 750)):
+        worker.states[name] = StreamStatus(
+            name=name, state=StreamState.RECEIVING, since=datetime.now(UTC), load_m=load_m
+        )
+    cluster.say()
+    await cluster.settle()
+    assert cluster.worker_of("a") is worker
+    assert cluster.worker_of("b") is not worker
 
 
 async def test_a_healthy_idle_monitor_causes_no_writes(cluster: Cluster) -> None:

@@ -105,6 +105,30 @@ def test_streams_that_end_or_have_not_begun(
     assert reasons(compute_status(facts("a", "b", worker=worker)))[condition] == reason
 
 
+def test_streams_that_no_worker_may_take_are_named() -> None:
+    status = compute_status(
+        facts("a", "b", "c", worker=view(said("a")), workers=(
+            (Worker("w", "all", ("a",)), view(said("a"))),
+        ), unplaced={"all": ("b", "c")})
+    )  # fmt: skip
+    assert status.streams is not None
+    assert [(one.name, one.reason) for one in status.streams.problems] == [
+        ("b", "NoCapacity"), ("c", "NoCapacity"),
+    ]  # fmt: skip
+    found = {one.type: one for one in status.conditions}
+    assert (found["Assigned"].status, found["Assigned"].reason) == ("False", "CapacityExhausted")
+    assert found["Assigned"].message == (
+        "group all has reached scaling.max and does not monitor 2 streams: b, c."
+    )
+    assert found["Degraded"].reason == "CapacityExhausted"
+    again = compute_status(
+        facts("a", "b", "c", worker=view(said("a")), workers=(
+            (Worker("w", "all", ("a",)), view(said("a"))),
+        ), unplaced={"all": ("b", "c")}, before=status, now=NOW + timedelta(minutes=5))
+    )  # fmt: skip
+    assert again == status
+
+
 def test_a_stream_that_lacks_what_a_detector_needs_is_received_and_a_problem() -> None:
     worker = view(said("a", reason="NoAudio", message="a has no audio"), said("b"))
     status = compute_status(facts("a", "b", worker=worker))

@@ -1,0 +1,45 @@
+"""How a stream's cost is measured."""
+
+from streammonitor_worker.load import WINDOW_S, LoadMeter
+
+
+def after(meter: LoadMeter, share: float, windows: int = 1, start_s: float = 0.0) -> int | None:
+    """What a meter says after a thread took a share of a core for so long, a step a second."""
+    seconds = round(WINDOW_S * windows)
+    for second in range(seconds + 1):
+        meter.measure(share * second, start_s + second)
+    return meter.load_m
+
+
+def test_nothing_is_said_before_the_first_measurement() -> None:
+    meter = LoadMeter()
+    meter.measure(5.0, 100.0)
+    meter.measure(6.0, 100.0 + WINDOW_S / 2)
+    assert meter.load_m is None
+
+
+def test_the_share_of_a_core_since_the_measurement_before() -> None:
+    assert after(LoadMeter(), 0.25) == 250
+
+
+def test_small_changes_are_no_news() -> None:
+    meter = LoadMeter()
+    after(meter, 0.20)
+    meter.restart()
+    assert after(meter, 0.24, start_s=1000) == 200
+    meter.restart()
+    assert after(meter, 0.26, start_s=2000) == 260
+
+
+def test_a_stream_that_costs_next_to_nothing_is_not_news_all_the_time() -> None:
+    meter = LoadMeter()
+    after(meter, 0.004)
+    meter.restart()
+    assert after(meter, 0.012, start_s=1000) == 4
+
+
+def test_time_away_is_not_counted() -> None:
+    meter = LoadMeter()
+    meter.measure(1.0, 0.0)
+    meter.restart()
+    assert after(meter, 0.5, start_s=10_000) == 500
