@@ -125,9 +125,9 @@ class StreamAnalysis:
     @property
     def warm(self) -> bool:
         """Whether every detector that can tell anything on this stream has told something."""
-        blind = self._media.blind
+        blind = self.blind_spots()
         return bool(self._media.until_s) and all(
-            runner.primed or runner.detector.kind in blind for runner in self._reported()
+            runner.primed or runner.name in blind for runner in self._reported()
         )
 
     def feed(self, item: MediaItem) -> list[IncidentEvent]:
@@ -187,15 +187,18 @@ class StreamAnalysis:
         return {runner.name: runner.machine.state for runner in self._reported()}
 
     def blind_spots(self) -> dict[str, tuple[str, str]]:
-        """Detectors that cannot tell because the stream lacks what they look at: reason, sentence.
+        """Detectors that cannot tell anything, with the reason and a sentence.
 
-        The reason is NoVideo or NoAudio.
+        The stream lacks what they look at (NoVideo, NoAudio), or they say themselves what is wrong.
         """
-        return {
-            runner.name: (_REASONS[kind], self._media.blind[kind])
-            for runner in self._reported()
-            if (kind := runner.detector.kind) in self._media.blind
-        }
+        found: dict[str, tuple[str, str]] = {}
+        for runner in self._reported():
+            kind, trouble = runner.detector.kind, runner.detector.trouble()
+            if kind in self._media.blind:
+                found[runner.name] = _REASONS[kind], self._media.blind[kind]
+            elif trouble is not None:
+                found[runner.name] = trouble.reason, trouble.message
+        return found
 
     def figures(self) -> dict[str, DetectorFigures]:
         """What each detector did so far."""

@@ -320,8 +320,10 @@ class StreamRunner:
         )
 
     def _refresh(self, source: Source) -> None:
-        blind = self._blind_spot()[0] if self._status.state is StreamState.RECEIVING else None
-        if blind == self._status.reason:
+        blind: tuple[str | None, str | None] = (None, None)
+        if self._status.state is StreamState.RECEIVING:
+            blind = self._blind_spot()
+        if blind == (self._status.reason, self._status.message):
             self._publish()
         else:
             self._received(source)

@@ -137,6 +137,19 @@ class AreaParams(DetectorParams):
     the area after half that time, at half the area after twice, and at most ten times."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a detector cannot tell anything, whatever the stream shows.
+
+    Attributes:
+        reason: CamelCase cause, as in ModelMissing.
+        message: One sentence for a person: what, where, remedy.
+    """
+
+    reason: str
+    message: str
+
+
 P = TypeVar("P", bound=DetectorParams)
 M = TypeVar("M", PictureMeasures, SoundMeasures)
 
@@ -182,6 +195,10 @@ class Detector(ABC, Generic[P, M]):
     def flush(self) -> Iterator[Measurement]:
         """Yield what was still held back: nothing adjoins what was observed last."""
         yield from ()
+
+    def trouble(self) -> Trouble | None:
+        """Why it cannot tell anything for want of something outside the stream; None if it can."""
+        return None
 
 
 class HopDetector(Detector[P, SoundMeasures], Generic[P]):
