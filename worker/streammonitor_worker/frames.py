@@ -30,6 +30,17 @@ class Transfer(StrEnum):
     """Hybrid log-gamma, ARIB STD-B67: relative light."""
 
 
+class Matrix(StrEnum):
+    """How luma and colour difference are made of red, green and blue."""
+
+    BT601 = "bt601"
+    """ITU-R BT.601-7 clause 2.5.1: standard definition."""
+    BT709 = "bt709"
+    """ITU-R BT.709-6 clause 3: high definition."""
+    BT2020 = "bt2020"
+    """ITU-R BT.2020-2 table 4, non-constant luminance: ultra-high definition."""
+
+
 class Chroma(NamedTuple):
     """Colour difference planes, each of the same shape, which may be smaller than luma's.
 
@@ -57,6 +68,7 @@ class FrameView:
         bit_depth: Significant bits of a sample, 8..16. What keeps fewer bits on top (P010) is 16.
         full_range: Whether luma spans 0..2^n-1 rather than 16..235 (scaled to the bit depth).
         transfer: What the codes mean in light.
+        matrix: How luma and chroma are made of red, green and blue.
         key_frame: Whether it was coded without reference to others.
         corrupt: Whether the decoder flagged it as damaged.
     """
@@ -68,6 +80,7 @@ class FrameView:
     bit_depth: int = 8
     full_range: bool = False
     transfer: Transfer = Transfer.SDR
+    matrix: Matrix = Matrix.BT709
     chroma: Chroma | None = None
     key_frame: bool = False
     corrupt: bool = False

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace, ColorTrc
 
-from streammonitor_worker.frames import Transfer
+from streammonitor_worker.frames import Matrix, Transfer
 from streammonitor_worker.ingest.pictures import picture_of
 
 LUMA, U, V = 100, 160, 112
@@ -94,3 +94,23 @@ def test_transfer_is_known(coded: ColorTrc, transfer: Transfer) -> None:
     frame = _frame("yuv420p10le")
     frame.color_trc = coded
     assert picture_of(frame).transfer is transfer
+
+
+@pytest.mark.parametrize(
+    ("coded", "matrix"),
+    [
+        (Colorspace.ITU709, Matrix.BT709),
+        (Colorspace.SMPTE170M, Matrix.BT601),
+        (9, Matrix.BT2020),
+        (2, Matrix.BT601),
+    ],
+    ids=["BT.709", "BT.601", "BT.2020", "unsaid and small"],
+)
+def test_matrix_is_known(coded: int, matrix: Matrix) -> None:
+    frame = _frame("yuv420p")
+    frame.colorspace = coded
+    assert picture_of(frame).matrix is matrix
+
+
+def test_rgb_is_converted_with_the_matrix_that_is_told() -> None:
+    assert picture_of(_frame("rgb24", full_range=True)).matrix is Matrix.BT709

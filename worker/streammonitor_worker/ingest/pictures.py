@@ -14,10 +14,15 @@ import numpy as np
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace
 
-from streammonitor_worker.frames import Chroma, LumaArray, Transfer
+from streammonitor_worker.frames import Chroma, LumaArray, Matrix, Transfer
 
 _TRANSFERS = {16: Transfer.PQ, 18: Transfer.HLG}
 """AVCOL_TRC_SMPTE2084 and AVCOL_TRC_ARIB_STD_B67; every other one is SDR."""
+_MATRICES = {1: Matrix.BT709, 5: Matrix.BT601, 6: Matrix.BT601, 7: Matrix.BT709, 9: Matrix.BT2020,
+             10: Matrix.BT2020}  # fmt: skip
+"""AVCOL_SPC_BT709, BT470BG, SMPTE170M, SMPTE240M (all but BT.709), BT2020_NCL and BT2020_CL."""
+_SD_LINES = 576
+"""Up to this height, what does not say its matrix has BT.601's, as players assume."""
 _ON_TOP = ("p0", "p2", "p4")
 """How the names of semi-planar formats that keep their bits on top begin."""
 _V_FIRST = ("nv21", "nv42")
@@ -32,6 +37,7 @@ class Picture(NamedTuple):
     bit_depth: int
     full_range: bool
     transfer: Transfer
+    matrix: Matrix
 
 
 class _Layout(NamedTuple):
@@ -56,7 +62,13 @@ def picture_of(frame: av.VideoFrame) -> Picture:
         layout = _layout(frame.format.name) or _Layout(8, 0, v_first=False)
     full_range = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
     luma = _plane(frame, 0, layout.bits)[:, : frame.width]
-    return Picture(luma, _chroma(frame, layout), layout.bits, full_range, transfer)
+    chroma = _chroma(frame, layout)
+    return Picture(luma, chroma, layout.bits, full_range, transfer, _matrix(frame))
+
+
+def _matrix(frame: av.VideoFrame) -> Matrix:
+    unsaid = Matrix.BT709 if frame.height > _SD_LINES else Matrix.BT601
+    return _MATRICES.get(int(frame.colorspace), unsaid)
 
 
 def _converted(frame: av.VideoFrame) -> av.VideoFrame:

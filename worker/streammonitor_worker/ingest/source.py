@@ -258,6 +258,7 @@ class Source:
             bit_depth=picture.bit_depth,
             full_range=picture.full_range,
             transfer=picture.transfer,
+            matrix=picture.matrix,
             key_frame=frame.key_frame,
             corrupt=frame.is_corrupt,
         )
