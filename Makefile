@@ -8,7 +8,7 @@ SAY = @sed -n 's/^$@:.*\#\# /$@: /p' $(firstword $(MAKEFILE_LIST))
 # An existing cluster instead of the local one: make demo CONTEXT=name
 CONTEXT ?=
 
-.PHONY: help install demo demo-down test test-fast check format gen image bench-accuracy cluster-up cluster-down
+.PHONY: help install demo demo-down test test-fast check format gen image bench-accuracy bench-planner cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -62,6 +62,10 @@ image: install ## build the worker and operator images (4 min the first time, th
 
 bench-accuracy: install ## measure every detector on media whose defects are known; writes docs/accuracy.md (15 min)
 	$(RUN) -m tests.accuracy
+
+bench-planner: install ## how long planning takes, from 1,000 to 100,000 streams; writes docs/bench-planner.md (30 s)
+	$(SAY)
+	$(RUN) -m bench.planner
 
 cluster-up: install ## start the local cluster (10 min the first time, then 20 s); needs Linux, root, Go 1.24
 	$(SAY)

@@ -1,0 +1,1 @@
+"""Benchmarks of performance and cost; each is a module that `make bench-…` runs."""
