@@ -25,7 +25,7 @@ Case = Callable[[], Plan]
 
 def demand(streams: int, seed: int = 1) -> Demand:
     """So many streams of 30 to 700 thousandths of a core."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     costs_m = {f"s{number}": rng.randint(30, 700) for number in range(streams)}
     return Demand("g", costs_m, CAPACITY_M, max_streams=50)
 
