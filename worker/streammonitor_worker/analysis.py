@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from streammonitor_api.worker_status import DetectorState
 from streammonitor_worker.checks import check_detector
 from streammonitor_worker.detectors import registry
 from streammonitor_worker.detectors.base import DetectorParams, Kind, Verdict
+from streammonitor_worker.evidence import Archive, Evidence
 from streammonitor_worker.frames import (
     AudioView,
     Discontinuity,
@@ -24,6 +26,7 @@ from streammonitor_worker.runners import (
     STARVED_S,
     DetectorFigures,
     DetectorRunner,
+    Listener,
     MediaClock,
     causes_first,
 )
@@ -77,6 +80,8 @@ class StreamAnalysis:
         worker: Name of the worker.
         detectors: Detectors by name, with the parameters that a user set.
         reproducible: The same media give the same incident ids, whenever they are analysed.
+        evidence: Keep small pictures and the peaks of the sound, and tell them with incidents.
+        heard: Is told of every measurement by the detector's name.
 
     Attributes:
         frames: Pictures seen.
@@ -94,6 +99,8 @@ class StreamAnalysis:
         worker: str,
         detectors: RawParameters,
         reproducible: bool = False,
+        evidence: bool = True,
+        heard: Listener | None = None,
     ) -> None:
         self.frames = 0
         self.corrupt_frames = 0
@@ -104,6 +111,8 @@ class StreamAnalysis:
         self._sound = SoundMeter()
         self._format: FormatChange | None = None
         self._media = MediaClock()
+        self._archive = Archive() if evidence else None
+        self._heard = heard
         self.set_parameters(detectors)
 
     @property
@@ -133,12 +142,12 @@ class StreamAnalysis:
     def feed(self, item: MediaItem) -> list[IncidentEvent]:
         """Take the next item of the source and return what happened because of it."""
         if isinstance(item, FrameView):
-            return self._feed_picture(item)
+            return self._kept(self._feed_picture(item))
         if isinstance(item, AudioView):
-            return self._feed_sound(item)
+            return self._kept(self._feed_sound(item))
         if isinstance(item, FormatChange):
-            return self._change_format(item)
-        return self._jump(item)
+            return self._kept(self._change_format(item))
+        return self._kept(self._jump(item))
 
     def finish(self, reason: EndReason) -> list[IncidentEvent]:
         """Nothing more will come: end every open incident."""
@@ -150,9 +159,9 @@ class StreamAnalysis:
                     events += runner.take(measurement, self._media.arrived_at)
                 else:
                     runner.figures.unknown_s += measurement.end_s - measurement.start_s
-            events += runner.machine.finish(reason)
+            events += runner.finish(reason)
             runner.detector.reset()
-        return events
+        return self._kept(events)
 
     def adopt(self, incidents: Iterable[Incident]) -> list[IncidentEvent]:
         """Go on with incidents that were raised elsewhere; those of other detectors are ignored."""
@@ -176,11 +185,19 @@ class StreamAnalysis:
         events: list[IncidentEvent] = []
         for runner in self._reported():
             if runner.name not in wanted:
-                events += runner.machine.finish(EndReason.REMOVED)
+                events += self._kept(runner.finish(EndReason.REMOVED))
         self._runners = {
             name: self._runner(name, wanted.get(name)) for name in causes_first(wanted)
         }
         return events
+
+    def evidence(self, incident_id: str) -> Evidence | None:
+        """What can be shown of an incident that is open or among the last that ended."""
+        for runner in self._reported():
+            incident = runner.machine.incident
+            if incident is not None and incident.id == incident_id and runner.witness is not None:
+                return runner.witness.tell()
+        return None if self._archive is None else self._archive.of(incident_id)
 
     def detector_states(self) -> dict[str, DetectorState]:
         """What each detector knows now."""
@@ -208,6 +225,13 @@ class StreamAnalysis:
         """Media of which each detector could not tell, in seconds."""
         return {runner.name: runner.figures.unknown_s for runner in self._reported()}
 
+    def _kept(self, events: list[IncidentEvent]) -> list[IncidentEvent]:
+        """The same events; the evidence of what ended is kept."""
+        for event in events:
+            if event.evidence is not None and not event.incident.active and self._archive:
+                self._archive.keep(event.incident.id, event.evidence)
+        return events
+
     def _reported(self) -> list[DetectorRunner]:
         return [runner for runner in self._runners.values() if runner.reported]
 
@@ -221,7 +245,10 @@ class StreamAnalysis:
             scale = Scale(kind.traces, kind.area)
             machine = IncidentMachine(replace(self._subject, defect=name), params, scale)
             machine.muted = self._muted or not reported
-            return DetectorRunner(kind(params), machine, reported)
+            archive = self._archive if reported else None
+            witness = None if archive is None else archive.witness(kind.kind)
+            heard = self._heard if reported else None
+            return DetectorRunner(kind(params), machine, reported, witness, heard)
         if old.machine.params != params:
             old.detector = kind(params)
             old.machine.params = params
@@ -235,9 +262,11 @@ class StreamAnalysis:
         if runners:
             before = time.thread_time()
             measures = self._pictures.measure(view)
-            runners[0].figures.cpu_s += time.thread_time() - before
-            for runner in runners:
-                events += self._observe(runner, measures, view.arrived_at)
+            archive = self._archive
+            with nullcontext() if archive is None else archive.gallery.showing(measures):
+                runners[0].figures.cpu_s += time.thread_time() - before
+                for runner in runners:
+                    events += self._observe(runner, measures, view.arrived_at)
         return events
 
     def _feed_sound(self, view: AudioView) -> list[IncidentEvent]:
@@ -246,6 +275,8 @@ class StreamAnalysis:
         if runners:
             before = time.thread_time()
             measures = self._sound.measure(view)
+            if self._archive is not None:
+                self._archive.tape.take(measures)
             runners[0].figures.cpu_s += time.thread_time() - before
             for runner in runners:
                 events += self._observe(runner, measures, view.arrived_at)

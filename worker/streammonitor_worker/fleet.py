@@ -38,6 +38,7 @@ class Fleet:
         worker: Name of this worker.
         secrets_folder: Mounted Secrets.
         allow_files: Whether streams may be files (a laptop run).
+        evidence: Whether small pictures and sound of incidents are kept.
         on_incident: Called with each incident event; default: a JSON line on standard output.
     """
 
@@ -49,6 +50,7 @@ class Fleet:
         worker: str,
         secrets_folder: Path,
         allow_files: bool = False,
+        evidence: bool = True,
         on_incident: Callable[[str, Incident], None] = write_incident,
     ) -> None:
         self._board = board
@@ -56,6 +58,7 @@ class Fleet:
         self._worker = worker
         self._secrets_folder = secrets_folder
         self._allow_files = allow_files
+        self._evidence = evidence
         self._on_incident = on_incident
         self._runners: dict[str, StreamRunner] = {}
         self._detectors: dict[str, dict[str, Any]] = {}
@@ -165,6 +168,7 @@ class Fleet:
             monitor_uid=self._monitor_uid,
             worker=self._worker,
             allow_files=self._allow_files,
+            evidence=self._evidence,
         )
         runner = StreamRunner(stream, self._detectors, around)
         self._adopt(runner, held)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from streammonitor_api.incident import EndReason, Incident, Severity, incident_id
 from streammonitor_api.worker_status import DetectorState
 from streammonitor_worker.detectors.base import DetectorParams, Measurement, Verdict
+from streammonitor_worker.evidence import Evidence
 from streammonitor_worker.severity import TOLERANCE_S, Course, Scale
 
 UPDATE_EVERY_S = 10.0
@@ -39,10 +40,12 @@ class IncidentEvent:
     Attributes:
         kind: What happened.
         incident: The incident as it is now.
+        evidence: What can be shown of it; None where no evidence is kept.
     """
 
     kind: EventKind
     incident: Incident
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

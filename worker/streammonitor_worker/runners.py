@@ -1,13 +1,18 @@
 """What surrounds a detector at work on a stream: its machine, its figures, the media clock."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from streammonitor_api.incident import EndReason
 from streammonitor_api.worker_status import DetectorState
 from streammonitor_worker.detectors import AnyDetector, registry
 from streammonitor_worker.detectors.base import Kind, Measurement, Verdict
+from streammonitor_worker.evidence import Witness
 from streammonitor_worker.frames import AudioView, FrameView
-from streammonitor_worker.incidents import IncidentEvent, IncidentMachine
+from streammonitor_worker.incidents import EventKind, IncidentEvent, IncidentMachine
+
+Listener = Callable[[str, Measurement], None]
+"""Is told what a detector measured, by its name."""
 
 STARVED_S = 5.0
 """Of video and audio, one may lag so far behind the other before it counts as missing."""
@@ -37,12 +42,16 @@ class DetectorRunner:
     Attributes:
         reported: Users asked for it; otherwise it runs only to explain away the consequences of
             its defect.
+        witness: Gathers evidence; None where none is kept.
+        heard: Is told of every measurement, as it counts; None if nobody listens.
         primed: It found something out at least once.
     """
 
     detector: AnyDetector
     machine: IncidentMachine
     reported: bool
+    witness: Witness | None = None
+    heard: Listener | None = None
     figures: DetectorFigures = field(default_factory=DetectorFigures)
     primed: bool = False
     verdict: Verdict = Verdict.UNKNOWN
@@ -75,7 +84,27 @@ class DetectorRunner:
             self.figures.unknown_s += span_s
         else:
             self.figures.observed_s += span_s
-        return self.machine.feed(measurement, arrived_at)
+        if self.heard is not None:
+            self.heard(self.name, measurement)
+        return self._shown(self.machine.feed(measurement, arrived_at), measurement)
+
+    def finish(self, reason: EndReason) -> list[IncidentEvent]:
+        """Nothing more will be measured: end what is open."""
+        return self._shown(self.machine.finish(reason), None)
+
+    def _shown(
+        self, events: list[IncidentEvent], measurement: Measurement | None
+    ) -> list[IncidentEvent]:
+        """Keep what can be shown, and add it to what is told."""
+        witness = self.witness
+        if witness is None:
+            return events
+        if any(event.kind is EventKind.ENDED for event in events):
+            ended_s = float("inf") if measurement is None else measurement.start_s
+            return [replace(event, evidence=witness.tell(ended_s)) for event in events]
+        if measurement is not None:
+            witness.follow(self.machine.course, self.machine.gone_s, measurement)
+        return [replace(event, evidence=witness.tell()) for event in events]
 
     def interrupt(self, start_s: float, end_s: float, arrived_at: float) -> list[IncidentEvent]:
         """The signal does not continue: what was held back is all that will be known."""

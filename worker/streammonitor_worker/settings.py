@@ -27,6 +27,8 @@ class Settings:
         port: Port of the HTTP endpoints. STREAMMONITOR_PORT.
         grace_s: Seconds after SIGTERM in which another worker may take over. Keep it below the
             pod's terminationGracePeriodSeconds. STREAMMONITOR_GRACE_S.
+        evidence: Whether small pictures and sound of incidents are kept in memory.
+            STREAMMONITOR_EVIDENCE, on or off.
         log_level: STREAMMONITOR_LOG_LEVEL.
     """
 
@@ -36,6 +38,7 @@ class Settings:
     state_folder: Path = Path(names.STATE_FOLDER)
     port: int = names.WORKER_PORT
     grace_s: float = GRACE_S
+    evidence: bool = True
     log_level: str = "INFO"
 
 
@@ -59,6 +62,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         state_folder=folder("STATE", names.STATE_FOLDER),
         port=int(_number(environ, "STREAMMONITOR_PORT", names.WORKER_PORT, 0, 65535)),
         grace_s=_number(environ, "STREAMMONITOR_GRACE_S", GRACE_S, 0, 3600),
+        evidence=_switch(environ, "STREAMMONITOR_EVIDENCE"),
         log_level=_level(environ),
     )
 
@@ -74,6 +78,13 @@ def _number(
     if not low <= value <= high:
         raise SettingsError(f"{name} is {text!r}: set a number from {low:g} to {high:g}")
     return value
+
+
+def _switch(environ: Mapping[str, str], name: str) -> bool:
+    text = (environ.get(name) or "on").lower()
+    if text not in ("on", "off"):
+        raise SettingsError(f"{name} is {text!r}: set on or off")
+    return text == "on"
 
 
 def _level(environ: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from streammonitor_api.spec import URL_SCHEMES, Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus
 from streammonitor_worker.analysis import IncidentEvent, StreamAnalysis
 from streammonitor_worker.detectors.base import Kind
+from streammonitor_worker.evidence import Evidence
 from streammonitor_worker.figures import Figures
 from streammonitor_worker.frames import (
     AudioView,
@@ -73,6 +74,7 @@ class Surroundings:
         monitor_uid: UID of the StreamMonitor.
         worker: Name of the worker.
         allow_files: Whether a stream may be a file of this machine (a laptop run).
+        evidence: Whether small pictures and sound of incidents are kept.
         backoff: Seconds to wait before the n-th attempt in a row.
     """
 
@@ -81,6 +83,7 @@ class Surroundings:
     monitor_uid: str
     worker: str
     allow_files: bool = False
+    evidence: bool = True
     backoff: Callable[[int], float] = backoff_s
 
 
@@ -104,6 +107,7 @@ class StreamRunner:
             stream=stream.name,
             worker=around.worker,
             detectors={name: dict(params) for name, params in detectors.items()},
+            evidence=around.evidence,
         )
         self._figures = Figures()
         self._load = LoadMeter()
@@ -145,6 +149,11 @@ class StreamRunner:
                 incidents=dict(self._figures.incidents),
                 unknown_s=dict(self._analysis.unknown_seconds()),
             )
+
+    def evidence(self, incident_id: str) -> Evidence | None:
+        """What can be shown of an incident that is open or among the last that ended."""
+        with self._lock:
+            return self._analysis.evidence(incident_id)
 
     def start(self) -> None:
         """Begin."""

@@ -38,6 +38,7 @@ class Worker:
             journal=self._journal,
             worker=settings.worker,
             secrets_folder=settings.secrets_folder,
+            evidence=settings.evidence,
         )
         self._file = AssignmentFile(settings.assignment_folder)
         self._draining = asyncio.Event()

@@ -22,11 +22,17 @@ from streammonitor_worker.stream import BACKOFF_CAP_S, BACKOFF_FIRST_S, backoff_
         ("GRACE_S", "-1"),
         ("GRACE_S", "nan"),
         ("LOG_LEVEL", "x"),
+        ("EVIDENCE", "maybe"),
     ],
 )
 def test_a_setting_that_cannot_be_read_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"STREAMMONITOR_{name} is '"):
         read_settings({f"STREAMMONITOR_{name}": value})
+
+
+def test_evidence_is_kept_unless_switched_off() -> None:
+    assert read_settings({}).evidence
+    assert not read_settings({"STREAMMONITOR_EVIDENCE": "off"}).evidence
 
 
 def _header(key: str = "token") -> HeaderFrom:
