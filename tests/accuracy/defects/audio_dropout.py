@@ -19,7 +19,7 @@ AT_S = 0.1
 SHORTEST_S = 0.02
 """What is shorter counts as this long, so that an alarm can overlap it."""
 HEARD_DBFS = -40.0
-"""What interrupts softer sound than this, on either side, is hardly heard: it is no event."""
+"""What interrupts softer sound than this, on either side, is hardly heard: it may be reported."""
 PACKET = 1024
 LOST_PACKETS = 3
 
@@ -202,18 +202,18 @@ def takes(span: Span) -> SoundEdit:
 
 def interrupted(clip: Path, truths: tuple[Truth, ...], rng: np.random.Generator) -> Sequence[Truth]:
     """Lose packets where that is the event; then state when what is to be heard."""
-    placed = [one if one.negative else _placed(one) for one in truths]
     sound = _decoded(clip)
-    events = [one for one in placed if not one.negative and _is_heard(sound, one)]
-    shift = _lose_packets(clip, [one for one in events if "packets" in one.variant])
-    return [shift(one) for one in placed if one.negative or one in events]
+    placed = [one if one.negative else _placed(one, sound) for one in truths]
+    shift = _lose_packets(clip, [one for one in placed if "packets" in one.variant])
+    return [shift(one) for one in placed]
 
 
-def _placed(truth: Truth) -> Truth:
+def _placed(truth: Truth, sound: Floats) -> Truth:
     start_s = truth.start_s + AT_S
     end_s = start_s + max(SHORTEST_S, LASTING_S.get(truth.variant, 0.0))
     first, end = round(start_s * SAMPLE_RATE), round(end_s * SAMPLE_RATE)
-    return replace(truth, start_s=start_s, end_s=end_s, first=first, end=end)
+    heard = _is_heard(sound, first, end)
+    return replace(truth, start_s=start_s, end_s=end_s, first=first, end=end, neutral=not heard)
 
 
 def _decoded(clip: Path) -> NDArray[np.float32]:
@@ -221,9 +221,9 @@ def _decoded(clip: Path) -> NDArray[np.float32]:
         return np.concatenate([one.to_ndarray() for one in container.decode(audio=0)], axis=1)
 
 
-def _is_heard(sound: Floats, truth: Truth) -> bool:
+def _is_heard(sound: Floats, first: int, end: int) -> bool:
     near = round(0.03 * SAMPLE_RATE)
-    sides = sound[:, truth.first - near : truth.first], sound[:, truth.end : truth.end + near]
+    sides = sound[:, first - near : first], sound[:, end : end + near]
     return all(float(np.sqrt(np.mean(side**2))) >= decibels(HEARD_DBFS) for side in sides)
 
 

@@ -171,17 +171,14 @@ def narrowing(span: Span) -> SoundEdit:
 
 
 def lost(clip: Path, truths: tuple[Truth, ...], rng: np.random.Generator) -> Sequence[Truth]:
-    """The events begin late in their spans; one that nobody can hear is none."""
-    return [
-        one if one.negative else _late_truth(one)
-        for one in truths
-        if "inverted" not in one.variant or _related(clip, one)
-    ]
+    """The events begin late in their spans; one that nobody can hear may be reported or not."""
+    return [one if one.negative else _late_truth(clip, one) for one in truths]
 
 
-def _late_truth(truth: Truth) -> Truth:
-    skip = round(BEFORE_S * SAMPLE_RATE)
-    return replace(truth, start_s=truth.start_s + BEFORE_S, first=truth.first + skip)
+def _late_truth(clip: Path, truth: Truth) -> Truth:
+    neutral = "inverted" in truth.variant and not _related(clip, truth)
+    first = truth.first + round(BEFORE_S * SAMPLE_RATE)
+    return replace(truth, start_s=truth.start_s + BEFORE_S, first=first, neutral=neutral)
 
 
 def _related(clip: Path, truth: Truth) -> bool:
