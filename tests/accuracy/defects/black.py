@@ -85,13 +85,74 @@ def credits_roll(span: Span) -> PictureEdit:
     return edit
 
 
-def tinted_dark(span: Span) -> PictureEdit:
-    """The picture at a tenth of its light under deep blue: dark, and to be seen."""
+class _Tinted:
+    """Makes edits that show the picture at so much of its light, under one dim colour."""
+
+    def __init__(self, u: int, v: int, gain: float) -> None:
+        self._u, self._v, self._gain = u, v, gain
+
+    def __call__(self, span: Span) -> PictureEdit:
+        def edit(canvas: Canvas, index: int) -> None:
+            _scale(canvas.y, self._gain)
+            canvas.u.fill(self._u)
+            canvas.v.fill(self._v)
+
+        return edit
+
+
+def blue_screen(span: Span) -> PictureEdit:
+    """The dim blue of a receiver without a signal: RGB 0, 0, 48 and nothing else."""
 
     def edit(canvas: Canvas, index: int) -> None:
-        _scale(canvas.y, 0.10)
-        canvas.u.fill(152)
-        canvas.v.fill(116)
+        canvas.y.fill(19)
+        canvas.u.fill(149)
+        canvas.v.fill(126)
+
+    return edit
+
+
+def night_lights(span: Span) -> PictureEdit:
+    """Black land under a black sky, some windows lit, and a car that passes."""
+    places = span.rng.uniform(0.15, 0.85, (24, 2))
+    luma = span.rng.integers(90, 220, 24).tolist()
+
+    def edit(canvas: Canvas, index: int) -> None:
+        canvas.blank(17)
+        height, width = canvas.y.shape
+        for (x, y), code in zip((places * (width, height)).astype(int).tolist(), luma, strict=True):
+            cv2.rectangle(canvas.y, (x, y), (x + 3, y + 4), code, -1)
+        at = round(width * (0.2 + 0.08 * index / span.rate_hz))
+        cv2.circle(canvas.y, (at, height * 3 // 4), 3, 230, -1)
+        add_noise(canvas.y, span.rng, 1.0)
+
+    return edit
+
+
+def starfield(span: Span) -> PictureEdit:
+    """Stars of one to nine pixels that drift over black."""
+    places = span.rng.uniform(0, 1, (140, 2))
+    luma = span.rng.integers(60, 235, 140).tolist()
+    radii = span.rng.integers(0, 2, 140).tolist()
+
+    def edit(canvas: Canvas, index: int) -> None:
+        canvas.blank(16)
+        height, width = canvas.y.shape
+        drift = np.array([0.01 * index / span.rate_hz, 0.0])
+        at = (places + drift) % 1.0 * (width, height)
+        for (x, y), code, radius in zip(at.astype(int).tolist(), luma, radii, strict=True):
+            cv2.circle(canvas.y, (x, y), radius, code, -1)
+
+    return edit
+
+
+def closing_line(span: Span) -> PictureEdit:
+    """One short line of small lettering that stands on black, as a film ends."""
+
+    def edit(canvas: Canvas, index: int) -> None:
+        canvas.blank(16)
+        height, width = canvas.y.shape
+        place = (width // 2 - 40, height // 2)
+        cv2.putText(canvas.y, "The end", place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 180, 1, cv2.LINE_AA)
 
     return edit
 
@@ -114,13 +175,20 @@ BENCH = Bench(
         "level 30": _Level(30, 0.0, logo=False),
         "logo": _Level(16, 0.0, logo=True),
         "noise": _Level(18, 1.5, logo=False),
+        "coarse noise": _Level(20, 3.0, logo=False),
     },
     negatives={
         "fades": fade,
         "letterbox": letterbox,
         "credits": credits_roll,
-        "tinted dark": tinted_dark,
+        "closing line": closing_line,
+        "tinted dark": _Tinted(152, 116, 0.10),
+        "tinted red": _Tinted(118, 150, 0.08),
+        "tinted green": _Tinted(114, 112, 0.06),
+        "blue screen": blue_screen,
         "night": night,
+        "night lights": night_lights,
+        "starfield": starfield,
     },
     event_s=(2.6, 4.2),
     negative_s=6.0,

@@ -1,11 +1,16 @@
 """Pictures that stand still, and slow ones that do not."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
 from dev.origin.origin import Bytes, Canvas
 from streammonitor_worker.detectors.base import Kind
 from tests.accuracy.edits import Bench, PictureEdit, Rival, Span, add_noise
+
+Draw = Callable[[Canvas, float], None]
+"""Draws what goes on over a picture, at so many seconds."""
 
 
 class _Hold:
@@ -14,11 +19,13 @@ class _Hold:
     Args:
         grain: Codes of fresh noise that every picture gets; 0 for none.
         held_grain: Codes of noise that is held with the picture.
-        clock: Whether a clock goes on in a corner.
+        overlay: What goes on over it, put in after what froze.
     """
 
-    def __init__(self, grain: float = 0.0, held_grain: float = 0.0, clock: bool = False) -> None:
-        self._grain, self._held_grain, self._clock = grain, held_grain, clock
+    def __init__(
+        self, grain: float = 0.0, held_grain: float = 0.0, overlay: Draw | None = None
+    ) -> None:
+        self._grain, self._held_grain, self._overlay = grain, held_grain, overlay
 
     def __call__(self, span: Span) -> PictureEdit:
         held: list[Bytes] = []
@@ -31,8 +38,8 @@ class _Hold:
             np.copyto(canvas.data, held[0])
             if self._grain:
                 add_noise(canvas.y, span.rng, self._grain)
-            if self._clock:
-                draw_clock(canvas, index / span.rate_hz)
+            if self._overlay:
+                self._overlay(canvas, index / span.rate_hz)
 
         return edit
 
@@ -44,6 +51,29 @@ def draw_clock(canvas: Canvas, time_s: float) -> None:
     cv2.rectangle(canvas.y, (left, top), (width - 8, height - 8), 30, -1)
     text = f"12:34:{int(time_s) % 60:02}"
     cv2.putText(canvas.y, text, (left + 4, height - 16), cv2.FONT_HERSHEY_SIMPLEX, 0.55, 225, 1)
+
+
+def draw_ticker(canvas: Canvas, time_s: float) -> None:
+    """A line of news that runs along the lower edge, 90 pixels a second."""
+    height, width = canvas.y.shape
+    canvas.y[-28:-8] = 200
+    words = "MARKETS CLOSE HIGHER   RAIN IN THE NORTH   SECOND LEG TONIGHT   "
+    for part in range(2):
+        x = round(width - time_s * 90) + part * 760
+        place = (x, height - 12)
+        cv2.putText(canvas.y, words, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 30, 1, cv2.LINE_AA)
+
+
+def draw_turning_logo(canvas: Canvas, time_s: float) -> None:
+    """A bar in a disc that turns once in four seconds, in the upper left corner."""
+    height, width = canvas.y.shape
+    centre = (width // 12, height // 9)
+    reach = height // 16
+    cv2.circle(canvas.y, centre, reach, 60, -1, cv2.LINE_AA)
+    turn = time_s * np.pi / 2
+    tip = (round(reach * 0.8 * np.cos(turn)), round(reach * 0.8 * np.sin(turn)))
+    ends = (centre[0] - tip[0], centre[1] - tip[1]), (centre[0] + tip[0], centre[1] + tip[1])
+    cv2.line(canvas.y, *ends, 220, 4, cv2.LINE_AA)
 
 
 class _Held:
@@ -82,17 +112,43 @@ def locked_off(span: Span) -> PictureEdit:
 
     def edit(canvas: Canvas, index: int) -> None:
         held.show(canvas)
-        height, width = canvas.y.shape
-        at = index / span.rate_hz
-        x = width / 2 + width / 40 * np.sin(at * 1.7) + width / 80 * np.sin(at * 4.1)
-        y = height / 2 + height / 60 * np.sin(at * 2.3)
-        centre = (round(x * 16), round(y * 16))
-        axes = (width * 16 // 16, height * 16 // 6)
-        cv2.ellipse(canvas.y, centre, axes, 0, 0, 360, 150, -1, cv2.LINE_AA, 4)
-        mouth = (round(axes[0] / 3), round(axes[1] / 12 * (1 + np.sin(at * 9))))
-        place = (centre[0], centre[1] + axes[1] // 2)
-        cv2.ellipse(canvas.y, place, mouth, 0, 0, 360, 60, -1, cv2.LINE_AA, 4)
+        _draw_speaker(canvas, index / span.rate_hz)
         add_noise(canvas.y, span.rng, 1.5)
+
+    return edit
+
+
+def _draw_speaker(canvas: Canvas, at: float) -> None:
+    height, width = canvas.y.shape
+    x = width / 2 + width / 40 * np.sin(at * 1.7) + width / 80 * np.sin(at * 4.1)
+    y = height / 2 + height / 60 * np.sin(at * 2.3)
+    centre = (round(x * 16), round(y * 16))
+    axes = (width * 16 // 16, height * 16 // 6)
+    cv2.ellipse(canvas.y, centre, axes, 0, 0, 360, 150, -1, cv2.LINE_AA, 4)
+    mouth = (round(axes[0] / 3), round(axes[1] / 12 * (1 + np.sin(at * 9))))
+    place = (centre[0], centre[1] + axes[1] // 2)
+    cv2.ellipse(canvas.y, place, mouth, 0, 0, 360, 60, -1, cv2.LINE_AA, 4)
+
+
+def anchor_with_ticker(span: Span) -> PictureEdit:
+    """The locked-off shot, without any noise, over a running ticker."""
+    held = _Held()
+
+    def edit(canvas: Canvas, index: int) -> None:
+        held.show(canvas)
+        at = index / span.rate_hz
+        _draw_speaker(canvas, at)
+        draw_ticker(canvas, at)
+
+    return edit
+
+
+def dimmed(span: Span) -> PictureEdit:
+    """The picture goes on at an eighth of its light: it moves by a code or two."""
+
+    def edit(canvas: Canvas, index: int) -> None:
+        table = ((np.arange(256) - 16.0).clip(0) * 0.125 + 16).astype(np.uint8)
+        np.copyto(canvas.y, cv2.LUT(canvas.y, table))
 
     return edit
 
@@ -132,6 +188,25 @@ class _Slate:
         return edit
 
 
+def at_a_cut(span: Span) -> PictureEdit:
+    """The mirrored picture, held from its first moment on.
+
+    A freeze that begins with a cut and a still that is meant to stand are the same pictures. They
+    are taken for a still, so this freeze is missed until `stillAfter` has passed.
+    """
+    held: list[Bytes] = []
+
+    def edit(canvas: Canvas, index: int) -> None:
+        if not held:
+            for plane in (canvas.y, canvas.u, canvas.v):
+                np.copyto(plane, plane[::-1, ::-1].copy())
+            np.copyto(canvas.y, 255 - np.maximum(canvas.y, 20))
+            held.append(canvas.data.copy())
+        np.copyto(canvas.data, held[0])
+
+    return edit
+
+
 BENCH = Bench(
     defect="freeze",
     kind=Kind.VIDEO,
@@ -139,14 +214,19 @@ BENCH = Bench(
         "held": _Hold(),
         "held grain": _Hold(held_grain=3.0),
         "fresh grain": _Hold(grain=1.5),
-        "running clock": _Hold(clock=True),
+        "running clock": _Hold(overlay=draw_clock),
+        "ticker": _Hold(overlay=draw_ticker),
+        "turning logo": _Hold(overlay=draw_turning_logo),
     },
     negatives={
         "slow zoom": slow_zoom,
         "locked-off shot": locked_off,
+        "anchor with ticker": anchor_with_ticker,
+        "dimmed": dimmed,
         "aircraft": aircraft,
         "slate with clock": _Slate(clock=True),
         "still slate": _Slate(clock=False),
+        "freeze at a cut": at_a_cut,
     },
     event_s=(3.6, 5.4),
     negative_s=6.0,

@@ -11,10 +11,22 @@ from streammonitor_worker.detectors.base import Verdict
 from streammonitor_worker.detectors.black import BlackDetector, BlackParams
 from streammonitor_worker.detectors.freeze import FreezeDetector, FreezeParams
 from streammonitor_worker.detectors.silence import SilenceDetector, SilenceParams
-from streammonitor_worker.frames import FrameView
+from streammonitor_worker.frames import Chroma, FrameView, LumaArray, Transfer
 from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
-from tests.contract.material import Luma, buffers, flat, hold, pan, scene, silent, tone, views
+from streammonitor_worker.measures.transfer import hdr_signal
+from tests.contract.material import (
+    Luma,
+    buffers,
+    flat,
+    hold,
+    pan,
+    scene,
+    silent,
+    tinted,
+    tone,
+    views,
+)
 
 STILL = scene()[:180, :320]
 
@@ -33,7 +45,7 @@ def spans(pictures: Iterable[FrameView], detector: AnyDetector) -> list[tuple[fl
     return [(round(start, 2), round(end, 2)) for start, end in found]
 
 
-def verdicts(pictures: Iterable[Luma], **view: object) -> set[Verdict]:
+def verdicts(pictures: Iterable[LumaArray], **view: object) -> set[Verdict]:
     meter, detector = PictureMeter(), BlackDetector(BlackParams())
     return {
         one.verdict
@@ -92,6 +104,51 @@ class TestBlack:
     def test_credits_on_black_are_not_black(self) -> None:
         picture = np.full((720, 1280), 16, np.uint8)
         cv2.putText(picture, "a film by", (560, 360), cv2.FONT_HERSHEY_SIMPLEX, 1.0, 235, 2)
+        assert verdicts([picture]) == {Verdict.GOOD}
+
+    @pytest.mark.parametrize("transfer", [Transfer.PQ, Transfer.HLG])
+    def test_hdr_is_dark_where_sdr_of_the_same_light_is(self, transfer: Transfer) -> None:
+        for sdr, verdict in ((0.09, Verdict.BAD), (0.11, Verdict.GOOD)):
+            code = round(64 + 876 * hdr_signal(sdr, transfer))
+            picture = np.full((90, 160), code, np.uint16)
+            assert verdicts([picture], bit_depth=10, transfer=transfer) == {verdict}
+
+    @pytest.mark.parametrize("bits", [8, 10])
+    @pytest.mark.parametrize(("u", "v"), [(0.12, -0.05), (-0.03, 0.08), (-0.06, -0.06)])
+    def test_a_tint_is_a_picture_however_dark(self, u: float, v: float, bits: int) -> None:
+        dark = np.full((90, 160), 18 << (bits - 8), np.uint8 if bits == 8 else np.uint16)
+
+        def tint(picture: LumaArray) -> Chroma:
+            return tinted(picture, u, v, bit_depth=bits)
+
+        assert verdicts([dark], chroma=tint, bit_depth=bits) == {Verdict.GOOD}
+        assert verdicts([dark], bit_depth=bits) == {Verdict.BAD}
+
+    def test_noise_in_the_colours_of_black_is_black(self) -> None:
+        rng = np.random.default_rng(2)
+
+        def noisy(picture: LumaArray) -> Chroma:
+            planes = (rng.normal(128, 3, (180, 320)).round().astype(np.uint8) for _ in range(2))
+            return Chroma(*planes)
+
+        assert verdicts(flat(2, 16, 640, 360), chroma=noisy) == {Verdict.BAD}
+
+    def test_a_picture_without_chroma_is_grey(self) -> None:
+        assert verdicts(flat(1, 16), chroma=lambda _: None) == {Verdict.BAD}
+
+    def test_coarse_noise_is_black_and_a_scene_of_its_spread_is_not(self) -> None:
+        rng = np.random.default_rng(3)
+        noise = np.clip(rng.normal(22, 3, (360, 640)), 0, 255).astype(np.uint8)
+        scenery = cv2.GaussianBlur(rng.normal(0, 1, (360, 640)), (0, 0), 12)
+        dim = (22 + 3 * scenery / scenery.std()).astype(np.uint8)
+        assert verdicts([noise]) == {Verdict.BAD}
+        assert verdicts([dim]) == {Verdict.GOOD}
+
+    def test_lights_in_the_night_are_a_picture(self) -> None:
+        picture = np.full((360, 640), 17, np.uint8)
+        places = np.random.default_rng(4).integers((90, 160), (270, 480), (24, 2)).tolist()
+        for y, x in places:
+            picture[y : y + 3, x : x + 3] = 140
         assert verdicts([picture]) == {Verdict.GOOD}
 
     def test_a_dim_scene_is_not_black(self) -> None:

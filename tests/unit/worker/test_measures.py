@@ -3,11 +3,12 @@ import math
 import numpy as np
 import pytest
 
-from streammonitor_worker.frames import AudioView, FrameView
+from streammonitor_worker.frames import AudioView, Chroma, FrameView, LumaArray, Transfer
 from streammonitor_worker.measures.luma import FULL, LIMITED, reduce_luma
 from streammonitor_worker.measures.picture import PictureMeasures, PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
-from tests.contract.material import buffers, flat, hold, pan, scene, silent, tone, views
+from streammonitor_worker.measures.transfer import hdr_signal, sdr_signal
+from tests.contract.material import buffers, flat, hold, pan, scene, silent, tinted, tone, views
 
 
 def last(pictures: list[FrameView]) -> PictureMeasures:
@@ -60,6 +61,44 @@ def test_ratios_run_from_black_to_white(full: bool, scale: object) -> None:
     assert white.mean == pytest.approx(1.0)
     assert black.mean == pytest.approx(0.0)
     assert black.percentile(50) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("transfer", [Transfer.PQ, Transfer.HLG])
+@pytest.mark.parametrize("sdr", [-0.05, 0.0, 0.02, 0.1, 0.5, 1.0])
+def test_a_ratio_is_the_light_of_sdr_whatever_the_transfer(transfer: Transfer, sdr: float) -> None:
+    assert sdr_signal(hdr_signal(sdr, transfer), transfer) == pytest.approx(sdr, abs=1e-9)
+    scale = LIMITED._replace(transfer=transfer)
+    assert scale.ratio(scale.code(sdr)) == pytest.approx(sdr, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("nits", "transfer", "signal"),
+    [
+        (0.1, Transfer.PQ, 0.0623),
+        (100.0, Transfer.PQ, 0.5081),
+        (203.0, Transfer.PQ, 0.5807),
+        (203.0, Transfer.HLG, 0.7498),
+        (1000.0, Transfer.HLG, 1.0),
+    ],
+)
+def test_signals_of_known_light(nits: float, transfer: Transfer, signal: float) -> None:
+    """Levels of ITU-R BT.2408 table 1 and of the formulas of BT.2100."""
+    sdr = (nits / 203) ** (1 / 2.4)
+    assert hdr_signal(sdr, transfer) == pytest.approx(signal, abs=2e-3)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("bits", [8, 10, 16])
+def test_saturation_is_the_distance_from_grey(bits: int, full: bool) -> None:
+    span = 255 if full else 224
+    picture = np.full((90, 160), 60, np.uint8 if bits == 8 else np.uint16)
+
+    def chroma(drawn: LumaArray) -> Chroma:
+        return tinted(drawn, 0.06, -0.08, bit_depth=bits)
+
+    (view,) = views([picture], bit_depth=bits, full_range=full, chroma=chroma)
+    assert last([view]).saturation == pytest.approx(0.1 * 256 / span, abs=0.003)
+    assert last(list(views([picture], bit_depth=bits))).saturation == 0.0
 
 
 def test_dark_ratio_counts_pixels_at_or_below_the_threshold() -> None:

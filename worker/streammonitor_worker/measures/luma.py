@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streammonitor_worker.frames import FrameView, LumaArray
+from streammonitor_worker.frames import FrameView, LumaArray, Transfer
+from streammonitor_worker.measures.transfer import hdr_signal, sdr_signal
 
 Luma8 = npt.NDArray[np.uint8]
 
@@ -17,12 +18,18 @@ REDUCED_WIDTH_PX = 640
 class LumaScale(NamedTuple):
     """Where black and white lie in 8-bit codes (BT.709 clause 3, BT.2100 table 9 for full range).
 
+    Luma as a ratio is the share of the way from black to white at which SDR video shows the same
+    light: of HDR, white is diffuse white, and highlights are above 1.
+
     >>> LumaScale(16.0, 235.0).code(0.1)
     37.9
+    >>> round(LumaScale(16.0, 235.0, Transfer.PQ).code(0.1), 1)
+    46.3
     """
 
     black: float
     white: float
+    transfer: Transfer = Transfer.SDR
 
     @property
     def span(self) -> float:
@@ -30,8 +37,12 @@ class LumaScale(NamedTuple):
         return self.white - self.black
 
     def code(self, ratio: float) -> float:
-        """The code that lies at `ratio` of the way from black to white."""
-        return self.black + ratio * self.span
+        """The code of a luma of 0..1."""
+        return self.black + hdr_signal(ratio, self.transfer) * self.span
+
+    def ratio(self, code: float) -> float:
+        """The luma of a code; below 0 for what is blacker than black."""
+        return sdr_signal((code - self.black) / self.span, self.transfer)
 
 
 LIMITED = LumaScale(16.0, 235.0)
@@ -40,7 +51,7 @@ FULL = LumaScale(0.0, 255.0)
 
 def scale_of(view: FrameView) -> LumaScale:
     """Where black and white lie in a view's reduced luma."""
-    return FULL if view.full_range else LIMITED
+    return (FULL if view.full_range else LIMITED)._replace(transfer=view.transfer)
 
 
 def reduce_luma(luma: LumaArray, bit_depth: int) -> Luma8:

@@ -5,11 +5,11 @@ from functools import cached_property
 import cv2
 import numpy as np
 import numpy.typing as npt
-from cv2.typing import MatLike
 
-from streammonitor_worker.frames import FrameView
+from streammonitor_worker.frames import ChromaArray, FrameView
 from streammonitor_worker.measures.active import ActivePicture, Box
 from streammonitor_worker.measures.luma import Luma8, LumaScale, reduce_luma, scale_of
+from streammonitor_worker.measures.tiles import chroma_tiles, tile_means, without_corners
 
 TILE_PX = 8
 """Side of a tile in a picture that was reduced: 16 pixels of 720p, 32 of 1080p."""
@@ -17,15 +17,16 @@ WHOLE_TILE_PX = 16
 """Side of a tile in a picture that was not: an encoder's macroblock, whose residual evens out."""
 BAR_RATIO = 0.1
 """Luma up to which a pixel may belong to a bar; mastered bars reach 30 of 255."""
-CORNER_RATIO = 0.25
-"""Share of width and height within which a station's logo stays in its corner."""
+TINTED_PERCENT = 90.0
+"""A coloured logo is smaller than the rest of this."""
 
 
 class PictureMeasures:
     """The measures of one picture, each computed when it is first asked for.
 
-    Ratios of luma are shares of the way from black to white, so that bit depth and range make no
-    difference: 0.0 is black, 1.0 is white.
+    Ratios of luma are shares of the way from black to white of SDR video that shows the same light,
+    so that bit depth, range and transfer make no difference: 0.0 is black, 1.0 is (diffuse) white.
+    Changes are shares of the codes from black to white, whatever the transfer.
 
     Attributes:
         view: The picture itself. Its luma is valid only while it is being observed.
@@ -64,11 +65,43 @@ class PictureMeasures:
         """
         area = self.active.of(self.reduced)
         lit = cv2.threshold(area, self.scale.code(threshold), 255, cv2.THRESH_BINARY)[1]
-        height, width = (round(size * CORNER_RATIO) for size in area.shape)
-        for rows in (slice(None, height), slice(area.shape[0] - height, None)):
-            lit[rows, :width] = 0
-            lit[rows, area.shape[1] - width :] = 0
-        return cv2.countNonZero(lit) / area.size
+        return np.count_nonzero(lit[without_corners(lit)]) / area.size
+
+    @cached_property
+    def contrast(self) -> float:
+        """By how much luma differs between the tiles outside the corners of the active picture.
+
+        A tile evens noise out, but not what is to be seen.
+        """
+        means = tile_means(self.active.of(self.reduced), self._tile_px)
+        middle = means[without_corners(means)]
+        if not middle.size:
+            return 0.0
+        return self.scale.ratio(float(middle.max())) - self.scale.ratio(float(middle.min()))
+
+    @cached_property
+    def saturation(self) -> float:
+        """How far the active picture is from grey, 0..0.7; 0.0 without chroma.
+
+        Nine tenths of the picture lie below: distance from neutral in the plane of U and V, which
+        each run from -0.5 to 0.5, of tiles that even noise out.
+        """
+        chroma = self.view.chroma
+        if chroma is None:
+            return 0.0
+        u, v = (self._chroma_tiles(plane) for plane in chroma)
+        return float(np.percentile(np.hypot(u, v), TINTED_PERCENT))
+
+    def _chroma_tiles(self, plane: ChromaArray) -> npt.NDArray[np.float64]:
+        view, box = self.view, self.active
+        down, right = (
+            whole / reduced for whole, reduced in zip(plane.shape, self.reduced.shape, strict=True)
+        )
+        top, left = int(box.top * down), int(box.left * right)
+        # A plane may be smaller than the reduced picture, but never empty.
+        bottom, end = max(top + 1, int(box.bottom * down)), max(left + 1, int(box.right * right))
+        part = plane[top:bottom, left:end]
+        return chroma_tiles(part, view.bit_depth, full_range=view.full_range)
 
     @cached_property
     def _cumulative(self) -> npt.NDArray[np.float64]:
@@ -80,13 +113,12 @@ class PictureMeasures:
     def percentile(self, percent: float) -> float:
         """Luma below which `percent` of the active picture lies, as a ratio (may be below 0)."""
         code = int(np.searchsorted(self._cumulative, percent / 100))
-        return (min(code, 255) - self.scale.black) / self.scale.span
+        return self.scale.ratio(min(code, 255))
 
     @cached_property
     def mean(self) -> float:
         """Mean luma of the active picture, as a ratio (may be below 0)."""
-        mean = float(cv2.mean(self.active.of(self.reduced))[0])
-        return (mean - self.scale.black) / self.scale.span
+        return self.scale.ratio(float(cv2.mean(self.active.of(self.reduced))[0]))
 
     @cached_property
     def step(self) -> float | None:
@@ -113,18 +145,11 @@ class PictureMeasures:
         difference = cv2.absdiff(self.reduced, reference)
         if cv2.norm(difference, cv2.NORM_INF) == 0:
             return 0.0
-        reduced = self.view.luma.shape[1] > self.reduced.shape[1]
-        tile_px = TILE_PX if reduced else WHOLE_TILE_PX
-        return _greatest_tile_mean(difference, tile_px) / self.scale.span
+        return float(tile_means(difference, self._tile_px).max()) / self.scale.span
 
-
-def _greatest_tile_mean(difference: MatLike, tile_px: int) -> float:
-    """The greatest mean over whole tiles; a rest at the right and lower edge is left out."""
-    side: int = min(tile_px, *difference.shape)
-    # Sums over tiles from one integral image cost a tenth of summing them in NumPy.
-    corners = cv2.integral(difference)[::side, ::side]
-    sums = corners[1:, 1:] - corners[:-1, 1:] - corners[1:, :-1] + corners[:-1, :-1]
-    return float(np.max(sums)) / (side * side)
+    @property
+    def _tile_px(self) -> int:
+        return TILE_PX if self.view.luma.shape[1] > self.reduced.shape[1] else WHOLE_TILE_PX
 
 
 class PictureMeter:
