@@ -22,6 +22,7 @@ from streammonitor_worker.frames import (
 from streammonitor_worker.incidents import EventKind, IncidentEvent, IncidentMachine, Subject
 from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
+from streammonitor_worker.regions import PictureRegions
 from streammonitor_worker.runners import (
     STARVED_S,
     DetectorFigures,
@@ -79,6 +80,7 @@ class StreamAnalysis:
         stream: Name of the stream.
         worker: Name of the worker.
         detectors: Detectors by name, with the parameters that a user set.
+        regions: What of a picture is looked at. Default: all of it.
         reproducible: The same media give the same incident ids, whenever they are analysed.
         evidence: Keep small pictures and the peaks of the sound, and tell them with incidents.
         heard: Is told of every measurement by the detector's name.
@@ -98,6 +100,7 @@ class StreamAnalysis:
         stream: str,
         worker: str,
         detectors: RawParameters,
+        regions: PictureRegions | None = None,
         reproducible: bool = False,
         evidence: bool = True,
         heard: Listener | None = None,
@@ -107,6 +110,7 @@ class StreamAnalysis:
         self._subject = Subject(monitor_uid, stream, "", worker, reproducible)
         self._muted = False
         self._runners: dict[str, DetectorRunner] = {}
+        self._regions = regions or PictureRegions()
         self._pictures = PictureMeter()
         self._sound = SoundMeter()
         self._format: FormatChange | None = None
@@ -199,6 +203,11 @@ class StreamAnalysis:
                 return runner.witness.tell()
         return None if self._archive is None else self._archive.of(incident_id)
 
+    def set_regions(self, regions: PictureRegions) -> list[IncidentEvent]:
+        """Look at other parts of the pictures. They are not comparable with those before."""
+        self._regions = regions
+        return self._interrupt(Kind.VIDEO, self._media.until_s)
+
     def detector_states(self) -> dict[str, DetectorState]:
         """What each detector knows now."""
         return {runner.name: runner.machine.state for runner in self._reported()}
@@ -261,7 +270,7 @@ class StreamAnalysis:
         runners = self._of(Kind.VIDEO)
         if runners:
             before = time.thread_time()
-            measures = self._pictures.measure(view)
+            measures = self._pictures.measure(self._regions.apply(view))
             archive = self._archive
             with nullcontext() if archive is None else archive.gallery.showing(measures):
                 runners[0].figures.cpu_s += time.thread_time() - before

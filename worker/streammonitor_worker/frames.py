@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streammonitor_api.worker_status import AudioFormat, VideoFormat
+from streammonitor_worker.box import Box
 
 LumaArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 ChromaArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -71,6 +72,7 @@ class FrameView:
         matrix: How luma and chroma are made of red, green and blue.
         key_frame: Whether it was coded without reference to others.
         corrupt: Whether the decoder flagged it as damaged.
+        ignored: Rectangles of luma that say nothing: they were blanked.
     """
 
     time_s: float
@@ -84,6 +86,7 @@ class FrameView:
     chroma: Chroma | None = None
     key_frame: bool = False
     corrupt: bool = False
+    ignored: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

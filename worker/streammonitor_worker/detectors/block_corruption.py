@@ -22,7 +22,7 @@ from streammonitor_worker.detectors.base import (
     Verdict,
 )
 from streammonitor_worker.frames import FrameView
-from streammonitor_worker.measures.blocks import BlockSteps, Tiles
+from streammonitor_worker.measures.blocks import BLOCK_PX, BlockSteps, Tiles
 from streammonitor_worker.measures.luma import Luma8
 from streammonitor_worker.measures.picture import PictureMeasures
 
@@ -183,6 +183,9 @@ class _Evidence:
         """Take the next picture; `factor` scales the evidence that is asked for."""
         view = measures.view
         found = self._steps.measure(view.luma, view.bit_depth)
+        ignored = None if found is None else measures.ignored_tiles(BLOCK_PX, *found.shape)
+        if found is not None and ignored is not None:
+            found[ignored] = 0.0
         if found is None or self._is_cut(measures):
             # Of a new scene, nothing is usual yet.
             self._sums = self._usual = self.tiles = None

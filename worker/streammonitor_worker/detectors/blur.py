@@ -235,7 +235,12 @@ def _sharpest(measures: PictureMeasures) -> Iterator[Luma8]:
         return
     steps = cv2.absdiff(reduced[:, 1:], reduced[:, :-1])
     means = np.asarray(cv2.resize(steps, (columns, rows), interpolation=cv2.INTER_AREA))
-    for index in np.argsort(means.ravel(), kind="stable")[-TILES:].tolist():
+    ignored = measures.ignored_tiles(side, rows, columns)
+    if ignored is not None:
+        # Blanks have sharp edges, and keep them when the picture has none.
+        means = np.where(ignored, -1.0, means)
+    chosen = np.argsort(means.ravel(), kind="stable")[-TILES:]
+    for index in chosen[means.ravel()[chosen] >= 0].tolist():
         row, column = divmod(index, columns)
         yield _tile(view, row * side, column * side, side)
 

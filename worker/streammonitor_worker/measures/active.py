@@ -1,33 +1,11 @@
 """The active picture: what letterbox and pillarbox bars leave of the frame."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import cv2
 
+from streammonitor_worker.box import Box
 from streammonitor_worker.measures.luma import Luma8
-
-
-class Box(NamedTuple):
-    """A rectangle of pixels; `right` and `bottom` are exclusive."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    def union(self, other: "Box") -> "Box":
-        """The smallest box that holds both."""
-        return Box(
-            min(self.left, other.left),
-            min(self.top, other.top),
-            max(self.right, other.right),
-            max(self.bottom, other.bottom),
-        )
-
-    def of(self, picture: Luma8) -> Luma8:
-        """The part of a picture that lies inside, as a view."""
-        return picture[self.top : self.bottom, self.left : self.right]
 
 
 @dataclass(slots=True)

@@ -5,11 +5,14 @@ from functools import cached_property
 import cv2
 import numpy as np
 import numpy.typing as npt
+from cv2.typing import MatLike
 
+from streammonitor_worker.box import Box
 from streammonitor_worker.frames import ChromaArray, FrameView
-from streammonitor_worker.measures.active import ActivePicture, Box
+from streammonitor_worker.measures.active import ActivePicture
 from streammonitor_worker.measures.luma import Luma8, LumaScale, reduce_luma, scale_of
 from streammonitor_worker.measures.tiles import chroma_tiles, tile_means, without_corners
+from streammonitor_worker.regions import counted_mask, touched_tiles
 
 TILE_PX = 8
 """Side of a tile in a picture that was reduced: 16 pixels of 720p, 32 of 1080p."""
@@ -50,12 +53,51 @@ class PictureMeasures:
         self.previous = previous
         self._dark: dict[float, float] = {}
 
+    @cached_property
+    def counted(self) -> Luma8 | None:
+        """Where `reduced` counts: 255, and 0 where something is ignored; None: everywhere."""
+        if not self.view.ignored:
+            return None
+        factor = round(self.view.luma.shape[1] / self.reduced.shape[1])
+        return counted_mask(self.view.ignored, factor, *self.reduced.shape)
+
+    def ignored_tiles(self, side_px: int, rows: int, columns: int) -> npt.NDArray[np.bool_] | None:
+        """Which tiles of the picture in full resolution touch something that is ignored.
+
+        Returns:
+            Shape (rows, columns), bool; None where nothing is ignored.
+        """
+        if not self.view.ignored:
+            return None
+        return touched_tiles(self.view.ignored, side_px, rows, columns)
+
+    @cached_property
+    def _mask(self) -> Luma8 | None:
+        return None if self.counted is None else self.active.of(self.counted)
+
+    def _share(self, found: MatLike) -> float:
+        """Share of what counts of the active picture that was found, 0..1."""
+        if self._mask is None:
+            return cv2.countNonZero(found) / found.size
+        both = cv2.countNonZero(cv2.bitwise_and(found, self._mask))
+        return both / max(1, cv2.countNonZero(self._mask))
+
+    def _all_counted(self, grid: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Which tiles of a grid over the active picture show nothing that is ignored."""
+        if self._mask is None:
+            return np.ones(grid.shape, np.bool_)
+        counted: npt.NDArray[np.bool_] = (
+            np.asarray(cv2.resize(self._mask, grid.shape[::-1], interpolation=cv2.INTER_AREA))
+            == 255
+        )
+        return counted
+
     def dark_ratio(self, threshold: float) -> float:
         """Share of the active picture whose luma is at most `threshold`, 0..1."""
         if threshold not in self._dark:
             area = self.active.of(self.reduced)
-            dark = cv2.countNonZero(cv2.inRange(area, 0, int(self.scale.code(threshold))))
-            self._dark[threshold] = dark / area.size
+            dark = cv2.inRange(area, 0, int(self.scale.code(threshold)))
+            self._dark[threshold] = self._share(dark)
         return self._dark[threshold]
 
     def lettering_ratio(self, threshold: float) -> float:
@@ -65,7 +107,8 @@ class PictureMeasures:
         """
         area = self.active.of(self.reduced)
         lit = cv2.threshold(area, self.scale.code(threshold), 255, cv2.THRESH_BINARY)[1]
-        return np.count_nonzero(lit[without_corners(lit)]) / area.size
+        lit[~without_corners(lit)] = 0
+        return self._share(lit)
 
     @cached_property
     def contrast(self) -> float:
@@ -74,7 +117,7 @@ class PictureMeasures:
         A tile evens noise out, but not what is to be seen.
         """
         means = tile_means(self.active.of(self.reduced), self._tile_px)
-        middle = means[without_corners(means)]
+        middle = means[without_corners(means) & self._all_counted(means)]
         if not middle.size:
             return 0.0
         return self.scale.ratio(float(middle.max())) - self.scale.ratio(float(middle.min()))
@@ -90,7 +133,9 @@ class PictureMeasures:
         if chroma is None:
             return 0.0
         u, v = (self._chroma_tiles(plane) for plane in chroma)
-        return float(np.percentile(np.hypot(u, v), TINTED_PERCENT))
+        distances = np.hypot(u, v)
+        distances = distances[self._all_counted(distances)]
+        return float(np.percentile(distances, TINTED_PERCENT)) if distances.size else 0.0
 
     def _chroma_tiles(self, plane: ChromaArray) -> npt.NDArray[np.float64]:
         view, box = self.view, self.active
@@ -107,8 +152,10 @@ class PictureMeasures:
     def _cumulative(self) -> npt.NDArray[np.float64]:
         """Share of the active picture at or below each 8-bit code, shape (256,)."""
         area = self.active.of(self.reduced)
-        counts = cv2.calcHist([area], [0], None, [256], [0.0, 256.0])
-        return np.cumsum(counts.ravel(), dtype=np.float64) / area.size
+        counts = cv2.calcHist([area], [0], self._mask, [256], [0.0, 256.0])
+        cumulative = np.cumsum(counts.ravel(), dtype=np.float64)
+        cumulative /= max(1.0, float(cumulative[-1]))
+        return cumulative
 
     def percentile(self, percent: float) -> float:
         """Luma below which `percent` of the active picture lies, as a ratio (may be below 0)."""
@@ -118,7 +165,7 @@ class PictureMeasures:
     @cached_property
     def mean(self) -> float:
         """Mean luma of the active picture, as a ratio (may be below 0)."""
-        return self.scale.ratio(float(cv2.mean(self.active.of(self.reduced))[0]))
+        return self.scale.ratio(float(cv2.mean(self.active.of(self.reduced), self._mask)[0]))
 
     @cached_property
     def step(self) -> float | None:
@@ -131,7 +178,8 @@ class PictureMeasures:
         if self.previous is None:
             return None
         total = cv2.norm(self.reduced, self.previous, cv2.NORM_L1)
-        return total / self.reduced.size / self.scale.span
+        size = self.reduced.size if self.counted is None else cv2.countNonZero(self.counted)
+        return total / max(1, size) / self.scale.span
 
     def change_from(self, reference: Luma8) -> float | None:
         """How much the most changed tile differs from a reference picture.
