@@ -36,7 +36,7 @@ REELS = {Kind.VIDEO: 1, Kind.AUDIO: 2}
 """Reels of defects for each defect and family; the second one is of the other take."""
 NEGATIVE_REELS = 4
 """Reels of hard negatives for each defect; each holds every negative once."""
-CLEAN_PICTURES_S, CLEAN_SOUND_S = 30.0, 180.0
+CLEAN_PICTURES_S, CLEAN_SOUND_S = 150.0, 200.0
 
 
 class Role(StrEnum):

@@ -50,7 +50,10 @@ class Music:
             since = time_s - (number - back) / self._notes_s
             pitch = np.floor(self._random.draw(number - back, 1) * 24)
             turn = 2 * np.pi * 110 * 2 ** (pitch / 12) * since
-            envelope = np.minimum(since * 200, 1) * np.exp(-since / self._decay_s)
+            # A note that were cut off when the third one after it begins would click.
+            left = 3 / self._notes_s - since
+            edge = np.minimum(np.minimum(since * 200, left * 50), 1)
+            envelope = edge * np.exp(-since / self._decay_s)
             total += np.sin(turn) * envelope * (0.3 + 0.7 * self._random.draw(number - back, 2))
         return _mix(total * self._level, index, self._bed, self._random.seed)
 
@@ -69,7 +72,9 @@ class Drums:
         since = (beat - number) * 30 / self._tempo
         hit = (self._random.draw(number, 1) < 0.7) * (0.3 + 0.7 * self._random.draw(number, 2))
         snare = noise(index, level_dbfs=-12, seed=self._random.seed)[0]
+        bar = beat / 4 - number // 4
         bass = 0.15 * np.sin(2 * np.pi * (45 + 20 * self._random.draw(number // 4, 3)) * time_s)
+        bass *= np.clip(np.minimum(bar, 1 - bar) * 40, 0.0, 1.0)
         return _mix(snare * hit * np.exp(-since * 18) + bass, index, -58, self._random.seed)
 
 

@@ -19,7 +19,7 @@ from types import ModuleType
 from dev.media import pictures as dev_pictures
 from dev.origin.origin import Picture, Sound
 from streammonitor_worker.detectors.base import Kind
-from tests.accuracy import pictures, sounds
+from tests.accuracy import mixes, pictures, scenes, screens, sounds
 from tests.accuracy.footage import Footage, Generated
 from tests.accuracy.shots import Families, Shots
 
@@ -30,8 +30,8 @@ TAKES = 2
 _RATES = (Fraction(25), Fraction(30000, 1001), Fraction(24))
 
 
-PICTURE_MODULES: tuple[ModuleType, ...] = (pictures,)
-SOUND_MODULES: tuple[ModuleType, ...] = (sounds,)
+PICTURE_MODULES: tuple[ModuleType, ...] = (pictures, scenes, screens)
+SOUND_MODULES: tuple[ModuleType, ...] = (sounds, mixes)
 """Each has its families in a dictionary, PICTURES or SOUNDS."""
 PICTURES: Families = {}
 SOUNDS: dict[str, sounds.MakeSound] = {}

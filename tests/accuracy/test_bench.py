@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from dev.origin.origin import Canvas
 from streammonitor_worker.detectors.base import Kind
 from tests.accuracy import __main__ as command
 from tests.accuracy import cache
@@ -13,8 +15,9 @@ from tests.accuracy.cases import Case, Role, cases
 from tests.accuracy.defects import benches
 from tests.accuracy.edits import Injection
 from tests.accuracy.encode import Encoding
+from tests.accuracy.goals import CLEAN_HOURS, CLEAN_SOURCES
 from tests.accuracy.run import OURS, RIVAL, Outcome, examine, tally
-from tests.accuracy.sources import HALVES, Source, half_of, sources
+from tests.accuracy.sources import HALVES, PICTURES, SOUNDS, Source, half_of, sources
 from tests.accuracy.table import page
 
 H264 = Encoding("h264", crf=28, gop_s=1.0)
@@ -110,9 +113,40 @@ def test_the_halves_share_no_family_and_the_held_out_one_is_large_enough() -> No
     assert half_of("texture") == half_of("speech") == HALVES[0]
 
 
+def test_the_held_out_half_has_more_than_two_clean_hours_of_either_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "wheel_clips", lambda *_: ([], ""))
+    clean = [case for case in cases(HALVES[1])[0] if case.role is Role.CLEAN]
+    for kind in Kind:
+        own = [case for case in clean if case.kind is kind]
+        assert sum(case.duration_s for case in own) > CLEAN_HOURS * 3600
+        assert len({case.source for case in own}) == len(own) >= CLEAN_SOURCES
+
+
+def test_a_sound_does_not_depend_on_how_it_is_cut() -> None:
+    index = np.arange(30_000, 34_000)
+    for name, make in SOUNDS.items():
+        whole = make(7).samples(index)
+        parts = [make(7).samples(index[:1700]), make(7).samples(index[1700:])]
+        assert np.array_equal(whole, np.concatenate(parts, axis=1)), name
+        assert 0.001 < np.abs(whole).max() <= 1.0, name
+
+
+def test_a_picture_does_not_depend_on_what_was_drawn_before() -> None:
+    for name, (make, _) in PICTURES.items():
+        first, second = Canvas(320, 180), Canvas(320, 180)
+        later = make(320, 180, 7)
+        for index in (40, 41):
+            later.draw(second, index)
+        make(320, 180, 7).draw(first, 41)
+        assert np.array_equal(first.data, second.data), name
+
+
 def test_sources_differ_from_each_other() -> None:
-    seeds = [one.seed for half in HALVES for kind in Kind for one in sources(half, kind)]
-    assert len(set(seeds)) == len(seeds)
+    for kind in Kind:
+        seeds = [one.seed for half in HALVES for one in sources(half, kind)]
+        assert len(set(seeds)) == len(seeds)
     digests = set()
     for take in (1, 2):
         canvas = next(iter(Source("city", take, Kind.VIDEO).footage(0.1).frames()))
