@@ -42,6 +42,8 @@ def measure(detector: AnyDetector, items: Iterable[View]) -> Iterator[Measuremen
     meter: Any = PictureMeter() if detector.kind is Kind.VIDEO else SoundMeter()
     for item in items:
         yield from detector.observe(meter.measure(item))
+    if isinstance(meter, SoundMeter):
+        yield from detector.observe(meter.finish())
     yield from detector.flush()
 
 

@@ -155,7 +155,7 @@ class StreamAnalysis:
 
     def finish(self, reason: EndReason) -> list[IncidentEvent]:
         """Nothing more will come: end every open incident."""
-        events: list[IncidentEvent] = []
+        events = self._finish_sound()
         for runner in self._reported():
             for measurement in runner.detector.flush():
                 # That the last pictures cannot be judged does not undo what was seen before them.
@@ -291,6 +291,13 @@ class StreamAnalysis:
                 events += self._observe(runner, measures, view.arrived_at)
         return events
 
+    def _finish_sound(self) -> list[IncidentEvent]:
+        """Let the detectors see the last moment of sound, which filled no hop."""
+        measures, events = self._sound.finish(), []
+        for runner in self._of(Kind.AUDIO) if measures.hops else ():
+            events += self._observe(runner, measures, measures.arrived_at)
+        return events
+
     def _observe(
         self, runner: DetectorRunner, measures: Any, arrived_at: float
     ) -> list[IncidentEvent]:
@@ -325,8 +332,8 @@ class StreamAnalysis:
         return events
 
     def _interrupt(self, kind: Kind, end_s: float, gap_s: float = 0.0) -> list[IncidentEvent]:
+        events = self._finish_sound() if kind is Kind.AUDIO else []
         (self._pictures if kind is Kind.VIDEO else self._sound).reset()
-        events: list[IncidentEvent] = []
         for runner in self._of(kind):
             start_s = end_s - gap_s if runner.until_s is None else runner.until_s
             events += runner.interrupt(min(start_s, end_s), end_s, self._media.arrived_at)

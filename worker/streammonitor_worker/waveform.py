@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streammonitor_worker.measures.sound import JITTER_S, SoundMeasures
+from streammonitor_worker.measures.hops import JITTER_S
+from streammonitor_worker.measures.sound import SoundMeasures
 
 BINS_PER_BLOCK = 2
 """Peaks of 10 ms: the shortest gap that a detector reports."""

@@ -19,7 +19,7 @@ def hear(samples: SampleArray, detector: AnyDetector) -> list[Measurement]:
     """Every measurement of the whole sound."""
     meter = SoundMeter()
     found = [one for view in buffers(samples) for one in detector.observe(meter.measure(view))]
-    return found + list(detector.flush())
+    return [*found, *detector.observe(meter.finish()), *detector.flush()]
 
 
 def incidents(samples: SampleArray, name: str, **params: object) -> list[tuple[float, float]]:

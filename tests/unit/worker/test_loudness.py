@@ -4,7 +4,6 @@ import pytest
 from streammonitor_worker.detectors.base import Verdict
 from streammonitor_worker.detectors.loudness import LoudnessDetector, LoudnessParams
 from streammonitor_worker.frames import SampleArray
-from streammonitor_worker.measures.hops import Hops
 from streammonitor_worker.measures.k_weighting import KFilter
 from streammonitor_worker.measures.loudness import LoudnessMeter
 from streammonitor_worker.measures.sound import SoundMeter
@@ -26,9 +25,9 @@ def parts(*levels: tuple[float, float]) -> SampleArray:
 
 
 def measure(samples: SampleArray) -> LoudnessMeter:
-    meter, hops, loudness = SoundMeter(), Hops(), LoudnessMeter(1800)
+    meter, loudness = SoundMeter(), LoudnessMeter(1800)
     for view in buffers(samples, size=4800):
-        for hop in hops.take(meter.measure(view)):
+        for hop in meter.measure(view).hops:
             loudness.take(hop)
     return loudness
 
@@ -63,10 +62,10 @@ def test_tech_3341_case_6_weighs_5_1() -> None:
 
 def test_tech_3341_case_9_short_term() -> None:
     samples = np.tile(parts((-20, 1.34), (-30, 1.66)), (1, 5))
-    meter, hops, loudness = SoundMeter(), Hops(), LoudnessMeter(60)
+    meter, loudness = SoundMeter(), LoudnessMeter(60)
     seen = []
     for view in buffers(samples, size=4800):
-        for hop in hops.take(meter.measure(view)):
+        for hop in meter.measure(view).hops:
             loudness.take(hop)
             seen.append(loudness.short_term_lufs)
     assert seen[30:] == pytest.approx([-23.0] * len(seen[30:]), abs=0.1)

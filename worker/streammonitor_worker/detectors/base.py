@@ -16,7 +16,7 @@ from pydantic import Field
 
 from streammonitor_api.durations import Duration
 from streammonitor_api.model import Model
-from streammonitor_worker.measures.hops import Hop, Hops
+from streammonitor_worker.measures.hops import Hop
 from streammonitor_worker.measures.picture import PictureMeasures
 from streammonitor_worker.measures.sound import SoundMeasures
 
@@ -206,22 +206,15 @@ class HopDetector(Detector[P, SoundMeasures], Generic[P]):
 
     def __init__(self, params: P) -> None:
         super().__init__(params)
-        self._hops = Hops()
         self._forget()
 
     def reset(self) -> None:
         """Forget the sound before: nothing adjoins it."""
-        self._hops.reset()
         self._forget()
 
     def observe(self, measures: SoundMeasures) -> Iterator[Measurement]:
         """Take the hops that became complete."""
-        for hop in self._hops.take(measures):
-            yield from self._take(hop)
-
-    def flush(self) -> Iterator[Measurement]:
-        """Take the hop that stays incomplete."""
-        for hop in self._hops.rest():
+        for hop in measures.hops:
             yield from self._take(hop)
 
     @abstractmethod

@@ -19,8 +19,7 @@ from streammonitor_worker.detectors.base import (
     Verdict,
 )
 from streammonitor_worker.measures.channels import ChannelMeasures, measure_channels
-from streammonitor_worker.measures.hops import Hop
-from streammonitor_worker.measures.sound import BLOCK_S
+from streammonitor_worker.measures.hops import BLOCK_S, Hop
 from streammonitor_worker.measures.stereo import DIFFERENT_DB, Flags, Phase, Usage, Width
 
 ACTIVE_DBFS = -50.0

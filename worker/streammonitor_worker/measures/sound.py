@@ -6,11 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streammonitor_worker.frames import AudioView, SampleArray
+from streammonitor_worker.measures.hops import BLOCK_S, JITTER_S, Hop, Hops, Piece
 
-BLOCK_S = 0.02
-"""Length of a block in seconds: a defect's edge is known to within one."""
-JITTER_S = 0.02
-"""Containers round time stamps to 1 ms and encoders prime; what is missing is longer than this."""
 FLOOR_DBFS = -200.0
 """Stands for the level of digital silence, whose logarithm does not exist."""
 
@@ -32,6 +29,7 @@ class SoundMeasures:
         samples: Shape (channels, blocks * samples of a block): the samples of these blocks,
             read-only by agreement. Valid until the next buffer is measured.
         sample_rate: In Hz.
+        hops: The hops of 100 ms that these blocks completed, and what a gap cut short.
     """
 
     start_s: float
@@ -42,6 +40,7 @@ class SoundMeasures:
     digital_silence: npt.NDArray[np.bool_]
     samples: SampleArray
     sample_rate: int
+    hops: tuple[Hop, ...] = ()
 
     @property
     def blocks(self) -> int:
@@ -60,10 +59,28 @@ class SoundMeter:
         self._rest: SampleArray | None = None
         self._sample_rate = 0
         self._until_s = 0.0
+        self._hops = Hops()
 
     def reset(self) -> None:
         """Forget the samples that did not fill a block: what follows does not adjoin them."""
         self._rest = None
+        self._hops.reset()
+
+    def finish(self) -> SoundMeasures:
+        """The hop that stays incomplete because nothing adjoins it, and no further block."""
+        none = np.zeros((0, 0))
+        hops = self._hops.rest()
+        return SoundMeasures(
+            start_s=self._until_s,
+            block_s=BLOCK_S,
+            arrived_at=hops[0].arrived_at if hops else 0.0,
+            rms_dbfs=none,
+            peak_dbfs=none,
+            digital_silence=none.astype(np.bool_),
+            samples=none.astype(np.float32),
+            sample_rate=self._sample_rate or 1,
+            hops=hops,
+        )
 
     def measure(self, view: AudioView) -> SoundMeasures:
         """Return the measures of the blocks that this buffer completes."""
@@ -74,7 +91,11 @@ class SoundMeter:
         self._rest = samples[:, used:].copy()
         self._sample_rate = view.sample_rate
         self._until_s = view.time_s + view.duration_s
-        return _measure(samples[:, :used], length, start_s, view)
+        whole = samples[:, :used]
+        end_s = start_s + used / view.sample_rate
+        piece = Piece(start_s, end_s, view.arrived_at, whole, view.sample_rate)
+        hops = self._hops.take(piece) if whole.size else ()
+        return _measure(whole, length, start_s, view, hops)
 
     def _join(self, view: AudioView) -> tuple[SampleArray, float]:
         rest = self._rest
@@ -89,7 +110,9 @@ class SoundMeter:
         return np.concatenate((rest, view.samples), axis=1), start_s
 
 
-def _measure(samples: SampleArray, length: int, start_s: float, view: AudioView) -> SoundMeasures:
+def _measure(
+    samples: SampleArray, length: int, start_s: float, view: AudioView, hops: tuple[Hop, ...]
+) -> SoundMeasures:
     blocks = samples.reshape(samples.shape[0], -1, length)
     power = np.einsum("cbn,cbn->cb", blocks, blocks, dtype=np.float64) / length
     peak = np.maximum(blocks.max(axis=2, initial=0.0), -blocks.min(axis=2, initial=0.0))
@@ -102,6 +125,7 @@ def _measure(samples: SampleArray, length: int, start_s: float, view: AudioView)
         digital_silence=peak == 0.0,
         samples=samples,
         sample_rate=view.sample_rate,
+        hops=hops,
     )
 
 

@@ -67,8 +67,9 @@ class Width:
         self.since_s: float | None = None
         self._active_s = 0.0
         self._same_s = 0.0
-        self._before: deque[Levels] = deque(maxlen=_EDGE_HOPS)
-        self._after: list[Levels] = []
+        # Their timbre is looked at only where the channels become the same, which is rare.
+        self._before: deque[Hop] = deque(maxlen=_EDGE_HOPS)
+        self._after: list[Hop] = []
         self._edge_s: float | None = None
         self._side_db: deque[float] = deque(maxlen=50)
 
@@ -105,14 +106,16 @@ class Width:
         self._same_s = self._same_s * keep + float(same.sum()) * block_s
         self._side_db.extend(side_db[active].tolist())
         if active.all():
-            self._before.append(_timbres(hop))
+            self._before.append(hop)
 
     def _compare(self, hop: Hop, active: Flags) -> None:
         if active.all():
-            self._after.append(_timbres(hop))
+            self._after.append(hop)
         if len(self._after) < _EDGE_HOPS or not self._before:
             return
-        before, after = np.mean(self._before, axis=0), np.mean(self._after, axis=0)
+        before, after = (
+            np.mean([_timbres(one) for one in hops], axis=0) for hops in (self._before, self._after)
+        )
         if np.abs(before - after).mean(axis=1).min() <= _TIMBRE_DB:
             self.since_s = self._edge_s
         # Otherwise another programme began: what it is like must be learnt anew.
