@@ -27,6 +27,8 @@ ASSIGNMENT_KEY = "assignment.json"
 ASSIGNMENT_FOLDER = "/etc/streammonitor/assignment"
 SECRETS_FOLDER = "/etc/streammonitor/secrets"
 """Secret S, key K is mounted as SECRETS_FOLDER/S/K."""
+MODELS_FOLDER = "/models"
+"""A worker group's models, read-only."""
 STATE_FOLDER = "/var/lib/streammonitor"
 """The worker's journal: survives a restart of the container, not the pod."""
 WORKER_PORT = 8080

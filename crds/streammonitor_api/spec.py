@@ -42,6 +42,10 @@ Quantity = Annotated[
 """A Kubernetes quantity, as in 500m or 2Gi."""
 Quantities = Annotated[dict[str, Quantity], Field(max_length=32)]
 
+ONE_MODEL_SOURCE = (
+    "modelVolume names none or several sources: name exactly one of persistentVolumeClaim and "
+    "configMap"
+)
 MAX_STREAMS = 500
 MAX_GROUPS = 16
 MAX_IGNORED = 16
@@ -139,6 +143,35 @@ class Resources(Model):
     """What is enforced. Default: memory 2Gi."""
 
 
+class ClaimReference(Model):
+    """A PersistentVolumeClaim in the StreamMonitor's namespace."""
+
+    claim_name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """Name of the claim. While it does not exist, the group's workers cannot start."""
+
+
+class ConfigMapReference(Model):
+    """A ConfigMap in the StreamMonitor's namespace."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """Name of the ConfigMap. While it does not exist, only the detector model cannot tell."""
+
+
+class ModelVolume(Model):
+    """Where the files of the detector model come from: exactly one of these."""
+
+    persistent_volume_claim: ClaimReference | None = None
+    """A volume with models; it is mounted read-only."""
+    config_map: ConfigMapReference | None = None
+    """A ConfigMap with small models in its binaryData; all of it holds 1 MiB at most."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.persistent_volume_claim is None) is (self.config_map is None):
+            raise ValueError(ONE_MODEL_SOURCE)
+        return self
+
+
 class Template(Model):
     """What the pods of a worker group look like."""
 
@@ -150,6 +183,8 @@ class Template(Model):
     """Taints that are tolerated. Default: none."""
     labels: StringMap | None = None
     """Further labels of the pods. Default: none."""
+    model_volume: ModelVolume | None = None
+    """The files of the detector model, mounted read-only at /models. Default: none."""
 
 
 class WorkerGroup(Model):

@@ -5,7 +5,7 @@ from typing import Any
 from dev.gen.structural import Schema, overrides, parameters, structural
 from streammonitor_api import names
 from streammonitor_api.regions import ROUNDING
-from streammonitor_api.spec import URL_SCHEMES, StreamMonitorSpec
+from streammonitor_api.spec import ONE_MODEL_SOURCE, URL_SCHEMES, StreamMonitorSpec
 from streammonitor_api.status import StreamMonitorStatus
 from streammonitor_worker.detectors import registry
 
@@ -99,9 +99,12 @@ def _add_rules(spec: Schema) -> None:
     stream["x-kubernetes-validations"] = [_scheme_rule()]
     group = spec["properties"]["workers"]["items"]
     group["properties"]["scaling"]["x-kubernetes-validations"] = [_order_rule()]
+    volume = group["properties"]["template"]["properties"]["modelVolume"]
+    volume["x-kubernetes-validations"] = [_one_source_rule()]
     spec["x-kubernetes-validations"] = [
         rule for name in sorted(registry) for rule in [*_home_rules(name), _override_rule(name)]
     ]
+    spec["x-kubernetes-validations"].append(_volume_rule())
     regions = stream["properties"]
     regions["region"]["x-kubernetes-validations"] = _inside_rules()
     ignored = regions["ignoreRegions"]["items"]
@@ -122,10 +125,8 @@ def _scheme_rule() -> Schema:
 def _order_rule() -> Schema:
     return {
         "rule": "!has(self.min) || !has(self.max) || self.min <= self.max",
-        "messageExpression": (
-            "'scaling.min is ' + string(self.min) + ', which is more than scaling.max, ' + "
-            "string(self.max) + ': lower min or raise max'"
-        ),
+        # Writing the numbers costs more than the apiserver allows a rule.
+        "message": "scaling.min is more than scaling.max: lower min or raise max",
     }
 
 
@@ -151,6 +152,27 @@ def _home_rules(name: str) -> list[Schema]:
             ),
         },
     ]
+
+
+def _one_source_rule() -> Schema:
+    return {
+        "rule": "has(self.persistentVolumeClaim) != has(self.configMap)",
+        "message": ONE_MODEL_SOURCE,
+    }
+
+
+def _volume_rule() -> Schema:
+    """Without a group of its own choosing, the detector has no volume to read a model from."""
+    return {
+        "rule": (
+            "!has(self.detectors.model) || has(self.workers) && self.workers.exists(w, 'model' in "
+            "w.detectors && has(w.template) && has(w.template.modelVolume))"
+        ),
+        "message": (
+            "detector model has no volume to read its file from: name it in the detectors of one "
+            "of spec.workers and set template.modelVolume there"
+        ),
+    }
 
 
 def _override_rule(name: str) -> Schema:

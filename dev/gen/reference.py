@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from dev.gen.limits import default, limits
+from dev.gen.structural import structural
 from streammonitor_api.spec import BROADCAST
 from streammonitor_worker.detectors import AnyDetector, registry
 from streammonitor_worker.detectors.base import DetectorParams
@@ -78,7 +79,7 @@ def _parameters(params: type[DetectorParams]) -> Iterator[str]:
     heads = ["parameter", "default", *profiles, "limits", "unit", "meaning"]
     yield f"| {' | '.join(heads)} |"
     yield f"| {' | '.join(['---'] * len(heads))} |"
-    properties = params.model_json_schema(by_alias=True)["properties"]
+    properties = structural(params)["properties"]
     for field, info in params.model_fields.items():
         name = info.alias or field
         changed = [_changed(params, profile, name) for profile in profiles]

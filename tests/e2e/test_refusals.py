@@ -59,12 +59,41 @@ REFUSALS: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         [NOT_ONE_GROUP.format("black")],
     ),
+    "model without a volume": (
+        {"detectors": {"model": {}}},
+        [
+            "detector model has no volume to read its file from: name it in the detectors of one "
+            "of spec.workers and set template.modelVolume there"
+        ],
+    ),
+    "models from two places": (
+        {
+            "detectors": {"model": {}},
+            "workers": [
+                {
+                    "name": "a",
+                    "detectors": ["model"],
+                    "template": {
+                        "modelVolume": {
+                            "configMap": {"name": "a"},
+                            "persistentVolumeClaim": {"claimName": "b"},
+                        }
+                    },
+                }
+            ],
+        },
+        ["modelVolume names none or several sources: name exactly one of"],
+    ),
+    "model outside its volume": (
+        {"detectors": {"model": {"file": "../secret"}}},
+        ["spec.detectors.model.file", "should match"],
+    ),
     "more workers at least than at most": (
         {
             "detectors": {"black": {}},
             "workers": [{"name": "a", "detectors": ["black"], "scaling": {"min": 3, "max": 2}}],
         },
-        ["scaling.min is 3, which is more than scaling.max, 2: lower min or raise max"],
+        ["scaling.min is more than scaling.max: lower min or raise max"],
     ),
     "scheme that is not allowed": (
         {"streams": [{"name": "passwd", "url": "file:///etc/passwd"}]},

@@ -31,12 +31,16 @@ from streammonitor_worker.detectors import registry
 from streammonitor_worker.detectors.base import Kind
 from streammonitor_worker.frames import AudioView, Discontinuity, FormatChange, FrameView
 from streammonitor_worker.ingest import Source, SourceError, open_source, redact
+from streammonitor_worker.models import store
 from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
 from streammonitor_worker.report import render_text
 
 SCHEMA_VERSION = 1
 FAILED_ON, USAGE, UNREADABLE = 1, 2, 3
 """Exit codes, beside 0."""
+
+BY_DEFAULT = sorted(name for name, detector in registry.items() if detector.self_contained)
+"""The detectors that run where none are named: those that need nothing from their user."""
 
 Parameters = dict[str, dict[str, Any]]
 Told = Callable[[float, float | None], None]
@@ -217,7 +221,7 @@ def analyze_command(
     *,
     detectors: Annotated[
         str | None,
-        typer.Option(help=f"Which, separated by commas. Default: {','.join(sorted(registry))}."),
+        typer.Option(help=f"Which, separated by commas. Default: {','.join(BY_DEFAULT)}."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -228,6 +232,10 @@ def analyze_command(
         typer.Option(
             "--file", "-f", help="A StreamMonitor: its detectors, and without INPUT its streams."
         ),
+    ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(help="Folder of ONNX models. Default: the StreamMonitor's, else this one."),
     ] = None,
     output: Annotated[Format, typer.Option("--format", help="How results are written.")] = (
         Format.TEXT
@@ -242,6 +250,7 @@ def analyze_command(
         chosen, names = resolve(inputs or [], detectors, settings or [], monitor)
     except UsageError as error:
         _refuse(str(error))
+    store.shared.use(models or (monitor.parent if monitor else Path()), patient=True)
     with _Bars() as bars:
         reports = analyze(names, chosen, told=bars.begin)
     if output is Format.JSON:
@@ -296,7 +305,7 @@ def resolve(
 
 def _declared(monitor: Path | None) -> tuple[Parameters, list[str]]:
     if monitor is None:
-        return {name: {} for name in sorted(registry)}, []
+        return {name: {} for name in BY_DEFAULT}, []
     try:
         spec = load_monitor(monitor).spec
     except MonitorFileError as error:

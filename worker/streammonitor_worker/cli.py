@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from streammonitor_worker import __version__
+from streammonitor_worker.models import store
 from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
 from streammonitor_worker.run import run_monitor
 from streammonitor_worker.settings import SettingsError, read_settings
@@ -49,12 +50,16 @@ def run(
         Path | None,
         typer.Option(help="Secret S, key K is the file S/K in this folder."),
     ] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="Folder of ONNX models. Default: the StreamMonitor's.")
+    ] = None,
 ) -> None:
     """Run a StreamMonitor here, without Kubernetes."""
     try:
         monitor = load_monitor(file)
     except MonitorFileError as error:
         _fail(str(error))
+    store.shared.use(models or file.parent)
     try:
         code = run_monitor(monitor, port=port, secrets_folder=secrets_dir)
     except OSError as error:

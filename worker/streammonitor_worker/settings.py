@@ -23,6 +23,7 @@ class Settings:
         worker: Name of this worker. STREAMMONITOR_WORKER, default: the host's name.
         assignment_folder: Where the assignment is mounted. STREAMMONITOR_ASSIGNMENT_FOLDER.
         secrets_folder: Secret S, key K is the file S/K in it. STREAMMONITOR_SECRETS_FOLDER.
+        models_folder: Where models are mounted. STREAMMONITOR_MODELS_FOLDER.
         state_folder: Where the journal is kept. STREAMMONITOR_STATE_FOLDER.
         port: Port of the HTTP endpoints. STREAMMONITOR_PORT.
         grace_s: Seconds after SIGTERM in which another worker may take over. Keep it below the
@@ -35,6 +36,7 @@ class Settings:
     worker: str
     assignment_folder: Path = Path(names.ASSIGNMENT_FOLDER)
     secrets_folder: Path = Path(names.SECRETS_FOLDER)
+    models_folder: Path = Path(names.MODELS_FOLDER)
     state_folder: Path = Path(names.STATE_FOLDER)
     port: int = names.WORKER_PORT
     grace_s: float = GRACE_S
@@ -59,6 +61,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         worker=environ.get("STREAMMONITOR_WORKER") or socket.gethostname(),
         assignment_folder=folder("ASSIGNMENT", names.ASSIGNMENT_FOLDER),
         secrets_folder=folder("SECRETS", names.SECRETS_FOLDER),
+        models_folder=folder("MODELS", names.MODELS_FOLDER),
         state_folder=folder("STATE", names.STATE_FOLDER),
         port=int(_number(environ, "STREAMMONITOR_PORT", names.WORKER_PORT, 0, 65535)),
         grace_s=_number(environ, "STREAMMONITOR_GRACE_S", GRACE_S, 0, 3600),

@@ -14,6 +14,7 @@ from streammonitor_worker.fleet import Fleet
 from streammonitor_worker.http import Endpoints, serving
 from streammonitor_worker.journal import Journal
 from streammonitor_worker.metrics import build_registry
+from streammonitor_worker.models import store
 from streammonitor_worker.settings import Settings
 
 JOIN_S = 1.0
@@ -33,6 +34,7 @@ class Worker:
         self._settings = settings
         self._board = StatusBoard(settings.worker)
         self._journal = Journal(settings.state_folder)
+        store.shared.use(settings.models_folder)
         self._fleet = Fleet(
             self._board,
             journal=self._journal,

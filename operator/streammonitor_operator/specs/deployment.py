@@ -83,7 +83,7 @@ def _pod_template(
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [_container(worker, secrets, template, settings)],
-        "volumes": _volumes(worker, secrets),
+        "volumes": [*_volumes(worker, secrets), *_model_volumes(template)],
     }
     if settings.pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in settings.pull_secrets]
@@ -133,6 +133,10 @@ def _container(
                  "readOnly": True}
                 for n, secret in enumerate(secrets)
             ),
+            *(
+                {"name": volume["name"], "mountPath": names.MODELS_FOLDER, "readOnly": True}
+                for volume in _model_volumes(template)
+            ),
         ],
     }  # fmt: skip
 
@@ -157,6 +161,19 @@ def _volumes(worker: str, secrets: list[str]) -> list[Manifest]:
             for n, secret in enumerate(secrets)
         ),
     ]
+
+
+def _model_volumes(template: Template) -> list[Manifest]:
+    """The volume with the group's models, if it has one."""
+    volume = template.model_volume
+    if volume is None:
+        return []
+    if volume.config_map is not None:
+        # Optional: a ConfigMap that is missing is the problem of one detector, not of the pod.
+        return [{"name": "models", "configMap": {"name": volume.config_map.name, "optional": True}}]
+    claim = volume.persistent_volume_claim
+    name = claim.claim_name if claim is not None else ""
+    return [{"name": "models", "persistentVolumeClaim": {"claimName": name, "readOnly": True}}]
 
 
 def _volume(number: int) -> str:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from streammonitor_api.model import unknown_keys
-from streammonitor_api.spec import DEFAULT_GROUP, StreamMonitorSpec
+from streammonitor_api.spec import DEFAULT_GROUP, StreamMonitorSpec, Template
 
 
 def spec(**changes: Any) -> dict[str, Any]:
@@ -47,6 +47,16 @@ def test_groups_that_do_not_fit_are_refused_with_a_sentence(
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         StreamMonitorSpec.model_validate(spec(workers=workers))
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [{}, {"configMap": {"name": "a"}, "persistentVolumeClaim": {"claimName": "b"}}],
+    ids=["none", "both"],
+)
+def test_models_come_from_one_place(sources: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="name exactly one of persistentVolumeClaim and configMap"):
+        Template.model_validate({"modelVolume": sources})
 
 
 def test_two_streams_of_one_name_are_refused() -> None:

@@ -104,6 +104,32 @@ def test_secrets_are_mounted_optional_each_once() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("source", "volume"),
+    [
+        ({"configMap": {"name": "m"}}, {"configMap": {"name": "m", "optional": True}}),
+        (
+            {"persistentVolumeClaim": {"claimName": "m"}},
+            {"persistentVolumeClaim": {"claimName": "m", "readOnly": True}},
+        ),
+    ],
+    ids=["ConfigMap", "claim"],
+)
+def test_models_are_mounted_read_only(source: dict[str, Any], volume: dict[str, Any]) -> None:
+    pod = deployment([], modelVolume=source)["spec"]["template"]["spec"]
+    assert pod["volumes"][-1] == {"name": "models", **volume}
+    assert pod["containers"][0]["volumeMounts"][-1] == {
+        "name": "models",
+        "mountPath": "/models",
+        "readOnly": True,
+    }
+
+
+def test_without_models_nothing_is_mounted_there() -> None:
+    pod = deployment([])["spec"]["template"]["spec"]
+    assert "models" not in {volume["name"] for volume in pod["volumes"]}
+
+
 def test_streams_name_their_secrets() -> None:
     header = {"name": "Authorization", "secretKeyRef": {"name": "origin", "key": "token"}}
     streams = [

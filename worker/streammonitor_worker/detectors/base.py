@@ -171,6 +171,8 @@ class Detector(ABC, Generic[P, M]):
     """Detectors whose defect implies this one: while they see theirs, this one cannot tell."""
     cost: ClassVar[float]
     """A hint for planning: CPU time as a share of decoding the same 1080p video."""
+    self_contained: ClassVar[bool] = True
+    """Whether it needs nothing from its user; others run only where they are asked for."""
     traces: ClassVar[tuple[Trace, ...]] = ()
     """The values by which it judges."""
     area: ClassVar[str | None] = None
