@@ -195,6 +195,10 @@ class StreamAnalysis:
         }
         return events
 
+    def parameters(self) -> dict[str, DetectorParams]:
+        """With which parameters each detector runs."""
+        return {runner.name: runner.machine.params for runner in self._reported()}
+
     def evidence(self, incident_id: str) -> Evidence | None:
         """What can be shown of an incident that is open or among the last that ended."""
         for runner in self._reported():

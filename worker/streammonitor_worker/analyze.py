@@ -33,7 +33,7 @@ from streammonitor_worker.frames import AudioView, Discontinuity, FormatChange, 
 from streammonitor_worker.ingest import Source, SourceError, open_source, redact
 from streammonitor_worker.models import store
 from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
-from streammonitor_worker.report import render_text
+from streammonitor_worker.report import Chapter, Record, Recorder, render_page, render_text
 
 SCHEMA_VERSION = 1
 FAILED_ON, USAGE, UNREADABLE = 1, 2, 3
@@ -67,12 +67,14 @@ class InputReport:
         incidents: The incidents, in order of their start.
         notes: Sentences for people: what could not be told, and why reading failed.
         readable: It was read to its end.
+        record: What a page shows beside the document; None if none was asked for.
     """
 
     document: dict[str, Any]
     incidents: list[Incident]
     notes: list[str]
     readable: bool
+    record: Record | None = None
 
 
 def analyze(
@@ -80,6 +82,7 @@ def analyze(
     detectors: Mapping[str, Mapping[str, Any]],
     *,
     told: Callable[[str], Told] | None = None,
+    recorded: bool = False,
 ) -> list[InputReport]:
     """Examine inputs one after the other.
 
@@ -87,11 +90,17 @@ def analyze(
         inputs: Paths or URLs.
         detectors: Detectors by name, with the parameters that the user set.
         told: Is given each input and returns what to tell of its progress.
+        recorded: Gather what a page shows: traces and evidence.
 
     Raises:
         ParameterError: A detector or a parameter is not valid.
     """
-    return [_Examination(one, detectors).run(told(one) if told else None) for one in inputs]
+    return [
+        _Examination(one, detectors, Recorder() if recorded else None).run(
+            told(one) if told else None
+        )
+        for one in inputs
+    ]
 
 
 def contract(reports: Iterable[InputReport]) -> dict[str, Any]:
@@ -102,10 +111,22 @@ def contract(reports: Iterable[InputReport]) -> dict[str, Any]:
 class _Examination:
     """One input on its way through the analysis."""
 
-    def __init__(self, name: str, detectors: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        detectors: Mapping[str, Mapping[str, Any]],
+        recorder: Recorder | None = None,
+    ) -> None:
         self._name = name
+        self._recorder = recorder
         self._analysis = StreamAnalysis(
-            monitor_uid="", stream=name, worker="", detectors=detectors, reproducible=True
+            monitor_uid="",
+            stream=name,
+            worker="",
+            detectors=detectors,
+            reproducible=True,
+            evidence=recorder is not None,
+            heard=None if recorder is None else recorder.heard,
         )
         self._incidents: dict[str, Incident] = {}
         self._duration_s = 0.0
@@ -132,7 +153,9 @@ class _Examination:
         document = self._document(incidents, readable)
         document["cpuSeconds"] = round(time.process_time() - cpu_s, 3)
         document["wallSeconds"] = round(time.monotonic() - wall_s, 3)
-        return InputReport(document, incidents, self._notes, readable)
+        recorder, params = self._recorder, self._analysis.parameters()
+        record = None if recorder is None else recorder.record(params, self._duration_s)
+        return InputReport(document, incidents, self._notes, readable, record)
 
     def _blind_spots(self) -> Iterable[tuple[str, tuple[str, str]]]:
         return self._analysis.blind_spots().items() if self._duration_s else ()
@@ -152,6 +175,8 @@ class _Examination:
     def _collect(self, events: Iterable[IncidentEvent]) -> None:
         for event in events:
             self._incidents[event.incident.id] = event.incident
+            if self._recorder is not None:
+                self._recorder.told(event)
 
     def _document(self, incidents: list[Incident], readable: bool) -> dict[str, Any]:
         return {
@@ -240,6 +265,13 @@ def analyze_command(
     output: Annotated[Format, typer.Option("--format", help="How results are written.")] = (
         Format.TEXT
     ),
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            help="Write a page with timeline, traces and evidence there; it needs no net.",
+        ),
+    ] = None,
     fail_on: Annotated[
         Severity | None,
         typer.Option(help="Exit with 1 if there is an incident of this severity or worse."),
@@ -252,7 +284,9 @@ def analyze_command(
         _refuse(str(error))
     store.shared.use(models or (monitor.parent if monitor else Path()), patient=True)
     with _Bars() as bars:
-        reports = analyze(names, chosen, told=bars.begin)
+        reports = analyze(names, chosen, told=bars.begin, recorded=page is not None)
+    if page is not None:
+        _write_page(page, reports)
     if output is Format.JSON:
         typer.echo(json.dumps(contract(reports), indent=1))
     else:
@@ -261,6 +295,18 @@ def analyze_command(
         for note in report.notes:
             typer.echo(note, err=True)
     raise typer.Exit(_exit_code(reports, fail_on))
+
+
+def _write_page(path: Path, reports: Sequence[InputReport]) -> None:
+    chapters = [
+        Chapter(report.document, report.record, report.notes)
+        for report in reports
+        if report.record is not None
+    ]
+    try:
+        path.write_text(render_page(chapters), encoding="utf-8")
+    except OSError as error:
+        _refuse(f"{path} cannot be written ({error.strerror}): name another file with --report")
 
 
 def _console() -> Console:

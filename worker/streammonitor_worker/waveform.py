@@ -46,6 +46,13 @@ class Waveform:
         count: int = self.peaks.shape[1]
         return self.start_s + count * self.bin_s
 
+    def within(self, count: int) -> "Waveform":
+        """The same in at most so many peaks."""
+        each = -(-self.peaks.shape[1] // count)
+        rest = np.full((self.peaks.shape[0], -self.peaks.shape[1] % each), np.nan, np.float32)
+        peaks = _merged(np.concatenate((self.peaks, rest), axis=1), each)
+        return Waveform(self.start_s, self.bin_s * each, peaks)
+
 
 class Tape:
     """The peaks of one stream's latest sound."""

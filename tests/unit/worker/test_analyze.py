@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from dev.media.clips import Defect, write_clip
 from streammonitor_worker.analyze import UsageError, analyze_command, resolve
 from streammonitor_worker.detectors import registry
-from streammonitor_worker.report import render_text
+from streammonitor_worker.report.text import render_text
 
 MONITOR = """\
 apiVersion: streammonitor.io/v1alpha1

@@ -1,6 +1,6 @@
 """The results of `streammonitor analyze` for people: a table for each input."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -23,7 +23,7 @@ def render_text(documents: Sequence[dict[str, Any]], console: Console) -> None:
         if not (document["video"] or document["audio"]):
             console.print(Text("  could not be read", style="red"))
             continue
-        console.print(Text("  " + _media(document)), soft_wrap=True)
+        console.print(Text("  " + describe_media(document)), soft_wrap=True)
         if document["incidents"]:
             console.print(_table(document["incidents"]))
         else:
@@ -32,7 +32,8 @@ def render_text(documents: Sequence[dict[str, Any]], console: Console) -> None:
             console.print(Text(f"  {line}", style="yellow"), soft_wrap=True)
 
 
-def _media(document: dict[str, Any]) -> str:
+def describe_media(document: Mapping[str, Any]) -> str:
+    """Length and formats of an input in one line."""
     video, audio = document["video"], document["audio"]
     parts = [timecode(document["duration"])]
     if video:
