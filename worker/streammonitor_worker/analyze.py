@@ -17,7 +17,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 import yaml
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from streammonitor_api.incident import EndReason, Incident, Severity
 from streammonitor_api.worker_status import AudioFormat, VideoFormat
@@ -33,6 +32,7 @@ from streammonitor_worker.frames import AudioView, Discontinuity, FormatChange, 
 from streammonitor_worker.ingest import Source, SourceError, open_source, redact
 from streammonitor_worker.models import store
 from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
+from streammonitor_worker.progress import Bars, Told
 from streammonitor_worker.report import Chapter, Record, Recorder, render_page, render_text
 
 SCHEMA_VERSION = 1
@@ -43,8 +43,6 @@ BY_DEFAULT = sorted(name for name, detector in registry.items() if detector.self
 """The detectors that run where none are named: those that need nothing from their user."""
 
 Parameters = dict[str, dict[str, Any]]
-Told = Callable[[float, float | None], None]
-"""Is told of the progress: seconds of media analysed, and seconds in all if that is known."""
 
 
 class UsageError(Exception):
@@ -269,7 +267,7 @@ def analyze_command(
         Path | None,
         typer.Option(
             "--report",
-            help="Write a page with timeline, traces and evidence there; it needs no net.",
+            help="Write a page there: timeline, traces, evidence; it opens offline.",
         ),
     ] = None,
     fail_on: Annotated[
@@ -283,10 +281,12 @@ def analyze_command(
     except UsageError as error:
         _refuse(str(error))
     store.shared.use(models or (monitor.parent if monitor else Path()), patient=True)
-    with _Bars() as bars:
+    if page is not None:
+        _prepare(page)
+    with Bars() as bars:
         reports = analyze(names, chosen, told=bars.begin, recorded=page is not None)
     if page is not None:
-        _write_page(page, reports)
+        page.write_text(render_page(_chapters(reports)), encoding="utf-8")
     if output is Format.JSON:
         typer.echo(json.dumps(contract(reports), indent=1))
     else:
@@ -297,16 +297,20 @@ def analyze_command(
     raise typer.Exit(_exit_code(reports, fail_on))
 
 
-def _write_page(path: Path, reports: Sequence[InputReport]) -> None:
-    chapters = [
+def _prepare(page: Path) -> None:
+    """Find out before hours of analysis whether the page can be written."""
+    try:
+        page.touch()
+    except OSError as error:
+        _refuse(f"{page} cannot be written ({error.strerror}): name another file with --report")
+
+
+def _chapters(reports: Iterable[InputReport]) -> list[Chapter]:
+    return [
         Chapter(report.document, report.record, report.notes)
         for report in reports
         if report.record is not None
     ]
-    try:
-        path.write_text(render_page(chapters), encoding="utf-8")
-    except OSError as error:
-        _refuse(f"{path} cannot be written ({error.strerror}): name another file with --report")
 
 
 def _console() -> Console:
@@ -389,40 +393,3 @@ def _apply(setting: str, chosen: Parameters) -> None:
 def _refusals(name: str, params: Mapping[str, Any]) -> list[str]:
     found = check_detector(name, params)
     return [*found.fatal, *found.ignored]
-
-
-class _Bars:
-    """A progress bar for each input, on standard error if that is a terminal."""
-
-    EVERY_S = 0.1
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f} s"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-            transient=True,
-        )
-
-    def __enter__(self) -> "_Bars":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
-
-    def begin(self, name: str) -> Told:
-        """Show a bar for an input."""
-        task: TaskID = self._progress.add_task(redact(name), total=None)
-        shown_at = 0.0
-
-        def tell(done_s: float, total_s: float | None) -> None:
-            nonlocal shown_at
-            if time.monotonic() - shown_at >= self.EVERY_S:
-                shown_at = time.monotonic()
-                self._progress.update(task, completed=done_s, total=total_s)
-
-        return tell

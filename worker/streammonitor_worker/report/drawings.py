@@ -69,8 +69,7 @@ def strip(waveform: Waveform, start_s: float, end_s: float) -> str:
         f'<rect class="during" x="{begin:.1f}" width="{max(end - begin, 0.5):.1f}" y="0"'
         f' height="{height}"/>{lanes}{marks}</svg><figcaption>'
         f"<span>{timecode(waveform.start_s)}</span>"
-        f"<span>peaks of {channels} channel{'' if channels == 1 else 's'}, 0 to {FLOOR_DB:g} dBFS,"
-        f" {_milliseconds(waveform.bin_s)} each</span>"
+        f"<span>peaks of {_milliseconds(waveform.bin_s)}, down to {FLOOR_DB:g} dBFS</span>"
         f"<span>{timecode(waveform.end_s)}</span></figcaption></figure>"
     )
 

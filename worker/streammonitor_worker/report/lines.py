@@ -1,6 +1,7 @@
 """Values over time in bounded memory, however long an input is."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +78,7 @@ class Spans:
             start_s, end_s = min(start_s, before[0]), max(end_s, before[1])
         spans.append((start_s, end_s))
         if len(spans) > MAX_SPANS:
-            gaps = [after[0] - before[1] for before, after in zip(spans, spans[1:], strict=False)]
+            gaps = [after[0] - before[1] for before, after in pairwise(spans)]
             least = gaps.index(min(gaps))
             spans[least : least + 2] = [(spans[least][0], spans[least + 1][1])]
 

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const GUTTER = 190, RIGHT = 12, BAR = 16, GRAPH = 54, GAP = 5, AXIS = 22, OVERVIEW = 14;
+  const GUTTER = 216, RIGHT = 12, BAR = 16, GRAPH = 54, GAP = 5, AXIS = 22, OVERVIEW = 14;
   const STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
   const FLOOR = -100; // Digital silence is -200 dBFS, which would flatten everything else.
 

@@ -37,7 +37,7 @@ _BUTTONS = (
     ("earlier", "◀", "earlier"),
     ("later", "▶", "later"),
     ("closer", "+", "look closer"),
-    ("wider", "−", "look from further away"),
+    ("wider", "-", "look from further away"),
     ("all", "all", "show the whole input"),
 )
 
@@ -70,7 +70,7 @@ def render_page(chapters: Sequence[Chapter], now: datetime | None = None) -> str
     made = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
     return Template(_asset("page.html")).substitute(
         title=escape(f"Stream report: {', '.join(names)}"[:200]),
-        summary=f"{_count(len(names), 'input')}, {_count(len(incidents), 'incident')}. Made {made}.",
+        summary=f"{_count(len(names), 'input')}, {_count(len(incidents), 'incident')}; {made}",
         sections="\n".join(_section(index, one) for index, one in enumerate(chapters)),
         versions=escape(_versions()),
         style=style,
@@ -140,7 +140,7 @@ def _timeline(index: int, document: Mapping[str, Any], record: Record) -> str:
         for action, text, label in _BUTTONS
     )
     legend = "".join(
-        f'<li><svg class="timeline" width="14" height="12" aria-hidden="true">{mark}</svg>{text}</li>'
+        f'<li><svg width="14" height="12" aria-hidden="true">{mark}</svg>{text}</li>'
         for mark, text in _LEGEND
     )
     return (
@@ -297,7 +297,8 @@ def _detectors(document: Mapping[str, Any], record: Record) -> str:
     head = "<th>detector</th><th>judged</th><th>unknown</th><th>CPU</th><th>parameters</th>"
     return (
         "<details><summary>Detectors and their parameters</summary>"
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        "</div>"
         f'<p class="facts">CPU {document["cpuSeconds"]:.1f} s in all, decoding included;'
         f" {document['wallSeconds']:.1f} s by the clock.</p></details>"
     )
