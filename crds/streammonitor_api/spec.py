@@ -102,6 +102,12 @@ class Stream(Model):
     """Parts of the picture that picture detectors do not look at, as a logo, a clock or a ticker.
     Default: none."""
 
+    @property
+    def source(self) -> Self:
+        """What of it concerns the connection: whatever else changes, that can stay open."""
+        looks = ("profile", "detectors", "region", "ignore_regions")
+        return self.model_copy(update=dict.fromkeys(looks))
+
 
 class Scaling(Model):
     """How many workers a group may have."""

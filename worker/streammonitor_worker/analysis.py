@@ -22,6 +22,7 @@ from streammonitor_worker.frames import (
 from streammonitor_worker.incidents import EventKind, IncidentEvent, IncidentMachine, Subject
 from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
+from streammonitor_worker.parameters import RawParameters
 from streammonitor_worker.regions import PictureRegions
 from streammonitor_worker.runners import (
     STARVED_S,
@@ -41,9 +42,6 @@ __all__ = [
     "StreamAnalysis",
     "parse_parameters",
 ]
-
-RawParameters = Mapping[str, Mapping[str, Any]]
-"""Detectors by name, with the parameters that a user set, as they are on the wire."""
 
 _REASONS = {Kind.VIDEO: "NoVideo", Kind.AUDIO: "NoAudio"}
 

@@ -17,7 +17,8 @@ from streammonitor_worker.checks import check_detector
 from streammonitor_worker.figures import Figures
 from streammonitor_worker.journal import Journal
 from streammonitor_worker.logs import write_incident
-from streammonitor_worker.stream import StreamRunner, Surroundings
+from streammonitor_worker.stream import StreamRunner
+from streammonitor_worker.surroundings import Surroundings
 
 STALLED_S = 90.0
 """A stream's thread that made no step for so long hangs: every wait in it is shorter."""
@@ -62,6 +63,7 @@ class Fleet:
         self._on_incident = on_incident
         self._runners: dict[str, StreamRunner] = {}
         self._detectors: dict[str, dict[str, Any]] = {}
+        self._profile: str | None = None
         self._monitor_uid = ""
         self._leaving: list[StreamRunner] = []
         if journal is not None:
@@ -102,8 +104,8 @@ class Fleet:
         held = self._held(assignment)
         for name in [name for name in self._runners if name not in wanted]:
             self._stop(name, released.get(name))
-        changed = detectors != self._detectors
-        self._detectors = detectors
+        changed = (detectors, assignment.profile) != (self._detectors, self._profile)
+        self._detectors, self._profile = detectors, assignment.profile
         for name, stream in wanted.items():
             self._bring_in_line(stream, changed, held.pop(name, []))
         self._settle(held, released)
@@ -147,18 +149,16 @@ class Fleet:
     def _tell_journal(self, journal: Journal) -> None:
         self._board.set_problems("journal", [journal.problem] if journal.problem else [])
 
-    def _bring_in_line(self, stream: Stream, detectors_changed: bool, held: list[Incident]) -> None:
+    def _bring_in_line(self, stream: Stream, others_changed: bool, held: list[Incident]) -> None:
         runner = self._runners.get(stream.name)
-        if runner is not None and runner.completed and runner.stream != stream:
+        if runner is not None and runner.completed and runner.stream.source != stream.source:
             self._stop(stream.name, None)
             runner = None
         if runner is None:
             self._start(stream, held)
             return
-        if runner.stream != stream:
-            runner.set_stream(stream)
-        if detectors_changed:
-            runner.set_parameters(self._detectors)
+        if others_changed or runner.stream != stream:
+            runner.configure(stream, self._detectors, self._profile)
         self._adopt(runner, held)
 
     def _start(self, stream: Stream, held: list[Incident]) -> None:
@@ -170,7 +170,7 @@ class Fleet:
             allow_files=self._allow_files,
             evidence=self._evidence,
         )
-        runner = StreamRunner(stream, self._detectors, around)
+        runner = StreamRunner(stream, self._detectors, around, self._profile)
         self._adopt(runner, held)
         runner.start()
         self._runners[stream.name] = runner

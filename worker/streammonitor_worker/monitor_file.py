@@ -11,8 +11,10 @@ from pydantic import ValidationError
 
 from streammonitor_api import names
 from streammonitor_api.model import unknown_keys
-from streammonitor_api.spec import URL_SCHEMES, StreamMonitorSpec
+from streammonitor_api.spec import PROFILES, URL_SCHEMES, Stream, StreamMonitorSpec
 from streammonitor_worker.checks import check_detector, sentence
+from streammonitor_worker.detectors import registry
+from streammonitor_worker.parameters import RawParameters, resolve
 
 MAX_BYTES = 4_000_000
 
@@ -89,18 +91,28 @@ def _spec_problems(spec: StreamMonitorSpec) -> Iterator[str]:
         yield f"spec.{key} is not known: remove it or correct its name"
     if not spec.detectors:
         yield "spec.detectors is empty: declare at least one detector, as in black: {}"
+    if spec.profile not in (None, *PROFILES):
+        yield f"spec.profile is {spec.profile!r}: use one of {', '.join(PROFILES)}"
+    usable = {}
     for name, params in spec.detectors.items():
         refusals = check_detector(name, params or {})
         yield from (f"spec.detectors: {text}" for text in (*refusals.fatal, *refusals.ignored))
-    for stream in spec.streams:
-        scheme = urlsplit(stream.url).scheme.lower() if "://" in stream.url else "file"
-        if scheme not in (*URL_SCHEMES, "file"):
-            yield (
-                f"spec.streams[{stream.name}].url has scheme {scheme!r}: use one of "
-                f"{', '.join(URL_SCHEMES)}, file, or a path"
-            )
+        if name in registry:
+            usable[name] = {} if refusals.fatal else params
+    yield from (text for stream in spec.streams for text in _stream_problems(stream, usable))
+
+
+def _stream_problems(stream: Stream, detectors: RawParameters) -> Iterator[str]:
+    for fault in resolve(stream, detectors, None).faults:
+        yield f"spec.streams[{stream.name}].{fault}"
+    scheme = urlsplit(stream.url).scheme.lower() if "://" in stream.url else "file"
+    if scheme not in (*URL_SCHEMES, "file"):
+        yield (
+            f"spec.streams[{stream.name}].url has scheme {scheme!r}: use one of "
+            f"{', '.join(URL_SCHEMES)}, file, or a path"
+        )
 
 
 def _is_field(text: str) -> bool:
     field = text.split(" is ", 1)[0].split(":", 1)[0]
-    return field.split(".")[0].split("[")[0] in ("streams", "detectors", "workers", "suspend")
+    return field.split(".")[0].split("[")[0] in StreamMonitorSpec.model_fields

@@ -77,7 +77,11 @@ class LaptopRun:
         spec = self._monitor.spec
         streams = [] if spec.suspend else spec.streams
         return Assignment(
-            epoch=1, monitor=self._monitor.name, streams=streams, detectors=spec.detectors
+            epoch=1,
+            monitor=self._monitor.name,
+            streams=streams,
+            profile=spec.profile,
+            detectors=spec.detectors,
         )
 
     @asynccontextmanager

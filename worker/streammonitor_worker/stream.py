@@ -1,17 +1,16 @@
 """One stream, supervised: open → analyse → report; reconnect for ever; never take siblings down."""
 
 import logging
-import random
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from streammonitor_api.incident import EndReason, Incident
+from streammonitor_api.regions import Region
 from streammonitor_api.spec import URL_SCHEMES, Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus
 from streammonitor_worker.analysis import IncidentEvent, StreamAnalysis
@@ -27,11 +26,12 @@ from streammonitor_worker.frames import (
 )
 from streammonitor_worker.ingest import Source, SourceError, open_source, redact
 from streammonitor_worker.load import LoadMeter
+from streammonitor_worker.parameters import resolve
+from streammonitor_worker.regions import PictureRegions
 from streammonitor_worker.secrets import read_headers
 from streammonitor_worker.splice import Splice
+from streammonitor_worker.surroundings import Surroundings
 
-BACKOFF_FIRST_S = 0.5
-BACKOFF_CAP_S = 15.0
 HEALTHY_S = 5.0
 """Reception of this length forgets earlier failures."""
 PUBLISH_S = 0.5
@@ -45,48 +45,6 @@ Detectors = Mapping[str, Mapping[str, Any]]
 _log = logging.getLogger(__name__)
 
 
-def backoff_s(attempt: int) -> float:
-    """Return how long to wait before attempt number `attempt` (from 1): capped, full jitter.
-
-    The jitter spreads the streams of an origin that restarts.
-    """
-    ceiling = min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10))
-    return random.uniform(BACKOFF_FIRST_S, ceiling)
-
-
-class Reporter(Protocol):
-    """Where a stream tells what happens to it. Called from the stream's thread."""
-
-    def stream_changed(self, status: StreamStatus) -> None:
-        """The stream's status is now this."""
-
-    def incident_changed(self, event: IncidentEvent) -> None:
-        """An incident started, changed or ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every stream of a process shares.
-
-    Attributes:
-        reporter: Where events go.
-        secrets_folder: Mounted Secrets.
-        monitor_uid: UID of the StreamMonitor.
-        worker: Name of the worker.
-        allow_files: Whether a stream may be a file of this machine (a laptop run).
-        evidence: Whether small pictures and sound of incidents are kept.
-        backoff: Seconds to wait before the n-th attempt in a row.
-    """
-
-    reporter: Reporter
-    secrets_folder: Path
-    monitor_uid: str
-    worker: str
-    allow_files: bool = False
-    evidence: bool = True
-    backoff: Callable[[int], float] = backoff_s
-
-
 class StreamRunner:
     """Monitors one stream in a thread of its own.
 
@@ -94,7 +52,14 @@ class StreamRunner:
     thread still receives is no longer analysed.
     """
 
-    def __init__(self, stream: Stream, detectors: Detectors, around: Surroundings) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        detectors: Detectors,
+        around: Surroundings,
+        profile: str | None = None,
+    ) -> None:
+        resolution = resolve(stream, detectors, profile)
         self.name = stream.name
         self._around = around
         self._stream = stream
@@ -106,9 +71,11 @@ class StreamRunner:
             monitor_uid=around.monitor_uid,
             stream=stream.name,
             worker=around.worker,
-            detectors={name: dict(params) for name, params in detectors.items()},
+            detectors=resolution.values,
+            regions=PictureRegions(*_regions(stream)),
             evidence=around.evidence,
         )
+        self._faults = resolution.faults
         self._figures = Figures()
         self._load = LoadMeter()
         self._splice = Splice()
@@ -165,23 +132,29 @@ class StreamRunner:
         with self._lock:
             self._emit(self._analysis.adopt(incidents))
 
-    def set_parameters(self, detectors: Detectors) -> None:
-        """Change the detectors; the source stays open unless they need other media."""
-        with self._lock:
-            needed = self._analysis.kinds_needed
-            self._emit(
-                self._analysis.set_parameters({name: dict(p) for name, p in detectors.items()})
-            )
-            self._publish()
-            if self._analysis.kinds_needed != needed:
-                self._reopen()
+    def configure(self, stream: Stream, detectors: Detectors, profile: str | None) -> None:
+        """Look for other defects, at other parts of the picture, or read from elsewhere.
 
-    def set_stream(self, stream: Stream) -> None:
-        """Read from elsewhere, or with other credentials; open incidents stay open."""
+        The source stays open unless it is another, or the detectors need other media. Open
+        incidents stay open.
+        """
+        resolution = resolve(stream, detectors, profile)
         with self._lock:
-            self._stream = stream
-            self._was_live = False
-            self._reopen()
+            before, self._stream = self._stream, stream
+            needed = self._analysis.kinds_needed
+            self._emit(self._analysis.set_parameters(resolution.values))
+            if _regions(before) != _regions(stream):
+                self._emit(self._analysis.set_regions(PictureRegions(*_regions(stream))))
+            self._faults = resolution.faults
+            if self._status.state is StreamState.RECEIVING:
+                self._set_state(StreamState.RECEIVING, *self._shortfall())
+            else:
+                self._publish()
+            if before.source != stream.source:
+                self._was_live = False
+                self._reopen()
+            elif self._analysis.kinds_needed != needed:
+                self._reopen()
 
     def finish(self, reason: EndReason) -> None:
         """Stop, and end what is open with `reason`."""
@@ -318,7 +291,7 @@ class StreamRunner:
         figures.lag_s = max(0.0, time.time() - item.arrived_at)
 
     def _received(self, source: Source) -> None:
-        reason, message = self._blind_spot()
+        reason, message = self._shortfall()
         self._set_state(
             StreamState.RECEIVING,
             reason,
@@ -331,16 +304,20 @@ class StreamRunner:
     def _refresh(self, source: Source) -> None:
         blind: tuple[str | None, str | None] = (None, None)
         if self._status.state is StreamState.RECEIVING:
-            blind = self._blind_spot()
+            blind = self._shortfall()
         if blind == (self._status.reason, self._status.message):
             self._publish()
         else:
             self._received(source)
 
-    def _blind_spot(self) -> tuple[str | None, str | None]:
-        """The first detector that cannot tell, as the stream's problem: reason and message."""
+    def _shortfall(self) -> tuple[str | None, str | None]:
+        """What cannot be monitored as it was asked for: reason and message."""
         for name, (reason, message) in self._analysis.blind_spots().items():
             return reason, f"detector {name!r} cannot tell: {message}"
+        if self._faults:
+            return "InvalidParameter", "; ".join(
+                f"{fault}: it is ignored" for fault in self._faults
+            )
         return None, None
 
     def _lost(self, reason: str, message: str) -> None:
@@ -394,6 +371,10 @@ class StreamRunner:
                 counts = self._figures.incidents
                 counts[incident.defect] = counts.get(incident.defect, 0) + 1
             self._around.reporter.incident_changed(event)
+
+
+def _regions(stream: Stream) -> tuple[Region | None, tuple[Region, ...]]:
+    return stream.region, tuple(stream.ignore_regions or ())
 
 
 def _expiring(event: IncidentEvent) -> IncidentEvent:

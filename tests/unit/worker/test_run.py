@@ -19,6 +19,7 @@ from streammonitor_worker.cli import app
 from streammonitor_worker.display import overview
 from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
 
+STREAM = {"name": "a", "url": "a.ts"}
 GOOD = {
     "apiVersion": "streammonitor.io/v1alpha1",
     "kind": "StreamMonitor",
@@ -54,6 +55,27 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
             "there is no detector 'blakc': use one of audioDropout, black",
         ),
         ({"detectors": {"black": {"colour": 1}}}, "black has no parameter 'colour'"),
+        ({"profile": "lax"}, "spec.profile is 'lax': use one of strict, broadcast, relaxed"),
+        (
+            {"streams": [{**STREAM, "profile": "lax"}]},
+            "spec.streams[a].profile is 'lax': use one of strict, broadcast, relaxed",
+        ),
+        (
+            {"streams": [{**STREAM, "detectors": {"black": {"minDuration": "2h"}}}]},
+            "spec.streams[a].detectors.black.minDuration is '2h': set at most 1h",
+        ),
+        (
+            {"streams": [{**STREAM, "detectors": {"blur": {}}}]},
+            "stream 'a': detectors.blur is set, but spec.detectors does not declare 'blur'",
+        ),
+        (
+            {"streams": [{**STREAM, "ignoreRegions": [{"left": 0.9, "top": 0, "width": 0.2}]}]},
+            "spec.streams[0].ignoreRegions[0].height is missing: add it",
+        ),
+        (
+            {"streams": [{**STREAM, "region": {"left": 0.9, "top": 0, "width": 0.2, "height": 1}}]},
+            "region reaches beyond the picture (left 0.9 + width 0.2 is more than 1)",
+        ),
         (
             {"detectors": {"black": {"minDuration": "2h"}}},
             "black.minDuration is '2h': set at most 1h",

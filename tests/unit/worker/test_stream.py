@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from streammonitor_api.incident import EndReason, Incident
+from streammonitor_api.regions import IgnoreRegion
 from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus, VideoFormat
 from streammonitor_worker import stream as module
 from streammonitor_worker.analysis import EventKind, IncidentEvent
 from streammonitor_worker.frames import FormatChange, FrameView, MediaItem
 from streammonitor_worker.ingest import Counters, SourceError
-from streammonitor_worker.stream import StreamRunner, Surroundings
+from streammonitor_worker.stream import StreamRunner
+from streammonitor_worker.surroundings import Surroundings
 
 VIDEO = VideoFormat(codec="h264", width=64, height=36, frame_rate=25)
 STEP_S = 0.04
@@ -178,7 +180,7 @@ def test_a_scheme_that_is_not_allowed_is_not_tried_again(
 ) -> None:
     runner = start(url="file:///etc/passwd")
     rig.wait_state(StreamState.FAILED, "UnsupportedScheme")
-    runner.set_stream(Stream(name="a", url="http://h/b"))
+    runner.configure(Stream(name="a", url="http://h/b"), DETECTORS, None)
     rig.wait_state(StreamState.RETRYING, "Timeout")
 
     assert set(rig.opened) == {"http://h/b"}
@@ -189,7 +191,7 @@ def test_another_url_keeps_the_incident_that_is_open(
 ) -> None:
     runner = start(FakeSource(_endless(level=16)), FakeSource(_endless(level=16)))
     rig.wait(lambda: bool(rig.events))
-    runner.set_stream(Stream(name="a", url="http://h/b"))
+    runner.configure(Stream(name="a", url="http://h/b"), DETECTORS, None)
     rig.wait(lambda: rig.opened == ["http://h/a", "http://h/b"])
     rig.wait(lambda: runner.figures().connects == 2)
     runner.finish(EndReason.REMOVED)
@@ -227,7 +229,48 @@ def test_a_detector_without_its_media_is_the_streams_problem(
     runner = start(FakeSource(_endless()))
     rig.wait_state(StreamState.RECEIVING)
     rig.sources = [FakeSource(_endless())]
-    runner.set_parameters({"black": {}, "silence": {}})
+    runner.configure(runner.stream, {"black": {}, "silence": {}}, None)
     rig.wait_state(StreamState.RECEIVING, "NoAudio")
 
     assert "'silence'" in (runner.status.message or "")
+
+
+OVERRIDDEN = Stream(
+    name="a",
+    url="http://h/a",
+    profile="strict",
+    detectors={"black": {"minDuration": "200ms"}},
+    ignore_regions=[IgnoreRegion(left=0.5, top=0, width=0.5, height=0.2)],
+)
+
+
+def test_other_parameters_and_regions_leave_the_source_open(
+    rig: Rig, start: Callable[..., StreamRunner]
+) -> None:
+    runner = start(FakeSource(_endless(level=16)))
+    rig.wait(lambda: bool(rig.events))
+    runner.configure(OVERRIDDEN, DETECTORS, "relaxed")
+    seen = runner.figures().frames
+    rig.wait(lambda: runner.figures().frames > seen + 10)
+
+    assert rig.opened == ["http://h/a"]
+    assert runner.figures().connects == 1
+    assert runner.stream == OVERRIDDEN
+    assert {event.kind for event in rig.events} <= {EventKind.STARTED, EventKind.UPDATED}
+
+
+def test_a_value_that_a_detector_refuses_is_the_streams_problem_until_it_is_corrected(
+    rig: Rig, start: Callable[..., StreamRunner]
+) -> None:
+    runner = start(FakeSource(_endless()))
+    rig.wait_state(StreamState.RECEIVING)
+    wrong = runner.stream.model_copy(update={"detectors": {"black": {"minDuration": "1ms"}}})
+    runner.configure(wrong, DETECTORS, None)
+    rig.wait_state(StreamState.RECEIVING, "InvalidParameter")
+    assert runner.status.message == (
+        "detectors.black.minDuration is '1ms': set at least 100ms: it is ignored"
+    )
+
+    runner.configure(OVERRIDDEN, DETECTORS, None)
+    corrected = runner.status
+    assert (corrected.reason, corrected.message) == (None, None)

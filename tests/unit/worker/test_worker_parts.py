@@ -11,7 +11,7 @@ from streammonitor_worker.ingest import SourceError
 from streammonitor_worker.secrets import read_headers
 from streammonitor_worker.settings import SettingsError, read_settings
 from streammonitor_worker.splice import Splice
-from streammonitor_worker.stream import BACKOFF_CAP_S, BACKOFF_FIRST_S, backoff_s
+from streammonitor_worker.surroundings import BACKOFF_CAP_S, BACKOFF_FIRST_S, backoff_s
 
 
 @pytest.mark.parametrize(
