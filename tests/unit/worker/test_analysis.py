@@ -285,7 +285,7 @@ def test_needs_only_what_its_detectors_look_at() -> None:
 @pytest.mark.parametrize(
     ("detectors", "words"),
     [
-        ({"blakc": {}}, ["blakc", "freeze, loudness, silence"]),
+        ({"blakc": {}}, ["blakc", "audioDropout, black, blockCorruption"]),
         ({"black": {"threshold": 0.9}}, ["black.threshold", "0.9", "0.5"]),
         ({"black": {"minDuration": "1ms"}}, ["black.minDuration", "1ms", "100ms"]),
         ({"silence": {"minDuration": 10}}, ["silence.minDuration", "10s"]),
