@@ -280,7 +280,7 @@ def analyze_command(
         chosen, names = resolve(inputs or [], detectors, settings or [], monitor)
     except UsageError as error:
         _refuse(str(error))
-    store.shared.use(models or (monitor.parent if monitor else Path()), patient=True)
+    store.shared.use(models or (monitor.parent if monitor else Path.cwd()), patient=True)
     if page is not None:
         _prepare(page)
     with Bars() as bars:

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from dev.media.classifier import brightness
 from dev.media.clips import Defect, write_clip
 from streammonitor_worker.analyze import UsageError, analyze_command, resolve
 from streammonitor_worker.detectors import registry
@@ -162,6 +163,24 @@ def test_a_stream_without_sound_says_so(tmp_path: Path) -> None:
         "cpuSeconds": 0.0,
     }
     assert "silence: the stream has no audio" in result.stderr
+
+
+def test_a_model_of_your_own_is_read_from_its_folder(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "dark.onnx").write_bytes(brightness(level=0.1, gain=-80))
+    small = ("inputWidth=16", "inputHeight=16", "every=40ms", "file=dark.onnx")
+    settings = [part for one in small for part in ("--set", f"model.{one}")]
+    arguments: list[str | Path] = [clip, "--detectors", "black,model", *settings]
+    arguments += ["--format", "json"]
+    result = run(*arguments, "--models", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    black, model = document(result)["inputs"][0]["incidents"]
+    assert (black["defect"], model["defect"]) == ("black", "model")
+    assert (model["start"], model["end"]) == (black["start"], black["end"])
+    assert model["measurements"]["score"] > 0.9
+
+    elsewhere = run(*arguments)
+    assert [one["defect"] for one in document(elsewhere)["inputs"][0]["incidents"]] == ["black"]
+    assert f"model: there is no dark.onnx in {Path.cwd()}: put it there, or correct file" in elsewhere.stderr
 
 
 @pytest.mark.parametrize(

@@ -162,8 +162,9 @@ class ModelDetector(Detector[ModelParams, PictureMeasures]):
     detectors go on. A file that changes is read again within 10 s.
 
     Input: one picture every `every`, of 8 to 16 bits, in red, green and blue by the stream's own
-    matrix (BT.601, BT.709 or BT.2020) and range, stretched to the model's size, bars included. A
-    model takes at most 512 MiB of memory, and half of `every` in CPU time for a picture.
+    matrix (BT.601, BT.709 or BT.2020) and range, stretched to the model's size, bars included;
+    `region` crops it, and `ignoreRegions` are black. A model takes at most 512 MiB of memory, and
+    half of `every` in CPU time for a picture.
 
     Values: `score` (probability of the class, 0..1) and `topClass` (the number of the likeliest
     class).

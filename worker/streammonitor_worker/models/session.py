@@ -5,6 +5,7 @@ goes wrong with it here is that model's fault and must not reach the stream.
 """
 
 import importlib
+import re
 import threading
 from typing import Any
 
@@ -23,6 +24,8 @@ MAX_CLASSES = 100_000
 _FLOATS = ("tensor(float)", "tensor(double)", "tensor(float16)")
 _QUIET = 4
 """Only what is fatal is logged: a model's faults are told as the detector's."""
+_CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+"""How ONNX Runtime's messages begin."""
 _REMEDY = "set inputWidth, inputHeight, channelOrder and layout to what the model takes"
 
 
@@ -161,7 +164,7 @@ def _for_memory(error: Exception) -> bool:
 
 
 def _brief(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(_CODE.sub("", str(error)).split()) or type(error).__name__
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
