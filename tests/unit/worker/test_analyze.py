@@ -180,7 +180,10 @@ def test_a_model_of_your_own_is_read_from_its_folder(clip: Path, tmp_path: Path)
 
     elsewhere = run(*arguments)
     assert [one["defect"] for one in document(elsewhere)["inputs"][0]["incidents"]] == ["black"]
-    assert f"model: there is no dark.onnx in {Path.cwd()}: put it there, or correct file" in elsewhere.stderr
+    assert (
+        f"model: there is no dark.onnx in {Path.cwd()}: put it there, or correct file"
+        in elsewhere.stderr
+    )
 
 
 @pytest.mark.parametrize(
