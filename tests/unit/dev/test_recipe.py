@@ -24,6 +24,7 @@ def steps() -> Iterator[dict[str, ModuleType]]:
     """The page's files by path, imported in its order."""
     page = (REPOSITORY / "docs" / "add-a-detector.md").read_text()
     modules: dict[str, ModuleType] = {}
+    before = dict(sys.modules)
     try:
         for match in _BLOCK.finditer(page):
             path = match["path"].removeprefix("worker/")
@@ -35,6 +36,7 @@ def steps() -> Iterator[dict[str, ModuleType]]:
     finally:
         for module in modules.values():
             del sys.modules[module.__name__]
+            sys.modules.update({name: before[name] for name in {module.__name__} & before.keys()})
 
 
 @pytest.fixture
