@@ -4,56 +4,45 @@ The JSON document is a contract with other tools. It goes to standard output, an
 standard error.
 """
 
-import copy
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-import yaml
 from rich.console import Console
 
 from streammonitor_api.incident import EndReason, Incident, Severity
+from streammonitor_api.spec import PROFILES
 from streammonitor_api.worker_status import AudioFormat, VideoFormat
 from streammonitor_worker.analysis import (
     DetectorFigures,
     IncidentEvent,
     StreamAnalysis,
 )
-from streammonitor_worker.checks import check_detector
-from streammonitor_worker.detectors import registry
 from streammonitor_worker.detectors.base import Kind
 from streammonitor_worker.frames import AudioView, Discontinuity, FormatChange, FrameView
 from streammonitor_worker.ingest import Source, SourceError, open_source, redact
 from streammonitor_worker.models import store
-from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
+from streammonitor_worker.options import (
+    BY_DEFAULT,
+    Format,
+    Request,
+    Task,
+    UsageError,
+    resolve,
+)
+from streammonitor_worker.parameters import RawParameters
 from streammonitor_worker.progress import Bars, Told
+from streammonitor_worker.regions import PictureRegions
 from streammonitor_worker.report import Chapter, Record, Recorder, render_page, render_text
 
 SCHEMA_VERSION = 1
 FAILED_ON, USAGE, UNREADABLE = 1, 2, 3
 """Exit codes, beside 0."""
-
-BY_DEFAULT = sorted(name for name, detector in registry.items() if detector.self_contained)
-"""The detectors that run where none are named: those that need nothing from their user."""
-
-Parameters = dict[str, dict[str, Any]]
-
-
-class UsageError(Exception):
-    """The command line is not valid. The text has one sentence a line."""
-
-
-class Format(StrEnum):
-    """How results are written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +65,28 @@ class InputReport:
 
 
 def analyze(
-    inputs: Sequence[str],
-    detectors: Mapping[str, Mapping[str, Any]],
-    *,
-    told: Callable[[str], Told] | None = None,
-    recorded: bool = False,
+    inputs: Sequence[str], detectors: RawParameters, *, recorded: bool = False
 ) -> list[InputReport]:
-    """Examine inputs one after the other.
+    """Examine inputs one after the other, all with the same parameters.
 
     Args:
         inputs: Paths or URLs.
         detectors: Detectors by name, with the parameters that the user set.
+        recorded: Gather what a page shows: traces and evidence.
+
+    Raises:
+        ParameterError: A detector or a parameter is not valid.
+    """
+    return examine([Task(one, detectors) for one in inputs], recorded=recorded)
+
+
+def examine(
+    tasks: Iterable[Task], *, told: Callable[[str], Told] | None = None, recorded: bool = False
+) -> list[InputReport]:
+    """Examine inputs one after the other.
+
+    Args:
+        tasks: The inputs, and what to look for in each.
         told: Is given each input and returns what to tell of its progress.
         recorded: Gather what a page shows: traces and evidence.
 
@@ -94,10 +94,8 @@ def analyze(
         ParameterError: A detector or a parameter is not valid.
     """
     return [
-        _Examination(one, detectors, Recorder() if recorded else None).run(
-            told(one) if told else None
-        )
-        for one in inputs
+        _Examination(one, Recorder() if recorded else None).run(told(one.name) if told else None)
+        for one in tasks
     ]
 
 
@@ -109,19 +107,15 @@ def contract(reports: Iterable[InputReport]) -> dict[str, Any]:
 class _Examination:
     """One input on its way through the analysis."""
 
-    def __init__(
-        self,
-        name: str,
-        detectors: Mapping[str, Mapping[str, Any]],
-        recorder: Recorder | None = None,
-    ) -> None:
-        self._name = name
+    def __init__(self, task: Task, recorder: Recorder | None = None) -> None:
+        self._name = task.name
         self._recorder = recorder
         self._analysis = StreamAnalysis(
             monitor_uid="",
-            stream=name,
+            stream=task.name,
             worker="",
-            detectors=detectors,
+            detectors=task.detectors,
+            regions=PictureRegions(task.region, task.ignored),
             reproducible=True,
             evidence=recorder is not None,
             heard=None if recorder is None else recorder.heard,
@@ -256,6 +250,18 @@ def analyze_command(
             "--file", "-f", help="A StreamMonitor: its detectors, and without INPUT its streams."
         ),
     ] = None,
+    stream: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Examine INPUT as this stream of the StreamMonitor, with its own parameters and "
+            "regions; without INPUT, only this stream. Default: the only one, if there is one.",
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(metavar="|".join(PROFILES), help="Default: the StreamMonitor's."),
+    ] = None,
     models: Annotated[
         Path | None,
         typer.Option(help="Folder of ONNX models. Default: the StreamMonitor's, else this one."),
@@ -277,23 +283,22 @@ def analyze_command(
 ) -> None:
     """Examine files or URLs for defects, and report."""
     try:
-        chosen, names = resolve(inputs or [], detectors, settings or [], monitor)
+        work = resolve(Request(inputs or [], detectors, settings or [], monitor, stream, profile))
     except UsageError as error:
         _refuse(str(error))
     store.shared.use(models or (monitor.parent if monitor else Path.cwd()), patient=True)
     if page is not None:
         _prepare(page)
     with Bars() as bars:
-        reports = analyze(names, chosen, told=bars.begin, recorded=page is not None)
+        reports = examine(work.tasks, told=bars.begin, recorded=page is not None)
     if page is not None:
         page.write_text(render_page(_chapters(reports)), encoding="utf-8")
     if output is Format.JSON:
         typer.echo(json.dumps(contract(reports), indent=1))
     else:
         render_text([report.document for report in reports], _console())
-    for report in reports:
-        for note in report.notes:
-            typer.echo(note, err=True)
+    for note in [*work.notes, *(note for report in reports for note in report.notes)]:
+        typer.echo(note, err=True)
     raise typer.Exit(_exit_code(reports, fail_on))
 
 
@@ -330,66 +335,3 @@ def _exit_code(reports: Sequence[InputReport], fail_on: Severity | None) -> int:
 def _refuse(text: str) -> NoReturn:
     typer.echo(text, err=True)
     raise typer.Exit(USAGE)
-
-
-def resolve(
-    inputs: Sequence[str], detectors: str | None, settings: Sequence[str], monitor: Path | None
-) -> tuple[Parameters, list[str]]:
-    """Which detectors with which parameters, and which inputs, the command line asks for.
-
-    Raises:
-        UsageError: It is not valid; says what, where and the remedy.
-    """
-    declared, streams = _declared(monitor)
-    chosen = _chosen(detectors, declared)
-    for setting in settings:
-        _apply(setting, chosen)
-    refused = [text for name, params in chosen.items() for text in _refusals(name, params)]
-    names = list(inputs) or streams
-    if not names:
-        refused.append("there is nothing to analyze: name a file or URL, or a monitor with -f")
-    if refused:
-        raise UsageError("\n".join(refused))
-    return chosen, names
-
-
-def _declared(monitor: Path | None) -> tuple[Parameters, list[str]]:
-    if monitor is None:
-        return {name: {} for name in BY_DEFAULT}, []
-    try:
-        spec = load_monitor(monitor).spec
-    except MonitorFileError as error:
-        raise UsageError(str(error)) from None
-    return copy.deepcopy(spec.detectors), [stream.url for stream in spec.streams]
-
-
-def _chosen(detectors: str | None, declared: Parameters) -> Parameters:
-    if detectors is None:
-        return declared
-    names = [name.strip() for name in detectors.split(",") if name.strip()]
-    if not names:
-        raise UsageError("--detectors names none: write some, as in --detectors black,freeze")
-    return {name: declared.get(name, {}) for name in names}
-
-
-def _apply(setting: str, chosen: Parameters) -> None:
-    path, equals, text = setting.partition("=")
-    detector, dot, parameter = path.strip().partition(".")
-    if not (equals and dot and parameter):
-        raise UsageError(
-            f"--set {setting}: write DETECTOR.PARAMETER=VALUE, as in black.threshold=0.1"
-        )
-    if detector not in chosen:
-        raise UsageError(
-            f"--set {setting}: detector {detector!r} is not among {', '.join(chosen)}: "
-            "correct it, or add it with --detectors"
-        )
-    try:
-        chosen[detector][parameter] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        chosen[detector][parameter] = text
-
-
-def _refusals(name: str, params: Mapping[str, Any]) -> list[str]:
-    found = check_detector(name, params)
-    return [*found.fatal, *found.ignored]

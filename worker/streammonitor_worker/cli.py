@@ -78,14 +78,16 @@ def _fail(message: str) -> NoReturn:
     raise typer.Exit(USAGE)
 
 
-def _add_analyze() -> None:
-    """Only where it can be asked for: a worker has no use for reports and their dependencies."""
+def _add_desk_commands() -> None:
+    """Only where they can be asked for: a worker has no use for what they import."""
     analyze = importlib.import_module("streammonitor_worker.analyze")
     app.command(name="analyze")(analyze.analyze_command)
+    explain = importlib.import_module("streammonitor_worker.explain")
+    app.command(name="explain")(explain.explain_command)
 
 
 def main() -> None:
     """Entry point."""
     if sys.argv[1:2] not in (["worker"], ["run"], ["version"]):
-        _add_analyze()
+        _add_desk_commands()
     app()

@@ -9,8 +9,9 @@ from typer.testing import CliRunner, Result
 
 from dev.media.classifier import brightness
 from dev.media.clips import Defect, write_clip
-from streammonitor_worker.analyze import UsageError, analyze_command, resolve
+from streammonitor_worker.analyze import analyze_command
 from streammonitor_worker.detectors import registry
+from streammonitor_worker.options import Request, UsageError, resolve
 from streammonitor_worker.report.text import render_text
 
 MONITOR = """\
@@ -208,7 +209,7 @@ def test_usage(clip: Path, arguments: list[str], words: list[str]) -> None:
 
 def test_nothing_to_analyze() -> None:
     with pytest.raises(UsageError, match="name a file or URL"):
-        resolve([], None, [], None)
+        resolve(Request())
 
 
 def test_a_name_is_no_markup() -> None:
