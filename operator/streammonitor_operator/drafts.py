@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from streammonitor_api.assignment import Assignment, Release
 from streammonitor_api.incident import EndReason, Incident
-from streammonitor_api.spec import StreamMonitorSpec
+from streammonitor_api.spec import Stream, StreamMonitorSpec
 from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.plan import Worker
 from streammonitor_operator.specs.identity import Owner
@@ -27,7 +27,8 @@ def draft_assignment(
         monitor=f"{owner.namespace}/{owner.name}",
         worker=worker.name,
         group=group.name,
-        streams=[stream for stream in spec.streams if stream.name in wanted],
+        streams=[_seen_by(s, detectors) for s in spec.streams if s.name in wanted],
+        profile=spec.profile,
         detectors=detectors,
         open_incidents=_carried(view, wanted, detectors, open_incidents),
         released=[*_kept_releases(view, wanted), *_releases(view, gone, EndReason.REMOVED)],
@@ -39,6 +40,17 @@ def draft_assignment(
         fresh = [r for r in draft.released if r not in view.assignment.released]
         return draft.model_copy(update={"released": fresh})
     return draft
+
+
+def _seen_by(stream: Stream, detectors: Iterable[str]) -> Stream:
+    """A stream with the parameters of those detectors only that a worker runs.
+
+    Without this, a worker would be given a new epoch for what concerns another group.
+    """
+    if stream.detectors is None:
+        return stream
+    own = {name: stream.detectors[name] for name in detectors if name in stream.detectors}
+    return stream.model_copy(update={"detectors": own or None})
 
 
 def draft_release(view: WorkerView, held_elsewhere: Iterable[str], reason: EndReason) -> Assignment:

@@ -69,6 +69,25 @@ async def test_the_index_follows_the_events() -> None:
             {"workers": [{"name": "g", "detectors": ["black"]}]},
             "spec: detector 'freeze' is in no worker group",
         ),
+        (
+            {"streams": [{"name": "a", "url": "u", "detectors": {"blur": {}}}]},
+            "spec: stream 'a': detectors.blur is set, but spec.detectors does not declare 'blur'",
+        ),
+        (
+            {
+                "streams": [
+                    {
+                        "name": "a",
+                        "url": "u",
+                        "ignoreRegions": [
+                            {"left": 0, "top": 0, "width": 0.5, "height": 1},
+                            {"left": 0.5, "top": 0, "width": 0.5, "height": 1},
+                        ],
+                    }
+                ]
+            },
+            "spec: stream 'a': ignoreRegions leave nothing of the picture: make them smaller",
+        ),
     ],
 )
 async def test_a_fault_is_a_sentence_with_its_place(spec: dict[str, Any], fault: str) -> None:
