@@ -66,6 +66,8 @@ def test_between_the_thresholds_nothing_is_decided(folder: Path) -> None:
     (found,) = look(detector(), views(flat(1, 146)))
     assert found.verdict is Verdict.BETWEEN
     assert 0.5 < found.values["score"] < 0.8
+    (found,) = look(detector(threshold=0.3), views(flat(1, 110)))
+    assert found.verdict is Verdict.BAD, "the clear threshold of 0.5 gives way"
 
 
 def test_a_new_scene_after_a_reset_is_shown_at_once(folder: Path) -> None:
@@ -157,7 +159,15 @@ def _two_inputs() -> bytes:
             "model.onnx has no output 'logits': set output to one of probabilities",
         ),
         (
-            brightness(), {"label": "2"}, faults.OUTPUT,
+            brightness(), {"label": "bright"}, faults.LABEL,
+            "label 'bright' is not among labels: add it there, or write its number in the output",
+        ),
+        (
+            brightness(), {"mean": [0.1, 0.2]}, faults.INPUT,
+            "mean has 2 numbers: write one for all channels, or 3 as channelOrder rgb has",
+        ),
+        (
+            brightness(), {"label": "2"}, faults.LABEL,
             "model.onnx gives 2 scores, the first is number 0: there is no label 2",
         ),
         (
@@ -175,8 +185,8 @@ def _two_inputs() -> bytes:
             "mean and std",
         ),
     ],
-    ids=["not ONNX", "empty", "size", "inputs", "no classifier", "output", "number", "labels",
-         "logits", "NaN"],
+    ids=["not ONNX", "empty", "size", "inputs", "no classifier", "output", "label", "mean",
+         "number", "labels", "logits", "NaN"],
 )  # fmt: skip
 def test_a_bad_model_is_named_with_a_remedy(
     folder: Path, content: bytes, params: dict[str, Any], reason: str, sentence: str
@@ -207,10 +217,7 @@ def test_a_model_that_takes_too_long_is_not_run(
         ({"file": "/etc/passwd"}, "file"),
         ({"file": "a/../../b.onnx"}, "file"),
         ({"file": "a.onnx\n"}, "file"),
-        ({"label": "bright"}, "label 'bright' is not among labels: add it there"),
-        ({"mean": [1, 2]}, "mean has 2 numbers: write one for all channels, or 3"),
         ({"std": [0.0]}, "std"),
-        ({"clearThreshold": 0.9}, "clearThreshold 0.9 is above threshold 0.8: set it lower"),
         ({"layout": "chw"}, "layout"),
     ],
 )  # fmt: skip

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
 import numpy as np
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from streammonitor_api.durations import Duration
 from streammonitor_worker.detectors.base import (
@@ -98,7 +98,7 @@ class ModelParams(DetectorParams):
     threshold: float = Field(default=0.8, ge=0.0, le=1.0)
     """Probability of that class from which a picture is defective."""
     clear_threshold: float = Field(default=0.5, ge=0.0, le=1.0)
-    """Probability of that class below which a picture is good again."""
+    """Probability of that class below which a picture is good again; never above threshold."""
     every: Duration = Field(default=1.0, ge=0.04, le=60)
     """How often a picture is shown to the model; what it says holds until the next."""
 
@@ -113,26 +113,6 @@ class ModelParams(DetectorParams):
         "relaxed": {"minDuration": "10s", "clearDuration": "5s", "criticalAfter": "2m"},
     }
 
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) not in (1, self.channels):
-                raise ValueError(
-                    f"{name} has {len(values)} numbers: write one for all channels, or "
-                    f"{self.channels} as channelOrder {self.channel_order} has"
-                )
-        if self.clear_threshold > self.threshold:
-            raise ValueError(
-                f"clearThreshold {self.clear_threshold:g} is above threshold {self.threshold:g}: "
-                f"set it lower or equal"
-            )
-        if not self.label.isdecimal() and self.label not in self.labels:
-            raise ValueError(
-                f"label {self.label!r} is not among labels: add it there, or write its number in "
-                f"the output"
-            )
-        return self
-
     @property
     def channels(self) -> int:
         """How many channels the model takes."""
@@ -146,11 +126,9 @@ class ModelParams(DetectorParams):
         )
 
     @property
-    def index(self) -> int:
-        """The number of the defective class in the output."""
-        if self.label in self.labels:
-            return self.labels.index(self.label)
-        return int(self.label)
+    def clear_at(self) -> float:
+        """The clear threshold that holds."""
+        return min(self.threshold, self.clear_threshold)
 
 
 class ModelDetector(Detector[ModelParams, PictureMeasures]):
@@ -182,7 +160,7 @@ class ModelDetector(Detector[ModelParams, PictureMeasures]):
     cost: ClassVar[float] = 0.2
     self_contained: ClassVar[bool] = False
     traces: ClassVar[tuple[Trace, ...]] = (
-        Trace(("score",), "", lambda p: p.threshold, lambda p: p.clear_threshold),
+        Trace(("score",), "", lambda p: p.threshold, lambda p: p.clear_at),
     )
 
     def __init__(self, params: ModelParams) -> None:
@@ -244,17 +222,55 @@ class ModelDetector(Detector[ModelParams, PictureMeasures]):
         return probabilities(session.run(batch_of(view, params)), params)
 
     def _judge(self, scores: Scores) -> None:
-        score = float(scores[self.params.index])
+        score = float(scores[class_of(self.params, len(scores))])
         self._values = {"score": score, "topClass": float(scores.argmax())}
         if score >= self.params.threshold:
             self._verdict = Verdict.BAD
         else:
-            good = score < self.params.clear_threshold
+            good = score < self.params.clear_at
             self._verdict = Verdict.GOOD if good else Verdict.BETWEEN
 
 
+def class_of(params: ModelParams, scores: int) -> int:
+    """The number of the defective class among so many scores.
+
+    Raises:
+        ModelFault: There is no such class, or there are not as many as there are labels.
+    """
+    file, labels, label = params.file, params.labels, params.label
+    if labels and len(labels) != scores:
+        raise ModelFault(
+            faults.OUTPUT,
+            f"{file} gives {scores} scores, but labels names {len(labels)}: name each class",
+        )
+    if label in labels:
+        return labels.index(label)
+    if not label.isdecimal():
+        raise ModelFault(
+            faults.LABEL,
+            f"label {label!r} is not among labels: add it there, or write its number in the output",
+        )
+    if int(label) >= scores:
+        raise ModelFault(
+            faults.LABEL,
+            f"{file} gives {scores} scores, the first is number 0: there is no label {label}",
+        )
+    return int(label)
+
+
 def batch_of(view: FrameView, params: ModelParams) -> Batch:
-    """The picture as the model takes it, of the shape that is declared."""
+    """The picture as the model takes it, of the shape that is declared.
+
+    Raises:
+        ModelFault: There is not one mean and std for each channel, nor one for all.
+    """
+    for name, values in (("mean", params.mean), ("std", params.std)):
+        if len(values) not in (1, params.channels):
+            raise ModelFault(
+                faults.INPUT,
+                f"{name} has {len(values)} numbers: write one for all channels, or "
+                f"{params.channels} as channelOrder {params.channel_order} has",
+            )
     picture = rgb_of(view, params.input_width, params.input_height)
     if params.channel_order is ChannelOrder.BGR:
         picture = picture[..., ::-1]
@@ -270,21 +286,8 @@ def probabilities(scores: Scores, params: ModelParams) -> Scores:
     """The probability of each class.
 
     Raises:
-        ModelFault: There is no such class, not as many as there are labels, or these are no
-            probabilities.
+        ModelFault: These are no probabilities.
     """
-    if params.labels and len(params.labels) != len(scores):
-        raise ModelFault(
-            faults.OUTPUT,
-            f"{params.file} gives {len(scores)} scores, but labels names {len(params.labels)}: "
-            f"name each class",
-        )
-    if params.index >= len(scores):
-        raise ModelFault(
-            faults.OUTPUT,
-            f"{params.file} gives {len(scores)} scores, the first is number 0: there is no label "
-            f"{params.label}",
-        )
     if params.activation is Activation.SOFTMAX:
         raised = np.exp(scores - scores.max())
         return np.asarray(raised / raised.sum(), np.float64)

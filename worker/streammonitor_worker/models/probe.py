@@ -4,6 +4,7 @@ A model may want more memory than there is, run for ever, or end its process. Th
 model's problem, and the streams beside it do not notice.
 """
 
+import contextlib
 import json
 import re
 import resource
@@ -115,11 +116,12 @@ def _bound() -> None:
     """Limit what the model may use, and have the kernel pick this process if memory runs out."""
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    used = re.search(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    if used:
-        allowed = int(used.group(1)) * 1024 + MAX_MEMORY_BYTES
-        resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
-    Path("/proc/self/oom_score_adj").write_text("1000")
+    with contextlib.suppress(OSError):  # only Linux has /proc
+        used = re.search(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        if used:
+            allowed = int(used.group(1)) * 1024 + MAX_MEMORY_BYTES
+            resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 if __name__ == "__main__":
