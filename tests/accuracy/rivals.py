@@ -9,6 +9,7 @@ from av.filter import Graph
 
 from streammonitor_worker.detectors.base import Kind
 from tests.accuracy.edits import Rival
+from tests.accuracy.filters import pulled
 from tests.accuracy.score import Alarm
 
 
@@ -61,17 +62,14 @@ def _filtered(
         frames: Iterator[av.VideoFrame | av.AudioFrame] = (
             container.decode(video=0) if kind is Kind.VIDEO else container.decode(audio=0)
         )
-        for frame in frames:
+        for frame in _ended(frames):
             graph.push(frame)
-            yield from _pulled(graph)
-        graph.push(None)
-        yield from _pulled(graph)
+            for one in pulled(graph):
+                yield one.time or 0.0, dict(one.metadata)
 
 
-def _pulled(graph: Graph) -> Iterator[tuple[float, dict[str, str]]]:
-    while True:
-        try:
-            frame = graph.pull()
-        except (av.BlockingIOError, av.EOFError):
-            return
-        yield frame.time or 0.0, dict(frame.metadata)
+def _ended(
+    frames: Iterator[av.VideoFrame | av.AudioFrame],
+) -> Iterator[av.VideoFrame | av.AudioFrame | None]:
+    yield from frames
+    yield None

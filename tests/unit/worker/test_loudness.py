@@ -32,69 +32,13 @@ def measure(samples: SampleArray) -> LoudnessMeter:
     return loudness
 
 
-@pytest.mark.parametrize("level_db", [-23.0, -33.0])
-def test_tech_3341_cases_1_and_2(level_db: float) -> None:
-    meter = measure(sine(level_db, 20))
-    assert meter.momentary_lufs == pytest.approx(level_db, abs=0.1)
-    assert meter.short_term_lufs == pytest.approx(level_db, abs=0.1)
-    assert meter.integrated_lufs() == pytest.approx(level_db, abs=0.1)
-
-
-@pytest.mark.parametrize(
-    "levels",
-    [
-        pytest.param([(-36, 10), (-23, 60), (-36, 10)], id="case-3"),
-        pytest.param([(-72, 10), (-36, 10), (-23, 60), (-36, 10), (-72, 10)], id="case-4"),
-        pytest.param([(-26, 20), (-20, 20.1), (-26, 20)], id="case-5"),
-    ],
-)
-def test_tech_3341_gating(levels: Parts) -> None:
-    assert measure(parts(*levels)).integrated_lufs() == pytest.approx(-23, abs=0.1)
-
-
-def test_tech_3341_case_6_weighs_5_1() -> None:
-    levels = [-28, -28, -24, -200, -30, -30]
-    samples = np.concatenate([sine(level, 20, channels=1) for level in levels])
-    assert measure(samples).integrated_lufs() == pytest.approx(-23, abs=0.1)
-    samples[3] = sine(-10, 20, channels=1)
-    assert measure(samples).integrated_lufs() == pytest.approx(-23, abs=0.1)
-
-
-def test_tech_3341_case_9_short_term() -> None:
-    samples = np.tile(parts((-20, 1.34), (-30, 1.66)), (1, 5))
-    meter, loudness = SoundMeter(), LoudnessMeter(60)
-    seen = []
-    for view in buffers(samples, size=4800):
-        for hop in meter.measure(view).hops:
-            loudness.take(hop)
-            seen.append(loudness.short_term_lufs)
-    assert seen[30:] == pytest.approx([-23.0] * len(seen[30:]), abs=0.1)
-
-
-@pytest.mark.parametrize("phase_deg", [0, 45, 60, 67.5])
-@pytest.mark.parametrize(("divisor", "amplitude", "expected"), [(4, 0.5, -6.0), (6, 0.5, -6.0)])
-def test_tech_3341_true_peak(
-    divisor: int, amplitude: float, expected: float, phase_deg: float
-) -> None:
-    index = np.arange(SAMPLE_RATE)
-    wave = amplitude * np.sin(2 * np.pi * index / divisor + np.deg2rad(phase_deg))
-    # The signal fades in, so that its beginning is no transient of its own.
-    wave *= np.clip(index / 4800, 0, 1)
-    found = measure(np.tile(wave.astype(np.float32), (2, 1))).peak_dbtp
-    assert expected - 0.4 <= found <= expected + 0.2
-
-
-@pytest.mark.parametrize(
-    ("levels", "expected"),
-    [
-        pytest.param([(-20, 20), (-30, 20)], 10, id="case-1"),
-        pytest.param([(-20, 20), (-15, 20)], 5, id="case-2"),
-        pytest.param([(-40, 20), (-20, 20)], 20, id="case-3"),
-        pytest.param([(-50, 20), (-35, 20), (-20, 20), (-35, 20), (-50, 20)], 15, id="case-4"),
-    ],
-)
-def test_tech_3342_range(levels: Parts, expected: float) -> None:
-    assert measure(parts(*levels)).range_lu() == pytest.approx(expected, abs=1)
+def test_the_meter_reads_what_the_signal_has() -> None:
+    """All of EBU's test signals are in tests/accuracy."""
+    meter = measure(sine(-23, 4))
+    assert meter.momentary_lufs == pytest.approx(-23, abs=0.1)
+    assert meter.short_term_lufs == pytest.approx(-23, abs=0.1)
+    assert meter.integrated_lufs() == pytest.approx(-23, abs=0.1)
+    assert meter.peak_dbtp == pytest.approx(-23, abs=0.2)
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 44_100, 48_000, 96_000])
@@ -130,24 +74,18 @@ def test_the_filter_has_the_coefficients_of_the_standard() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_a_quiet_programme_is_raised_and_ends() -> None:
-    samples = parts((-23, 30), (-35, 70), (-23, 75))
-    ((start_s, end_s),) = incidents(samples, "loudness", window="20s")
-    assert 40 < start_s < 55
-    assert 100 < end_s < 120
-
-
 def test_on_target_is_good_and_too_little_is_unknown() -> None:
-    found = hear(sine(-23, 20), LoudnessDetector(LoudnessParams()))
+    found = hear(sine(-23, 20), LoudnessDetector(LoudnessParams(target=-23)))
     verdicts = [one.verdict for one in found]
     assert set(verdicts[:90]) == {Verdict.UNKNOWN}
     assert set(verdicts[110:]) == {Verdict.GOOD}
 
 
 def test_true_peaks_over_the_limit_are_found_at_once() -> None:
-    assert incidents(sine(0, 15), "loudness", target=-5, tolerance=10, minDuration="5s") != []
-    (first, *_) = hear(sine(0, 1), LoudnessDetector(LoudnessParams()))
+    assert incidents(sine(0, 12), "loudness", maxTruePeak=-1, minDuration="5s") != []
+    (first, *_) = hear(sine(0, 1), LoudnessDetector(LoudnessParams(max_true_peak=-1)))
     assert first.verdict is Verdict.BAD
+    assert incidents(sine(0, 12), "loudness", minDuration="5s") == []
 
 
 def test_silence_is_unknown() -> None:

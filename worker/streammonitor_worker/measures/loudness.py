@@ -23,6 +23,8 @@ FLOOR = -200.0
 ABSOLUTE_GATE_LUFS = -70.0
 _MOMENTARY_HOPS = 4
 _SHORT_HOPS = 30
+_STEPS = 5
+"""Parts of a hop, 20 ms each."""
 _INTEGRATED_GATE_LU = 10.0
 _RANGE_GATE_LU = 20.0
 _LOWEST, _HIGHEST = 10.0, 95.0
@@ -36,6 +38,8 @@ class LoudnessMeter:
 
     Attributes:
         momentary_lufs: Loudness of the last 400 ms (EBU Tech 3341); -200 before.
+        momentary_max_lufs: The highest of the windows of 400 ms that ended within the last hop, one
+            every 20 ms: short sounds are caught wherever they begin; -200 before.
         short_term_lufs: Loudness of the last 3 s; -200 before.
         peak_dbtp: Highest true peak of the last 3 s.
     """
@@ -50,10 +54,11 @@ class LoudnessMeter:
         self._weights: Array = np.zeros(0)
         self._past: npt.NDArray[np.float32] | None = None
         self._recent: deque[float] = deque(maxlen=_SHORT_HOPS)
+        self._steps: deque[float] = deque(maxlen=(_MOMENTARY_HOPS + 1) * _STEPS - 1)
         self._peaks: deque[float] = deque([0.0], maxlen=_SHORT_HOPS)
         self._blocks: deque[float] = deque(maxlen=self._hops)
         self._short: deque[float] = deque(maxlen=self._hops)
-        self.momentary_lufs = self.short_term_lufs = FLOOR
+        self.momentary_lufs = self.momentary_max_lufs = self.short_term_lufs = FLOOR
 
     @property
     def peak_dbtp(self) -> float:
@@ -68,13 +73,19 @@ class LoudnessMeter:
         if self._filter is None:
             self._filter = KFilter(hop.sample_rate, channels)
             self._weights = channel_weights(channels)
-        self._recent.append(weighted_power(self._filter.filter(hop.samples), self._weights))
+        weighted = self._filter.filter(hop.samples)
+        self._recent.append(weighted_power(weighted, self._weights))
+        for part in np.array_split(weighted, _STEPS, axis=1):
+            self._steps.append(weighted_power(part, self._weights))
         self._take_peak(hop.samples)
         powers = list(self._recent)
         if len(powers) >= _MOMENTARY_HOPS:
             power = sum(powers[-_MOMENTARY_HOPS:]) / _MOMENTARY_HOPS
             self._blocks.append(power)
             self.momentary_lufs = loudness_lufs(power)
+            window = np.ones(_MOMENTARY_HOPS * _STEPS) / (_MOMENTARY_HOPS * _STEPS)
+            every_step = np.convolve(np.array(self._steps), window, "valid")
+            self.momentary_max_lufs = loudness_lufs(float(every_step.max()))
         if len(powers) == _SHORT_HOPS:
             power = sum(powers) / _SHORT_HOPS
             self._short.append(power)
@@ -105,6 +116,49 @@ class LoudnessMeter:
         # What cannot exceed the peak that is known need not be oversampled.
         known = max(self._peaks)
         self._peaks.append(true_peak(joined) if highest * MOST_GAIN > known else highest)
+
+
+class OwnRange:
+    """What short-term loudness is usual in a stream: that of its last `window_s` seconds.
+
+    Values below the absolute gate say nothing. One value a second is enough.
+
+    Args:
+        window_s: How long a value is remembered, in seconds.
+        least_s: From how many seconds on the range is known.
+
+    Attributes:
+        low_lufs: 10th percentile, as in EBU Tech 3342.
+        high_lufs: 95th percentile.
+    """
+
+    def __init__(self, window_s: float, least_s: float) -> None:
+        self._values: deque[float] = deque(maxlen=max(1, round(window_s)))
+        self._least = round(least_s)
+        self.low_lufs = self.high_lufs = FLOOR
+
+    @property
+    def known(self) -> bool:
+        """Whether there was enough sound."""
+        return len(self._values) >= self._least
+
+    def take(self, short_term_lufs: float) -> None:
+        """Learn the next value."""
+        if short_term_lufs <= ABSOLUTE_GATE_LUFS:
+            return
+        self._values.append(short_term_lufs)
+        low, high = np.percentile(self._values, [_LOWEST, _HIGHEST])
+        self.low_lufs, self.high_lufs = float(low), float(high)
+
+    def beyond_lu(self, short_term_lufs: float) -> float:
+        """How far a value lies outside the range: above 0 if too loud, below 0 if too quiet."""
+        return max(short_term_lufs - self.high_lufs, 0.0) + min(
+            short_term_lufs - self.low_lufs, 0.0
+        )
+
+    def forget(self) -> None:
+        """Learn anew."""
+        self._values.clear()
 
 
 def _gated(powers: Array, below_lu: float) -> Array:
