@@ -12,6 +12,9 @@ from tests.accuracy.run import make, run
 from tests.accuracy.sources import HALVES
 from tests.accuracy.table import page
 
+CLEAN = "clean"
+"""What --defect calls the clips that have none."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bench."""
@@ -22,14 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, help="processes; as many as cores if not given")
     parser.add_argument("--every", type=int, default=1, help="only each N-th clip: for a try")
     parser.add_argument(
-        "--defect", action="append", choices=sorted(benches), help="only the clips of this one"
+        "--defect", action="append", choices=[*sorted(benches), CLEAN], help="only its clips"
     )
     parser.add_argument("--make-only", action="store_true", help="make the clips, examine none")
     given = parser.parse_args(arguments)
     began = time.monotonic()
     todo, notes = cases(given.half, clean=given.clean, reels=given.reels)
     if given.defect:
-        todo = [case for case in todo if case.defect in given.defect]
+        todo = [case for case in todo if (case.defect or CLEAN) in given.defect]
     if given.make_only:
         make(todo[:: given.every], jobs=given.jobs)
         print(f"bench-accuracy: made in {time.monotonic() - began:.0f} s", file=sys.stderr)  # noqa: T201

@@ -30,8 +30,6 @@ SPECIAL = (
 SPECIAL_EVERY = 3
 """One clip of so many has such a format."""
 SOUND_CODECS = ("aac", "mp2", "ac3")
-LEAD_S = 3.0
-GAPS_S = (3.2, 4.4)
 REELS = {Kind.VIDEO: 1, Kind.AUDIO: 2}
 """Reels of defects for each defect and family; the second one is of the other take."""
 NEGATIVE_REELS = 4
@@ -108,7 +106,7 @@ def cases(half: str, *, clean: float = 1.0, reels: int = 1) -> tuple[list[Case],
 
 def _defective(bench: Bench, half: str, reels: int, clips: Sequence[Path]) -> Iterator[Case]:
     codings = _codings(bench.kind, bench.codecs)
-    for reel in range(reels * REELS[bench.kind]):
+    for reel in range(reels * (bench.reels or REELS[bench.kind])):
         for source in _takes(bench, half, reel):
             case = Case(Role.DEFECT, bench.defect, bench.kind, source.family, source.take, 0.0)
             yield _laid_out(case, bench, source, next(codings), reel)
@@ -187,13 +185,13 @@ def _laid_out(case: Case, bench: Bench, source: Source, encoding: Encoding, reel
     digest = hashlib.sha256(f"{source.name} {bench.defect} {case.role} {reel}".encode()).digest()
     rng = np.random.default_rng(list(digest))
     names = rng.permutation(list(bench.negatives if negative else bench.variants)).tolist()
-    injections, at = [], LEAD_S
+    injections, at = [], bench.lead_s
     for name in names:
         length_s = bench.negative_s if negative else rng.uniform(*bench.event_s)
         start, end = (round(t * source.frame_rate) for t in (at, at + length_s))
         start_s, end_s = (float(tick / source.frame_rate) for tick in (start, end))
         injections.append(Injection(bench.defect, name, start_s, end_s, negative))
-        at = end_s + rng.uniform(*GAPS_S)
+        at = end_s + rng.uniform(*bench.gaps_s)
     return replace(case, duration_s=at, injections=tuple(injections), encoding=encoding)
 
 

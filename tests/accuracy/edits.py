@@ -120,6 +120,10 @@ class Bench:
         codecs: Codecs in which the defect can be made, of those in `encode.ENCODERS`; all of them
             if empty.
         unseen_in: Families in whose pictures nobody could see the defect: no event is put there.
+        lead_s: How long a clip is clean before the first edit.
+        gaps_s: Shortest and longest clean stretch after each edit, in seconds.
+        reels: Clips with defects for each family of sources; None for as many as usual.
+        onset_tolerance_s: How far off the beginning of an alarm may be for it to find an event.
     """
 
     defect: str
@@ -133,6 +137,10 @@ class Bench:
     after: AfterEncoding | None = None
     unseen_in: tuple[str, ...] = ()
     codecs: tuple[str, ...] = ()
+    lead_s: float = 3.0
+    gaps_s: tuple[float, float] = (3.2, 4.4)
+    reels: int | None = None
+    onset_tolerance_s: float = 0.5
 
 
 @dataclass(frozen=True)

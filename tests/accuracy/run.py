@@ -161,7 +161,7 @@ def _count(total: Tally, defect: str, who: str, outcome: Outcome) -> None:
     counted = [one for one in truths if not one.negative and not one.neutral]
     events = [Event(one.start_s, one.end_s, one.variant) for one in counted]
     neutral = [Event(one.start_s, one.end_s, one.variant) for one in truths if one.neutral]
-    matching = match(events, alarms, neutral)
+    matching = match(events, alarms, neutral, benches[defect].onset_tolerance_s)
     total.hits += [Found(outcome, events[e], alarms[a]) for e, a in matching.pairs]
     total.misses += [Found(outcome, events[e], None) for e in matching.missed]
     total.false += [Found(outcome, None, alarms[a]) for a in matching.false]

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-ONSET_TOLERANCE_S = 0.5
 ADJOINING_S = 0.1
 Z_95 = 1.959963984540054
 
@@ -43,7 +42,7 @@ def match(
     events: Sequence[Event],
     alarms: Sequence[Alarm],
     neutral: Sequence[Event] = (),
-    tolerance_s: float = ONSET_TOLERANCE_S,
+    tolerance_s: float = 0.5,
 ) -> Matching:
     """Pair each event with at most one alarm that overlaps it and begins where it begins.
 

@@ -8,11 +8,12 @@ import pytest
 from dev.origin.origin import Canvas
 from streammonitor_worker.detectors.base import Kind
 from tests.accuracy import __main__ as command
-from tests.accuracy import cache
+from tests.accuracy import cache, table
 from tests.accuracy import cases as module
 from tests.accuracy.cache import made
 from tests.accuracy.cases import Case, Role, cases
 from tests.accuracy.defects import benches
+from tests.accuracy.ebu import Reading
 from tests.accuracy.edits import Injection
 from tests.accuracy.encode import Encoding
 from tests.accuracy.goals import CLEAN_HOURS, CLEAN_SOURCES
@@ -73,13 +74,18 @@ def test_the_filters_of_ffmpeg_are_heard(outcomes: list[Outcome]) -> None:
     assert tally("black", RIVAL, outcomes).deceived["fades"] == 0
 
 
-def test_the_page_has_a_row_for_each_defect(outcomes: list[Outcome]) -> None:
+def test_the_page_has_a_row_for_each_defect(
+    outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = Reading("3341-1", "integrated", -23.0, -22.98)
+    monkeypatch.setattr(table, "readings", lambda: [reading])
     text = page(HALVES[1], outcomes, ["a note"], planned=100)
     for defect in benches:
         assert f"| {defect} | {OURS} |" in text
     assert "- a note" in text
     assert "**Only 9 of the bench's 100 clips**" in text
     assert "No event was missed." in text
+    assert "| 3341-1 | integrated | -23 | -22.98 | -0.1 / +0.1 | reached |" in text
     assert "| black | recall | >= 0.98 | 1.000 | reached |" in text
     assert "| freeze | onset error, p95 | <= 1 frames |" in text
     # Six seconds are no two hours.

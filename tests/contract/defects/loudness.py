@@ -4,6 +4,8 @@ import numpy as np
 
 from tests.contract.material import View, buffers, notes, within
 
+PARAMS = {"target": -26, "tolerance": 6, "maxTruePeak": -1}
+
 
 def defective() -> Iterator[View]:
     music = notes(14)
