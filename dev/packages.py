@@ -1,9 +1,12 @@
-"""Has the Debian packages that the tests' foreign servers come from; installs what is missing."""
+"""Has the Debian packages of the tests' foreign servers and browser; installs what is missing."""
 
 import sys
 
+from dev import browser
 from dev.host import apt_install, exit_code, run, timed
-from dev.media.servers import DEBIAN_PACKAGES
+from dev.media import servers
+
+DEBIAN_PACKAGES = (*servers.DEBIAN_PACKAGES, *browser.DEBIAN_PACKAGES)
 
 
 def missing() -> list[str]:
@@ -23,7 +26,9 @@ def missing() -> list[str]:
 
 def main() -> int:
     """Run the command line."""
-    return exit_code(install_missing, prefix="The tests' servers come from Debian packages: ")
+    return exit_code(
+        install_missing, prefix="The tests' servers and browser: "
+    )
 
 
 def install_missing() -> None:

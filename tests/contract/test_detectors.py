@@ -169,6 +169,7 @@ def test_says_what_it_is(name: str) -> None:
     assert detector.name == name
     assert detector.summary.endswith(".")
     assert detector.cost > 0
+    assert detector.traces
     assert set(detector.causes) <= set(registry) - {name}
     assert detector.__doc__ != Detector.__doc__
     assert parts_of(detector)[""]
