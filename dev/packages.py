@@ -26,9 +26,7 @@ def missing() -> list[str]:
 
 def main() -> int:
     """Run the command line."""
-    return exit_code(
-        install_missing, prefix="The tests' servers and browser: "
-    )
+    return exit_code(install_missing, prefix="The tests' servers and browser: ")
 
 
 def install_missing() -> None:
