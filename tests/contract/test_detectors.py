@@ -100,7 +100,7 @@ def test_confidence_and_values_are_plain_bounded_numbers(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_bad_lies_beyond_a_threshold_that_it_states(name: str) -> None:
-    params = registry[name].params_type()
+    params = detector_of(name).params
     found = [one for one in found_in_defective(name) if one.verdict is Verdict.BAD]
     excess = [trace.excess(one.values, params) for one in found for trace in registry[name].traces]
     assert max(beyond for beyond in excess if beyond is not None) >= 0.0
