@@ -44,7 +44,7 @@ class WorkerRig:
         self._epoch = 0
         self._process: subprocess.Popen[str] | None = None
         self.output = ""
-        for name in ("assignment", "secrets", "state"):
+        for name in ("assignment", "models", "secrets", "state"):
             (folder / name).mkdir(exist_ok=True)
 
     def __enter__(self) -> Self:
@@ -76,6 +76,7 @@ class WorkerRig:
             "STREAMMONITOR_PORT": str(self.port),
             "STREAMMONITOR_GRACE_S": str(self._grace_s),
             "STREAMMONITOR_ASSIGNMENT_FOLDER": str(self.folder / "assignment"),
+            "STREAMMONITOR_MODELS_FOLDER": str(self.folder / "models"),
             "STREAMMONITOR_SECRETS_FOLDER": str(self.folder / "secrets"),
             "STREAMMONITOR_STATE_FOLDER": str(self.folder / "state"),
         }

@@ -9,15 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from dev.media.classifier import brightness
 from dev.media.clips import Defect, write_clip
 from dev.media.servers import free_port, http_server
 from streammonitor_api.incident import EndReason, Incident
+from streammonitor_api.worker_status import DetectorState
 from tests.integration.live import LiveOrigin
 from tests.integration.rig import WorkerRig, eventually
 
 
 def _on(stream: str) -> Callable[[Incident], bool]:
     return lambda incident: incident.stream == stream
+
+
+def _of(defect: str, rig: WorkerRig) -> Incident | None:
+    return next((one for one in rig.status().incidents if one.defect == defect), None)
 
 
 def _active(incident: Incident) -> bool:
@@ -73,6 +79,29 @@ def test_each_problem_is_named_and_the_others_go_on(rig: WorkerRig, media: Path)
         said = rig.get("/status")[1] + rig.get("/metrics")[1]
         said += (rig.folder / "stderr.log").read_text()
         assert "hidden" not in said
+
+
+def test_a_bad_model_is_the_models_problem_until_it_is_mended(rig: WorkerRig, media: Path) -> None:
+    model = {"file": "dark.onnx", "inputWidth": 16, "inputHeight": 16, "every": "200ms"}
+    detectors = {"black": {}, "model": model | {"minDuration": "1s"}}
+    file = rig.folder / "models" / "dark.onnx"
+    file.write_bytes(b"damaged")
+    origin = LiveOrigin(media / "dark.ts")
+    with origin.serving():
+        rig.assign({"a": origin.url}, detectors=detectors)
+        rig.start()
+        bad = rig.wait_state("a", "receiving", "ModelInvalid")
+        assert (bad.message or "").startswith("detector 'model' cannot tell: dark.onnx is no ONNX")
+        rig.wait_incident(lambda one: one.defect == "black")
+        assert bad.detectors["model"] is DetectorState.UNKNOWN
+
+        file.write_bytes(brightness(level=0.1, gain=-80))
+        # A file is looked at every 10 s.
+        found = eventually("the mended model's incident", lambda: _of("model", rig), timeout_s=60)
+        rig.wait_state("a", "receiving", None)
+        assert found.measurements["score"] > 0.9
+        log = (rig.folder / "stderr.log").read_text().splitlines()
+        assert {json.loads(line)["level"] for line in log} == {"info"}
 
 
 def test_a_header_from_a_secret_opens_the_door(rig: WorkerRig, media: Path) -> None:
