@@ -99,7 +99,26 @@ def parameters(params: type[Model]) -> Schema:
         )
         if is_duration(info):
             prop["x-kubernetes-validations"] = [_duration_rule(alias, *bounds(info))]
+        elif rule := _fraction_rule(alias, prop, told):
+            prop["x-kubernetes-validations"] = [rule]
     return schema
+
+
+def _fraction_rule(name: str, prop: Schema, told: str) -> Schema | None:
+    """What the apiserver does not hold: it compares an integer with a bound rounded towards 0.
+
+    So 0 would pass a minimum of 0.5 and a maximum of -0.5.
+    """
+    low, high = prop.get("minimum", 0.0), prop.get("maximum", 0.0)
+    parts = [f"self >= {float(low)!r}"] if low > 0 and low % 1 else []
+    parts += [f"self <= {float(high)!r}"] if high < 0 and high % 1 else []
+    if not parts:
+        return None
+    return {
+        "rule": " && ".join(parts),
+        # To name the value costs more than the apiserver allows.
+        "message": f"{name}: use a number {told}",
+    }
 
 
 def _duration_rule(name: str, low_s: float | None, high_s: float | None) -> Schema:

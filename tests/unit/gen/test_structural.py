@@ -54,6 +54,24 @@ def test_the_bounds_of_a_duration_become_a_rule_with_a_sentence() -> None:
     assert "from 100ms to 1h" in rule["messageExpression"]
 
 
+class Fractions(Model):
+    share: float = Field(default=0.9, ge=0.5, le=1)
+    """How much."""
+    phase: float = Field(default=-0.7, ge=-1, le=-0.5)
+    """Where."""
+    whole: float = Field(default=2, ge=1, le=3)
+    """How many."""
+
+
+def test_a_bound_that_the_apiserver_rounds_for_integers_becomes_a_rule() -> None:
+    properties = parameters(Fractions)["properties"]
+    (share,), (phase,) = (properties[n]["x-kubernetes-validations"] for n in ("share", "phase"))
+    assert share["rule"] == "self >= 0.5"
+    assert share["message"] == "share: use a number from 0.5 to 1"
+    assert phase["rule"] == "self <= -0.5"
+    assert "x-kubernetes-validations" not in properties["whole"]
+
+
 class Union(Model):
     either: int | str
 
