@@ -171,6 +171,22 @@ class Monitor:
         return self.access.kubectl("-n", self.namespace, *arguments)
 
 
+def assert_undisturbed(
+    before: dict[tuple[str, str], float], after: dict[tuple[str, str], float], stream: str
+) -> None:
+    """The stream was neither opened again nor did it lose a frame."""
+    for metric in ("streammonitor_connects_total", "streammonitor_discontinuities_total"):
+        assert after[metric, stream] == before[metric, stream], metric
+    frames = (
+        after["streammonitor_frames_total", stream] - before["streammonitor_frames_total", stream]
+    )
+    media_s = (
+        after["streammonitor_media_seconds", stream] - before["streammonitor_media_seconds", stream]
+    )
+    assert frames > 0
+    assert frames == round(media_s * 25), "a frame of the 25 in each second is missing"
+
+
 def inject(access: Access, number: int, defect: str, duration_s: float) -> None:
     """Have the origin play a defect on a channel from its next segment on."""
     order = json.dumps(

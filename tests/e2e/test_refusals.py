@@ -13,6 +13,9 @@ NOT_ONE_GROUP = (
     "group"
 )
 
+CLOCK = {"name": "clock", "left": 0.8, "top": 0.05, "width": 0.15, "height": 0.1}
+WHOLE = {"left": 0, "top": 0, "width": 1, "height": 1}
+
 REFUSALS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown detector": (
         {"detectors": {"blck": {}}},
@@ -101,6 +104,43 @@ REFUSALS: dict[str, tuple[dict[str, Any], list[str]]] = {
             "stream passwd: url begins with file, which cannot be monitored: write "
             "SCHEME://HOST/... with one of http, https, rtmp, rtmps, rtsp, rtsps"
         ],
+    ),
+    "duration of one stream out of bounds": (
+        {"streams": [channel(0, detectors={"black": {"minDuration": "1ms"}})]},
+        [
+            "spec.streams[0].detectors.black.minDuration",
+            "minDuration is 1ms: use a duration from 100ms to 1h",
+        ],
+    ),
+    "integer below a fractional bound": (
+        {"streams": [channel(0, detectors={"black": {"darkRatio": 0}})]},
+        ["spec.streams[0].detectors.black.darkRatio", "darkRatio: use a number from 0.5 to 1"],
+    ),
+    "stream that sets parameters of an undeclared detector": (
+        {"streams": [channel(0, detectors={"blur": {}})]},
+        [
+            "a stream of spec.streams sets parameters of detector blur, which spec.detectors does "
+            "not declare: add blur to spec.detectors or take it out of the stream"
+        ],
+    ),
+    "unknown profile": (
+        {"profile": "lax"},
+        ["spec.profile", 'supported values: "strict", "broadcast", "relaxed"'],
+    ),
+    "region beyond the picture": (
+        {"streams": [channel(0, ignoreRegions=[{**CLOCK, "left": 0.9}])]},
+        [
+            "spec.streams[0].ignoreRegions[0]",
+            "the region reaches beyond the picture (left + width is more than 1): make it smaller",
+        ],
+    ),
+    "region without a height": (
+        {"streams": [channel(0, region={**WHOLE, "height": 0})]},
+        ["spec.streams[0].region", "the region is empty (width and height must be more than 0)"],
+    ),
+    "everything ignored": (
+        {"streams": [channel(0, ignoreRegions=[WHOLE])]},
+        ["spec.streams[0].ignoreRegions[0]", "the region covers the whole picture: make it"],
     ),
     "too many streams": (
         {"streams": [{"name": f"s{n}", "url": "http://h/"} for n in range(501)]},
