@@ -59,7 +59,7 @@ def run(
         monitor = load_monitor(file)
     except MonitorFileError as error:
         _fail(str(error))
-    store.shared.use(models or file.parent)
+    store.shared.use(models or file.parent, patient=True)
     try:
         code = run_monitor(monitor, port=port, secrets_folder=secrets_dir)
     except OSError as error:

@@ -11,6 +11,7 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
+from dev.media.classifier import brightness
 from dev.media.clips import Defect, write_clip
 from streammonitor_api.worker_status import DetectorState, StreamState, StreamStatus
 from streammonitor_worker import __version__
@@ -134,8 +135,10 @@ def _run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_a_run_ends_when_its_files_are_played(tmp_path: Path) -> None:
     black = [Defect("black", 0.5, 1.6)]
     write_clip(tmp_path / "a.ts", duration_s=2.5, size=(320, 180), defects=black)
-    short = {"black": {"minDuration": "500ms", "clearDuration": "200ms"}}
-    _monitor(tmp_path, detectors=short)
+    (tmp_path / "dark.onnx").write_bytes(brightness(level=0.1, gain=-80))
+    short = {"minDuration": "500ms", "clearDuration": "200ms"}
+    model = {"file": "dark.onnx", "inputWidth": 16, "inputHeight": 16, "every": "40ms"}
+    _monitor(tmp_path, detectors={"black": short, "model": model | short})
 
     done = _run("run", "-f", "monitor.yaml", "--port", "0", cwd=tmp_path)
 
@@ -143,6 +146,10 @@ def test_a_run_ends_when_its_files_are_played(tmp_path: Path) -> None:
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert lines[0].startswith("serving http://localhost:")
+    assert [line.split(",")[0] for line in lines if "model" in line] == [
+        "a: started model 0.5s-",
+        "a: ended model 0.5s-1.6s",
+    ]
     assert [line.split(",")[0] for line in lines if "black" in line] == [
         "a: started black 0.5s-",
         "a: ended black 0.5s-1.6s",

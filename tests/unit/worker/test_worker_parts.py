@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streammonitor_api import names
 from streammonitor_api.spec import HeaderFrom, SecretKeyRef
 from streammonitor_worker.frames import Discontinuity, FormatChange, FrameView
 from streammonitor_worker.ingest import SourceError
@@ -33,6 +34,12 @@ def test_a_setting_that_cannot_be_read_is_named(name: str, value: str) -> None:
 def test_evidence_is_kept_unless_switched_off() -> None:
     assert read_settings({}).evidence
     assert not read_settings({"STREAMMONITOR_EVIDENCE": "off"}).evidence
+
+
+def test_models_are_where_the_operator_mounts_them() -> None:
+    assert read_settings({}).models_folder == Path(names.MODELS_FOLDER)
+    elsewhere = read_settings({"STREAMMONITOR_MODELS_FOLDER": "/elsewhere"})
+    assert elsewhere.models_folder == Path("/elsewhere")
 
 
 def _header(key: str = "token") -> HeaderFrom:
