@@ -10,6 +10,8 @@ from collections.abc import Sequence
 _VARINT, _BYTES = 0, 2
 _FLOAT = 1
 """TensorProto.FLOAT."""
+_EXTERNAL = 1
+"""TensorProto.EXTERNAL."""
 _INTEGER = 2
 """AttributeProto.INT."""
 
@@ -26,6 +28,7 @@ def brightness(
     softmax: bool = True,
     outputs: int = 2,
     batch: int | str = 1,
+    elsewhere: bool = False,
 ) -> bytes:
     """A model whose class 1 is "bright": a picture with a mean above `level`.
 
@@ -38,6 +41,7 @@ def brightness(
         softmax: Whether its output are probabilities.
         outputs: How many scores it gives; those after the second are 0 before the softmax.
         batch: Size of its first axis, or a name for any.
+        elsewhere: Whether its weights are to be in a file beside it.
     """
     weights = [0.0, gain / channels] + [0.0] * (outputs - 2)
     bias = [0.0, -gain * level] + [0.0] * (outputs - 2)
@@ -57,6 +61,7 @@ def brightness(
             "weights": ((channels, outputs), weights * channels),
             "bias": ((outputs,), bias),
         },
+        elsewhere=elsewhere,
     )
 
 
@@ -66,10 +71,13 @@ def model(
     inputs: dict[str, Shape],
     outputs: dict[str, Shape],
     constants: dict[str, tuple[Sequence[int], Sequence[float]]],
+    elsewhere: bool = False,
 ) -> bytes:
-    """A model of nodes that `node` made."""
+    """A model of nodes that `node` made; its constants may be in a file beside it."""
     graph = b"".join(_field(1, one) for one in nodes) + _field(2, b"graph")
-    graph += b"".join(_field(5, _tensor(name, *item)) for name, item in constants.items())
+    graph += b"".join(
+        _field(5, _tensor(name, *one, elsewhere=elsewhere)) for name, one in constants.items()
+    )
     graph += b"".join(_field(11, _value(name, shape)) for name, shape in inputs.items())
     graph += b"".join(_field(12, _value(name, shape)) for name, shape in outputs.items())
     operators = _field(1, b"") + _field(2, 17)
@@ -86,8 +94,11 @@ def node(kind: str, inputs: Sequence[str], outputs: Sequence[str], **integers: i
     return body
 
 
-def _tensor(name: str, shape: Sequence[int], values: Sequence[float]) -> bytes:
+def _tensor(name: str, shape: Sequence[int], values: Sequence[float], *, elsewhere: bool) -> bytes:
     body = b"".join(_field(1, size) for size in shape) + _field(2, _FLOAT)
+    if elsewhere:
+        location = _field(1, b"location") + _field(2, b"weights.bin")
+        return body + _field(8, name.encode()) + _field(13, location) + _field(14, _EXTERNAL)
     return body + _field(8, name.encode()) + _field(9, struct.pack(f"<{len(values)}f", *values))
 
 

@@ -141,6 +141,10 @@ def _two_inputs() -> bytes:
             b"", {}, faults.INVALID, "model.onnx is no ONNX model that can be run: ",
         ),
         (
+            brightness(elsewhere=True), {}, faults.INVALID,
+            "model.onnx keeps its weights in other files: export it in one piece",
+        ),
+        (
             brightness(), {"inputWidth": 224, "inputHeight": 224}, faults.INPUT,
             "the input of model.onnx is 1x3x16x16, but 1x3x224x224 is declared: set inputWidth, "
             "inputHeight, channelOrder and layout to what the model takes",
@@ -185,8 +189,8 @@ def _two_inputs() -> bytes:
             "mean and std",
         ),
     ],
-    ids=["not ONNX", "empty", "size", "inputs", "no classifier", "output", "label", "mean",
-         "number", "labels", "logits", "NaN"],
+    ids=["not ONNX", "empty", "in pieces", "size", "inputs", "no classifier", "output", "label",
+         "mean", "number", "labels", "logits", "NaN"],
 )  # fmt: skip
 def test_a_bad_model_is_named_with_a_remedy(
     folder: Path, content: bytes, params: dict[str, Any], reason: str, sentence: str

@@ -26,6 +26,8 @@ _QUIET = 4
 """Only what is fatal is logged: a model's faults are told as the detector's."""
 _CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 """How ONNX Runtime's messages begin."""
+_IN_PIECES = ("model_path must not be empty", "xternal data")
+"""What it says of weights in another file: a model that is read from memory has no folder."""
 _REMEDY = "set inputWidth, inputHeight, channelOrder and layout to what the model takes"
 
 
@@ -93,6 +95,11 @@ def _open(content: bytes, file: str) -> Any:
     except Exception as error:  # see above
         if _for_memory(error):
             raise _failure(file, error) from None
+        if any(text in str(error) for text in _IN_PIECES):
+            raise ModelFault(
+                faults.INVALID,
+                f"{file} keeps its weights in other files: export it in one piece",
+            ) from None
         raise ModelFault(
             faults.INVALID, f"{file} is no ONNX model that can be run: {_brief(error)}"
         ) from None
