@@ -1,8 +1,9 @@
 """Put a defect, or what only looks like one, into any clip; write a manifest that is exact.
 
-    python -m tests.accuracy.inject in.mp4 out.ts --defect black --start 4 --end 8
+    python -m tests.accuracy.inject --list
+    python -m tests.accuracy.inject in.mp4 out.ts --defect black --at 4 --for 4
     python -m tests.accuracy.inject in.mp4 out.ts --defect freeze --variant 'fresh grain' \
-        --start 2 --end 6 --codec hevc --crf 35 --gop 1 --seed 7
+        --at 2 --for 4 --codec hevc --crf 35 --gop 1 --seed 7
 
 The clip is decoded, edited and encoded again; out.ts.json says what is where.
 """
@@ -12,7 +13,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -33,6 +34,7 @@ from tests.accuracy.edits import (
 )
 from tests.accuracy.encode import Encoding, Writer, available
 from tests.accuracy.footage import Clip, Footage
+from tests.accuracy.formats import FORMATS
 
 LEAD = 4096  # samples by which sound is encoded ahead of the pictures
 
@@ -254,37 +256,70 @@ def _damaged(clip: Path, truths: tuple[Truth, ...], seed: int) -> tuple[Truth, .
     return tuple(sorted(found, key=lambda truth: truth.start_s))
 
 
+class _List(argparse.Action):
+    """Prints what can be injected, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        for defect, bench in sorted(benches.items()):
+            print(f"{defect}: {', '.join(bench.variants)}")  # noqa: T201 — what the option is for
+            print(f"    only looks like it: {', '.join(bench.negatives)}")  # noqa: T201
+        parser.exit()
+
+
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("clip", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("clip", type=Path, help="any media file")
+    parser.add_argument("out", type=Path, help="what to write; its suffix says which container")
+    parser.add_argument("--list", action=_List, nargs=0, help="print every defect and its variants")
     parser.add_argument("--defect", choices=sorted(benches), required=True)
     parser.add_argument("--variant", help="which kind of it, or which hard negative")
-    parser.add_argument("--start", type=float, required=True, metavar="SECONDS")
-    parser.add_argument("--end", type=float, required=True, metavar="SECONDS")
+    parser.add_argument("--at", type=float, required=True, metavar="SECONDS", help="where")
+    parser.add_argument(
+        "--for", type=float, required=True, metavar="SECONDS", dest="length_s", help="how long"
+    )
     parser.add_argument("--codec", choices=available(), default="h264")
     parser.add_argument("--crf", type=int, default=28)
     parser.add_argument("--gop", type=float, default=2.0, metavar="SECONDS")
     parser.add_argument("--b-frames", type=int, default=0)
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="of the pictures")
     parser.add_argument("--audio-codec", default="aac")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(arguments)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write a clip and, beside it, its manifest."""
-    given = _arguments(arguments)
+def _refuse(given: argparse.Namespace, variant: str, footage: Footage) -> None:
+    """End with a sentence if that cannot be done."""
     bench = benches[given.defect]
-    variant = given.variant or next(iter(bench.variants))
     if variant not in {*bench.variants, *bench.negatives}:
         known = ", ".join([*bench.variants, *bench.negatives])
         sys.exit(f"--variant {variant}: {given.defect} has {known}")
-    if not 0 <= given.start < given.end:
-        sys.exit(f"--end {given.end:g} must come after --start {given.start:g}")
-    injection = Injection(given.defect, variant, given.start, given.end)
-    injection = replace(injection, negative=variant in bench.negatives)
-    encoding = Encoding(given.codec, given.crf, given.gop, given.b_frames, given.audio_codec)
-    manifest = inject(Clip(given.clip), given.out, [injection], encoding=encoding, seed=given.seed)
+    if given.at < 0 or given.length_s <= 0:
+        sys.exit(f"--at {given.at:g} --for {given.length_s:g}: there is no such span")
+    if bench.codecs and given.codec not in bench.codecs:
+        sys.exit(f"--codec {given.codec}: {given.defect} is made in {', '.join(bench.codecs)}")
+    if bench.kind is Kind.VIDEO and footage.size is None:
+        sys.exit(f"{given.clip} has no pictures: {given.defect} is a defect of pictures")
+    if bench.kind is Kind.AUDIO and not footage.has_sound:
+        sys.exit(f"{given.clip} has no sound: {given.defect} is a defect of sound")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write a clip and, beside it, its manifest."""
+    given = _arguments(arguments)
+    bench, footage = benches[given.defect], Clip(given.clip)
+    variant = given.variant or next(iter(bench.variants))
+    _refuse(given, variant, footage)
+    injection = Injection(
+        given.defect,
+        variant,
+        given.at,
+        given.at + given.length_s,
+        negative=variant in bench.negatives,
+    )
+    encoding = Encoding(
+        given.codec, given.crf, given.gop, given.b_frames, given.audio_codec, given.format
+    )
+    manifest = inject(footage, given.out, [injection], encoding=encoding, seed=given.seed)
     given.out.with_name(given.out.name + ".json").write_text(manifest.to_json() + "\n")
     print(manifest.to_json())  # noqa: T201 — what the command is for
     return 0

@@ -142,7 +142,7 @@ def test_the_command_edits_a_file_and_writes_the_manifest(
 ) -> None:
     source, out = tmp_path / "in.mp4", tmp_path / "out.ts"
     inject(footage(2.0), source)
-    given = {"defect": "black", "start": "0.4", "end": "1.2", "codec": "mpeg2", "seed": "3"}
+    given = {"defect": "black", "at": "0.4", "for": "0.8", "codec": "mpeg2", "seed": "3"}
     options = [f"--{name}={value}" for name, value in given.items()]
     assert command.main([str(source), str(out), *options]) == 0
     note = json.loads(out.with_name("out.ts.json").read_text())
@@ -150,6 +150,48 @@ def test_the_command_edits_a_file_and_writes_the_manifest(
     assert (note["source"], note["seed"], note["frames"]) == ("in.mp4", 3, 50)
     assert len(note["source_sha256"]) == 64
     assert [index for index, seen in enumerate(numbers(out)) if seen is None] == list(range(10, 30))
+
+
+@pytest.mark.parametrize("defect", sorted(benches))
+def test_the_command_injects_every_defect_into_a_clip_with_pictures_and_sound(
+    defect: str, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "in.mp4", tmp_path / "out.ts"
+    inject(footage(2.4), source)
+    assert command.main([str(source), str(out), f"--defect={defect}", "--at=0.4", "--for=1.6"]) == 0
+    manifest = Manifest.from_json(out.with_name("out.ts.json").read_text())
+    assert {truth.defect for truth in manifest.truths} == {defect}
+    assert all(0.3 <= truth.start_s < truth.end_s <= 2.5 for truth in manifest.truths)
+    with av.open(str(out)) as container:
+        assert len(container.streams.video) == len(container.streams.audio) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--defect=black", "--variant=blue", "--at=0", "--for=1"], "black has level 16"),
+        (["--defect=black", "--at=0", "--for=0"], "no such span"),
+        (["--defect=silence", "--at=0", "--for=1"], "has no sound"),
+    ],
+)
+def test_the_command_says_what_cannot_be_done(
+    options: list[str], said: str, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "in.mp4", tmp_path / "out.ts"
+    silent = footage(0.2)
+    silent.sound = None
+    inject(silent, source)
+    with pytest.raises(SystemExit, match=said):
+        command.main([str(source), str(out), *options])
+    assert not out.exists()
+
+
+def test_the_command_lists_what_it_can_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--list"])
+    said = capsys.readouterr().out
+    for defect, bench in benches.items():
+        assert f"{defect}: {next(iter(bench.variants))}" in said
 
 
 def test_a_defect_may_be_made_after_encoding(
