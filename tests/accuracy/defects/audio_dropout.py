@@ -237,10 +237,15 @@ def _lose_packets(clip: Path, events: Sequence[Truth]) -> Callable[[Truth], Trut
     damaged = clip.with_name(f"damaged-{clip.name}")
     with av.open(str(clip)) as source, av.open(str(damaged), "w") as out:
         audio = source.streams.audio[0]
-        written = out.add_stream_from_template(audio)
+        streams = {one.index: out.add_stream_from_template(one) for one in source.streams}
         base, origin = audio.time_base or Fraction(1, SAMPLE_RATE), None
-        for packet in source.demux(audio):
+        for packet in source.demux():
+            written = streams[packet.stream.index]
             if packet.pts is None:
+                continue
+            if packet.stream is not audio:
+                packet.stream = written
+                out.mux(packet)
                 continue
             origin = packet.pts if origin is None else origin
             time_s = float((packet.pts - origin) * base)
