@@ -3,7 +3,8 @@
 An incident is critical once its *exposure* reaches `criticalAfter`: the seconds for which it has
 lasted, each weighted with the defective area as a multiple of `criticalArea`. So a defect that
 covers five times that area is critical after a fifth of the time, and a small one stays a warning
-for longer. Where a detector measures no area, exposure is plain duration.
+for longer. Where no area is measured, or damage is reported that cannot be seen, exposure is plain
+duration.
 """
 
 from dataclasses import dataclass, field
@@ -12,8 +13,8 @@ from streammonitor_api.incident import Severity
 from streammonitor_worker.detectors.base import AreaParams, DetectorParams, Measurement, Trace
 
 LEAST_WEIGHT = 0.1
-"""However small the area, or where damage is known but cannot be seen, a second counts this much:
-a defect that does not go away is critical in the end."""
+"""However small the area, a second counts this much: a defect that does not go away is critical in
+the end."""
 TOLERANCE_S = 0.001
 """Time stamps in milliseconds make 60 pictures a fraction shorter than the 2 s that they last."""
 
@@ -42,7 +43,7 @@ class Scale:
         """How much a second of this counts; `before` is what the second before it did."""
         if self.area is None or not isinstance(params, AreaParams):
             return 1.0
-        if self.area not in values:
+        if not values.get(self.area):
             return before
         return max(LEAST_WEIGHT, values[self.area] / params.critical_area)
 
@@ -55,6 +56,7 @@ class Course:
         start_s: Its first defective picture or sound, media time in seconds.
         until_s: Up to where it was followed.
         exposure_s: Seconds between the two, weighted with the area.
+        weight: Of the latest second.
         badness: Of the worst so far; None if nothing tells, and then the latest counts as worst.
         worst: The worst measurement; of equal ones, the first. None for what was seen elsewhere.
         consequences: Detectors that saw their own defect because of it.
@@ -63,7 +65,7 @@ class Course:
     start_s: float
     until_s: float
     exposure_s: float = 0.0
-    weight: float = LEAST_WEIGHT
+    weight: float = 1.0
     badness: float | None = None
     worst: Measurement | None = None
     consequences: dict[str, None] = field(default_factory=dict)

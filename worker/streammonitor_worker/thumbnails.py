@@ -14,13 +14,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streammonitor_worker.frames import Chroma
-from streammonitor_worker.measures.luma import Luma8, LumaScale
+from streammonitor_worker.frames import Chroma, FrameView
+from streammonitor_worker.measures.colour import rgb_of
 from streammonitor_worker.measures.picture import PictureMeasures
 
-WIDTH_PX = 320
-"""A thumbnail is at most this wide."""
-HEIGHT_PX = 320
+SIDE_PX = 320
+"""A thumbnail is at most this wide, and this high."""
 EVERY_S = 0.25
 KEPT = 12
 """So many pictures are kept: three seconds, in at most 1.1 MB."""
@@ -34,75 +33,56 @@ class Thumbnail:
     """A small copy of one picture.
 
     Attributes:
-        time_s: Media time at which it was presented, in seconds.
-        luma: Shape (height, width), 8-bit codes, at most 320 pixels wide and high.
-        scale: Where black and white lie in `luma`.
-        chroma: U and V in 8-bit codes, each of half the size of `luma`; None for grey pictures.
+        view: The picture, at most 320 pixels wide and high, in 8 bits, with planes of its own.
         tiles: Which parts are defective, shape (rows, columns) over the whole picture; None if that
             is not known.
     """
 
-    time_s: float
-    luma: Luma8
-    scale: LumaScale
-    chroma: tuple[Luma8, Luma8] | None = None
+    view: FrameView
     tiles: Tiles | None = field(default=None, compare=False)
+
+    @property
+    def time_s(self) -> float:
+        """Media time at which it was presented, in seconds."""
+        return self.view.time_s
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        height, width = self.luma.shape
+        height, width = self.view.luma.shape
         return width, height
 
     def jpeg(self) -> bytes:
-        """The picture as JPEG, in colour if it has any; the tiles are not drawn in."""
-        luma = _stretched(self.luma, self.scale.black, 255 / self.scale.span, 0)
-        if self.chroma is None:
-            picture = luma
-        else:
-            # 224 codes of colour difference in limited range, 255 in full.
-            gain = 255 / 224 if self.scale.black else 1.0
-            u, v = (_stretched(_fit(one, luma), 128, gain, 128) for one in self.chroma)
-            picture = np.asarray(
-                cv2.cvtColor(np.dstack((luma, v, u)), cv2.COLOR_YCrCb2BGR), np.uint8
-            )
+        """The picture as JPEG, in colour if it has any; the tiles are not drawn in.
+
+        PQ and HLG are shown as they are coded, which looks flat.
+        """
+        picture = np.rint(rgb_of(self.view, *self.size)[..., ::-1] * 255).astype(np.uint8)
         done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if not done:
             raise ValueError(f"a picture of {self.size} pixels cannot be encoded")
         return encoded.tobytes()
 
 
-def _stretched(plane: Luma8, zero: float, gain: float, offset: float) -> Luma8:
-    codes = np.arange(256, dtype=np.float64)
-    table = np.clip(np.rint((codes - zero) * gain + offset), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(plane, table), np.uint8)
-
-
-def _fit(plane: Luma8, luma: Luma8) -> Luma8:
-    size = (luma.shape[1], luma.shape[0])
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
 def thumbnail(measures: PictureMeasures) -> Thumbnail:
     """Copy a picture that is being observed."""
-    reduced = measures.reduced
+    view, reduced = measures.view, measures.reduced
     height, width = reduced.shape
-    factor = min(1.0, WIDTH_PX / width, HEIGHT_PX / height)
+    factor = min(1.0, SIDE_PX / width, SIDE_PX / height)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    # What is reduced belongs to the measures: it stays valid and nobody changes it.
     # Averaging is quick for whole factors only; less than half needs none.
     how = cv2.INTER_AREA if factor <= 0.5 else cv2.INTER_LINEAR
+    # What is reduced belongs to the measures: it stays valid and nobody changes it.
     luma = reduced if factor == 1.0 else cv2.resize(reduced, size, interpolation=how)
-    view = measures.view
     chroma = None if view.chroma is None else _chroma(view.chroma, size, view.bit_depth)
-    return Thumbnail(view.time_s, np.asarray(luma, np.uint8), measures.scale, chroma)
+    return Thumbnail(replace(view, luma=np.asarray(luma, np.uint8), chroma=chroma, bit_depth=8))
 
 
-def _chroma(planes: Chroma, size: tuple[int, int], bit_depth: int) -> tuple[Luma8, Luma8]:
+def _chroma(planes: Chroma, size: tuple[int, int], bit_depth: int) -> Chroma:
     """Every n-th sample: coarse colours will do, and averaging would cost more than all else."""
     step = max(1, -(-2 * planes.u.shape[1] // size[0]))
     u, v = (np.right_shift(one[::step, ::step], bit_depth - 8).astype(np.uint8) for one in planes)
-    return u, v
+    return Chroma(u, v)
 
 
 class Gallery:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import chain
 
 import cv2
@@ -8,7 +9,7 @@ from streammonitor_api.incident import EndReason
 from streammonitor_worker.analysis import EventKind, IncidentEvent, StreamAnalysis
 from streammonitor_worker.detectors.base import Kind, Measurement, Verdict
 from streammonitor_worker.evidence import MAX_ENDED, Archive
-from streammonitor_worker.frames import Chroma, FrameView
+from streammonitor_worker.frames import Chroma, FrameView, Matrix
 from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
 from streammonitor_worker.severity import Course
@@ -47,7 +48,7 @@ def brightness(picture: Thumbnail | None) -> float:
     assert picture is not None
     decoded = cv2.imdecode(np.frombuffer(picture.jpeg(), np.uint8), cv2.IMREAD_GRAYSCALE)
     assert decoded is not None
-    assert decoded.shape == picture.luma.shape
+    assert decoded.shape == picture.view.luma.shape
     return float(decoded.mean())
 
 
@@ -172,10 +173,11 @@ def test_colours_are_kept(bit_depth: int) -> None:
         for shape, code in (((240, 640), 81), ((120, 320), 90), ((120, 320), 240))
     )
     if bit_depth == 8:
-        view = FrameView(0.0, 0.04, EPOCH_S, y, chroma=Chroma(u, v))
+        view = FrameView(0.0, 0.04, EPOCH_S, y, chroma=Chroma(u, v), matrix=Matrix.BT601)
     else:
         chroma = Chroma(deep(u, bit_depth), deep(v, bit_depth))
-        view = FrameView(0.0, 0.04, EPOCH_S, deep(y, bit_depth), chroma=chroma, bit_depth=bit_depth)
+        view = FrameView(0.0, 0.04, EPOCH_S, deep(y, bit_depth), bit_depth, chroma=chroma)
+        view = replace(view, matrix=Matrix.BT601)
     found = thumbnail(PictureMeter().measure(view))
     decoded = cv2.imdecode(np.frombuffer(found.jpeg(), np.uint8), cv2.IMREAD_COLOR)
     assert decoded is not None
