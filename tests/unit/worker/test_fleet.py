@@ -151,3 +151,10 @@ def test_an_override_of_a_detector_that_does_not_run_is_a_problem_of_the_stream(
     rig.apply(detectors={"blur": {}})
     rig.wait(receiving(rig, "InvalidParameter"))
     assert "detectors.blur is set, but 'blur' does not run" in (rig.status.message or "")
+
+
+def test_a_profile_that_this_version_lacks_is_a_problem_and_no_refusal(rig: Rig) -> None:
+    assert rig.apply(profile="lax", ignoreRegions=[CORNER]) == []
+    rig.wait(receiving(rig, "InvalidParameter"))
+    rig.wait(lambda: bool(rig.started))
+    assert "profile is 'lax': use one of strict, broadcast, relaxed" in (rig.status.message or "")
