@@ -3,11 +3,9 @@
 import statistics
 from collections import deque
 from collections.abc import Iterator
-from enum import IntEnum
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from streammonitor_api.durations import Duration
@@ -21,51 +19,51 @@ from streammonitor_worker.detectors.base import (
     Units,
     Verdict,
 )
+from streammonitor_worker.measures import cadence
+from streammonitor_worker.measures.cadence import Cadence, Slot, Train
+from streammonitor_worker.measures.luma import Luma8
+from streammonitor_worker.measures.motion import Motion, Moved, Step, tile_changes
 from streammonitor_worker.measures.picture import PictureMeasures
+from streammonitor_worker.measures.shots import SAME_SHOT, likeness
 
-MIN_MOTION = 0.03
-"""Change of the most changed tile between pictures, 6 codes: below it a repeat cannot be told."""
-REPEAT_STEP = 0.35
-"""A repeat changes its most changed tile by at most this share of what motion usually does."""
-REPEAT_MEAN = 0.6
-"""The same for the mean change: what an encoder leaves over weighs more in it."""
-UNSURE_STEP = 0.65
-"""Between the two it may be either: an encoder refines repeats, and motion is not steady."""
-MIN_CUT = 0.2
-PAUSE_STEP = 0.5
-"""Next to a picture that changes less, a repeat may be a pause."""
-CUT_STEP = 3.0
-"""A picture that changes so many times more than usual begins another shot."""
+REPEAT_RATIO = 0.4
+"""Where things move, a repeat changes at most this share of what motion usually does there."""
+SPREADS = 3.0
+"""Motion is not even itself: a repeat stands out of it by so many deviations."""
+SETTLED_S = 0.15
+"""The first pictures of a shot are often coded as repeats of the very first."""
+UNSURE_RATIO = 0.55
+"""Next to a picture that changes less, a repeat may be a pause of what moves."""
+CUT_CODES = 4.4
+CUT_STEP = 1.6
+"""A mean change of so many codes, and so many times the usual, may be a cut."""
 STANDSTILL_S = 0.4
 """A longer repeat or gap is a freeze or a stall, or nothing moves."""
 USUAL_PICTURES = 16
-"""Usual motion and frame interval are learnt from so many pictures."""
+"""The usual frame interval and change are learnt from so many pictures."""
 MIN_USUAL_PICTURES = 8
-NEW_PERCENT = 80
-"""Even on fours, a fifth of the pictures are new: they tell what motion usually does."""
 LATE = 1.75
 """An interval of so many usual ones lacks a picture; soft telecine alternates at 1.5."""
+HELD = 1.4
+"""Behind a gap in time, less motion than this means that nothing is missing: it was held longer."""
 WINDOW_S = 3.0
-"""What is judged at once; two events in it are an accident, three are not."""
-MIN_EVENTS = 3
+"""What is judged at once."""
+LASTED = 0.8
+"""Misfits that lie closer together than this share of the duration are one accident."""
+FRESH_S = 1.5
+"""What is still going on misfitted so lately."""
+CALM_S = 2.0
+"""What has fitted for so long is over."""
 WARM_UP_S = 1.5
+SMOOTH_S = 1.0
+"""What begins to recur after so much even motion in the same shot is no cadence."""
 LEARN_S = 5.0
 LEARN_EVERY = 10
 """A cadence is learnt from so many seconds, anew at every so many pictures."""
-PERIODS = (*range(2, 13), 25)
-"""Pictures after which a cadence recurs: 2 for 25-in-50, 5 for 3:2 and 24-in-30, 25 for 24-in-25.
-Animation on twos or threes and any mixture of these recur after 2 to 12 as well."""
-SMOOTH_RATIO = 0.03
-"""Up to this share of repeats the cadence is one picture after the other."""
-IRREGULAR_RATIO = 1 / 3
-"""From this share of repeats on that do not recur, no cadence can be assumed."""
-RECURS_ABOUT = 0.05
-"""Of periods that fit about as well, the shortest is the cadence."""
+ADOPT_S = 30.0
+"""What recurs for so long is a cadence, however it began."""
 JUDGE_EVERY = 4
 """A verdict holds for so many pictures."""
-RECURS = 0.4
-RECURS_LONG = 0.3
-"""Share of the mismatches of chance that a cadence may have, and one with the longest period."""
 
 
 class StutterParams(DetectorParams):
@@ -92,22 +90,6 @@ class StutterParams(DetectorParams):
     }
 
 
-class _Kind(IntEnum):
-    NEW = 0
-    REPEAT = 1
-    DROPPED = 2
-
-
-class _Slot(NamedTuple):
-    """One place in the cadence, shown or left out."""
-
-    time_s: float
-    arrived_at: float
-    kind: _Kind
-    sure: bool = True
-    cut: bool = False
-
-
 class _Judgement(NamedTuple):
     """What a window says.
 
@@ -116,106 +98,43 @@ class _Judgement(NamedTuple):
         dropped: Share of pictures that were left out.
         first: The first slot that does not fit; None when all do.
         last: The last one.
-        uneven: Whether they are several and do not recur by themselves.
+        calm_s: How long all has fitted since.
+        uneven: Whether they are several and no cadence that is yet unknown.
     """
 
     repeated: float
     dropped: float
-    first: _Slot | None
-    last: _Slot | None
+    first: Slot | None
+    last: Slot | None
+    calm_s: float
     uneven: bool
-
-
-class _Cadence:
-    """Learns after how many pictures repeats recur.
-
-    Attributes:
-        period: In pictures; 1 without repeats; None while unknown.
-    """
-
-    def __init__(self) -> None:
-        self.period: int | None = None
-        self._doubtful = True
-
-    def doubt(self) -> None:
-        """Another shot begins; it may have another cadence."""
-        self._doubtful = True
-
-    def learn(self, slots: list[_Slot]) -> None:
-        """Take the latest pictures."""
-        repeats = np.array([slot.kind is _Kind.REPEAT for slot in slots])
-        sure = np.array([slot.sure for slot in slots])
-        share = float(repeats.mean())
-        period = 1 if share < SMOOTH_RATIO else _recurrence(repeats, sure, share)
-        if period is not None:
-            self.period, self._doubtful = period, False
-        elif share < IRREGULAR_RATIO:
-            self.period = 1
-        elif self._doubtful:
-            self.period = None
-
-    def misfits(self, slots: list[_Slot], judged: int) -> npt.NDArray[np.float64]:
-        """How far each of the last `judged` slots is off the cadence, 0..1.
-
-        A picture that does not fit differs from the one a period before and from the one after.
-        """
-        kinds = np.array([slot.kind for slot in slots], np.uint8)
-        sure = np.array([slot.sure for slot in slots])
-        off = ((kinds == _Kind.REPEAT) & sure).astype(np.float64)
-        if self.period is not None and self.period > 1:
-            period = self.period
-            repeats = kinds == _Kind.REPEAT
-            off[:] = 0.0
-            off[period:] = (repeats[period:] != repeats[:-period]) / 2
-            for index, slot in enumerate(slots):
-                if slot.cut:
-                    off[index : index + period] = 0.0
-                elif not slot.sure:
-                    off[index::period][:2] = 0.0
-        off[kinds == _Kind.DROPPED] = 1.0
-        judged_off: npt.NDArray[np.float64] = off[-judged:]
-        return judged_off
-
-
-def _recurrence(
-    repeats: npt.NDArray[np.bool_], sure: npt.NDArray[np.bool_], share: float
-) -> int | None:
-    """The period after which repeats recur best, if they do so much better than by chance."""
-    chance = 2 * share * (1 - share)
-    best, period = 1.0, None
-    for candidate in PERIODS:
-        if not chance or share < 0.8 / candidate or len(repeats) < 3 * candidate:
-            continue
-        both = sure[candidate:] & sure[:-candidate]
-        differ = (repeats[candidate:] != repeats[:-candidate]) & both
-        relative = float(differ.sum()) / max(1, int(both.sum())) / chance
-        limit = RECURS_LONG if candidate == PERIODS[-1] else RECURS
-        if relative <= limit and relative < best - RECURS_ABOUT:
-            best, period = relative, candidate
-    return period
 
 
 class StutterDetector(Detector[StutterParams, PictureMeasures]):
     """Finds motion that is not shown evenly.
 
-    A picture is a repeat when both its most changed tile and the whole changed far less than
-    between the pictures before it; one is missing where the timestamps leave room for it. Which
-    repeats belong is learnt: they recur after a fixed number of pictures in film that was
-    converted and in animation. What does not recur is stutter. Where nothing moves, nothing can be
-    told.
+    How far motion goes on from one picture to the next is measured where there is most of it,
+    against what the pictures around do: near nothing for a repeat, two pictures' worth where one
+    is missing, whether or not the time stamps show it. Which repeats (or gaps) belong is learnt:
+    they recur after a fixed number of pictures in film that was converted and in animation. What
+    does not recur is stutter, and so is what begins to recur in the middle of a shot and jumps over
+    what it missed. Where nothing moves, nothing can be told.
 
-    Input: pictures of 8 to 16 bits with their timestamps.
+    Input: pictures of 8 to 16 bits with their timestamps. It tells six pictures late.
 
     Values: `repeatedRatio` (repeats against the cadence, share of all pictures of the last 3 s),
     `droppedRatio` (pictures that are missing, same unit) and `cadence` (pictures after which the
     repeats that belong recur; 1 without any).
 
-    Source: our own; that a repeat is told by the most changed block is from FFmpeg's mpdecimate.
+    Source: our own. That repeats are told by blocks rather than by the whole is from FFmpeg's
+    mpdecimate.
 
-    Blind spots: pictures that were left out and whose neighbours were given even timestamps; motion
-    of less than 6 codes in its most changed tile; repeats that an encoder blended with their
-    neighbours at very low bit rates; animation whose holds follow no pattern (it is unknown); a
-    stutter that recurs as regularly as a cadence; the first seconds of each stream.
+    Blind spots: motion of less than a code in the tenth of the picture that moves most; repeats
+    that an encoder blended with their neighbours at very low bit rates; pictures left out with even
+    timestamps, where motion is itself uneven (a shaken camera, sparse small things), decorrelates
+    within two pictures, or is shown on twos; animation whose holds follow no pattern (it is
+    unknown); a stutter that recurs as regularly as a cadence from the first picture of a shot; the
+    first seconds of each stream.
     """
 
     name: ClassVar[str] = "stutter"
@@ -236,28 +155,36 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
 
     def reset(self) -> None:
         """Forget the cadence: what follows may have another."""
-        self._cadence = _Cadence()
+        self._cadence = Cadence()
         self._intervals: deque[float] = deque(maxlen=USUAL_PICTURES)
         self._seen: float | None = None
-        self._bad = False
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """What follows does not adjoin what was."""
+        self._motion = Motion()
+        self._changes: deque[float] = deque(maxlen=USUAL_PICTURES)
+        self._before: Luma8 | None = None
+        self._bad_since: float | None = None
         self._stand_still()
 
     def _stand_still(self) -> None:
         """Nothing moves: what follows begins anew, with the cadence that was learnt."""
-        self._slots: list[_Slot] = []
-        self._held: list[_Slot] = []
+        self._slots: list[Slot] = []
+        self._held: list[Slot] = []
+        self._still_since: float | None = None
         self._moved = False
-        self._motion: deque[tuple[float, float]] = deque(maxlen=USUAL_PICTURES)
+        self._cut_s = float("-inf")
         self._until_learning = LEARN_EVERY
         self._since_judged = 0
         self._judged: _Judgement | None = None
 
     def observe(self, measures: PictureMeasures) -> Iterator[Measurement]:
         """Place one picture in the cadence and judge the last seconds."""
-        self._place(measures)
+        self._take(measures)
         view = measures.view
         if self._since_judged % JUDGE_EVERY == 0:
-            self._judged = self._judge()
+            self._judged = self._judge(view.time_s)
         self._since_judged += 1
         judged = self._judged
         verdict, start = Verdict.UNKNOWN, None
@@ -270,8 +197,10 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
                 "cadence": float(self._cadence.period or 0),
             }
             start = self._turned(verdict, judged)
-        if verdict is not Verdict.BETWEEN:
-            self._bad = verdict is Verdict.BAD
+        if verdict is Verdict.BAD and self._bad_since is None:
+            self._bad_since = view.time_s
+        elif verdict in (Verdict.GOOD, Verdict.UNKNOWN):
+            self._bad_since = None
         yield Measurement(
             start_s=view.time_s if start is None else min(view.time_s, start.time_s),
             end_s=view.time_s + view.duration_s,
@@ -281,19 +210,21 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
             values=values,
         )
 
-    def _turned(self, verdict: Verdict, judged: _Judgement) -> _Slot | None:
+    def _turned(self, verdict: Verdict, judged: _Judgement) -> Slot | None:
         """Where a verdict that was just reached began to hold."""
-        if verdict is Verdict.BAD and not self._bad:
+        if verdict is Verdict.BAD and self._bad_since is None:
             return judged.first
-        if verdict is Verdict.GOOD and self._bad:
+        if verdict is Verdict.GOOD and self._bad_since is not None:
             return judged.last
         return None
 
     def _verdict(self, judged: _Judgement) -> Verdict:
         share = judged.repeated + judged.dropped
-        if judged.uneven and share >= self.params.threshold:
+        if self._bad_since is not None and judged.calm_s >= CALM_S:
+            return Verdict.GOOD
+        if judged.uneven and share >= self.params.threshold and judged.calm_s <= FRESH_S:
             return Verdict.BAD
-        if judged.uneven and share > self.params.threshold / 2:
+        if self._bad_since is not None or (judged.uneven and share > self.params.threshold / 2):
             return Verdict.BETWEEN
         return Verdict.GOOD
 
@@ -304,43 +235,34 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
         share = (judged.repeated + judged.dropped) / self.params.threshold
         return round(min(1.0, max(0.5, 0.25 + share / 4)), 3)
 
-    def _place(self, measures: PictureMeasures) -> None:
-        view, step, mean = measures.view, measures.step, measures.mean_step
+    def _take(self, measures: PictureMeasures) -> None:
+        view, previous, before = measures.view, measures.previous, self._before
         missing = self._missing(view.time_s)
-        if step is None or mean is None or missing is None:
-            self._stand_still()
+        if previous is None or missing is None:
+            self._begin_anew()
             return
-        usual_step, usual_mean = self._usual()
-        slot = _Slot(view.time_s, view.arrived_at, _Kind.NEW)
-        self._motion.append((step, mean))
-        if step <= REPEAT_STEP * usual_step and mean <= REPEAT_MEAN * usual_mean:
-            self._held.append(slot._replace(kind=_Kind.REPEAT))
-            if view.time_s - self._held[0].time_s >= STANDSTILL_S:
-                self._stand_still()
+        self._before = previous
+        if before is None or before.shape != previous.shape:
             return
-        if usual_step and step > max(MIN_CUT, CUT_STEP * usual_step):
-            slot = slot._replace(cut=True)
-            self._cadence.doubt()
-        lost = [slot._replace(kind=_Kind.DROPPED)] * missing
-        sure = step > UNSURE_STEP * usual_step
-        # Between slow pictures, a repeat may be a pause of what moves.
-        moved = step > PAUSE_STEP * usual_step
-        moving = moved and self._moved
-        held = [repeat._replace(sure=moving) for repeat in self._held]
-        self._take([*held, *lost, slot._replace(sure=sure)])
-        self._held, self._moved = [], moved
+        near = tile_changes(measures.reduced, previous)
+        step = Step(
+            time_s=view.time_s,
+            arrived_at=view.arrived_at,
+            near=near,
+            far=tile_changes(measures.reduced, before),
+            key_frame=view.key_frame,
+            cut=self._is_cut(float(near.mean()), measures.reduced, previous),
+            missing=missing,
+        )
+        for moved in self._motion.take(step):
+            self._place(moved)
 
-    def _usual(self) -> tuple[float, float]:
-        """Usual change of the most changed tile and of the whole from one new picture to the next.
-
-        They are unknown, and 0, for the first pictures.
-        """
-        if len(self._motion) < MIN_USUAL_PICTURES:
-            return 0.0, 0.0
-        steps = sorted(self._motion)
-        fast = steps[len(steps) * NEW_PERCENT // 100][0]
-        new = [motion for motion in steps if motion[0] >= fast / 2]
-        return new[len(new) // 2][0], statistics.median(mean for _, mean in new)
+    def _is_cut(self, change: float, picture: Luma8, previous: Luma8) -> bool:
+        usual = statistics.median(self._changes) if self._changes else change
+        self._changes.append(change)
+        if change <= max(CUT_CODES, CUT_STEP * usual):
+            return False
+        return likeness(picture, previous) < SAME_SHOT
 
     def _missing(self, time_s: float) -> int | None:
         """How many pictures were left out before this one; None if it does not adjoin the last."""
@@ -356,38 +278,93 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
             return 0
         return round(interval / usual) - 1
 
-    def _take(self, slots: list[_Slot]) -> None:
+    def _place(self, moved: Moved) -> None:
+        step, ratio = moved.step, moved.ratio
+        slot = Slot(step.time_s, step.arrived_at, cadence.Kind.NEW, advance=moved.advance)
+        if step.cut:
+            self._cadence.doubt()
+            self._cut_s = step.time_s
+        elif ratio is None and not step.key_frame:
+            self._rest(slot)
+            return
+        elif ratio is not None and ratio <= REPEAT_RATIO:
+            settled = step.time_s - self._cut_s > SETTLED_S
+            sure = settled and ratio <= 1 - SPREADS * moved.spread
+            self._held.append(slot._replace(kind=cadence.Kind.REPEAT, sure=sure))
+            if step.time_s - self._held[0].time_s >= STANDSTILL_S:
+                self._stand_still()
+            return
+        self._still_since = None
+        moves = ratio is not None and ratio > UNSURE_RATIO
+        # Between slow pictures, a repeat may be a pause of what moves.
+        even = moves and self._moved
+        held = [repeat._replace(sure=even and repeat.sure) for repeat in self._held]
+        meant = moved.advance is not None and moved.advance < HELD
+        lost = slot._replace(kind=cadence.Kind.REPEAT if meant else cadence.Kind.LOST, advance=None)
+        self._add([*held, *[lost] * step.missing, slot._replace(sure=moves, cut=step.cut)])
+        self._held = []
+        self._moved = moves or ratio is None
+
+    def _rest(self, slot: Slot) -> None:
+        """Nothing moves that could be told."""
+        if self._still_since is None:
+            self._still_since = slot.time_s
+        self._add([*self._held, slot._replace(sure=False)])
+        self._held, self._moved = [], False
+        if slot.time_s - self._still_since >= STANDSTILL_S:
+            self._stand_still()
+
+    def _add(self, slots: list[Slot]) -> None:
         self._slots += slots
         rate = 1 / statistics.median(self._intervals) if self._intervals else 25.0
         del self._slots[: -max(1, round(LEARN_S * rate))]
         self._until_learning -= len(slots)
         if self._until_learning <= 0 and len(self._slots) >= rate * WARM_UP_S:
             self._until_learning = LEARN_EVERY
-            self._cadence.learn(self._slots)
+            bad_s = 0.0 if self._bad_since is None else slots[-1].time_s - self._bad_since
+            if not 0 < bad_s < ADOPT_S:
+                self._cadence.learn(Train(self._slots), rate)
 
-    def _judge(self) -> _Judgement | None:
-        if self._cadence.period is None or self._usual()[0] < MIN_MOTION:
+    def _judge(self, now_s: float) -> _Judgement | None:
+        if self._cadence.period is None or not self._slots:
             return None
-        newest = self._slots[-1].time_s if self._slots else 0.0
-        recent = [slot for slot in self._slots if slot.time_s > newest - WINDOW_S]
-        if not recent or newest - recent[0].time_s < WARM_UP_S:
+        newest = self._slots[-1].time_s
+        count = sum(slot.time_s > newest - WINDOW_S for slot in self._slots)
+        if newest - self._slots[-count].time_s < WARM_UP_S:
             return None
-        off = self._cadence.misfits(self._slots, len(recent))
-        where = np.flatnonzero(off)
-        lost = sum(slot.kind is _Kind.DROPPED for slot in recent)
+        train = Train(self._slots)
+        if 2 * np.count_nonzero(train.sure[-count:]) < count:
+            return None
+        off = self._cadence.misfits(train)
+        start = len(off) - count
+        recent = off[start:]
+        where = np.flatnonzero(recent) + start
+        dropped = (train.kinds == cadence.Kind.LOST) | train.hops
+        lost = float(off[start:][dropped[start:]].sum())
+        last = self._slots[where[-1]] if len(where) else None
         return _Judgement(
-            repeated=max(0.0, float(off.sum()) - lost) / len(recent),
-            dropped=lost / len(recent),
-            first=recent[where[0]] if len(where) else None,
-            last=recent[where[-1]] if len(where) else None,
-            uneven=_uneven(where, float(off.sum())),
+            repeated=max(0.0, float(recent.sum()) - lost) / count,
+            dropped=lost / count,
+            first=self._slots[where[0]] if len(where) else None,
+            last=last,
+            calm_s=WINDOW_S if last is None else newest - last.time_s,
+            uneven=self._is_uneven(train, off, start),
         )
 
-
-def _uneven(where: npt.NDArray[np.intp], total: float) -> bool:
-    """Whether misfits are several and not evenly spaced, as a cadence that is yet unknown is."""
-    starts = where[np.diff(where, prepend=-2) > 1]
-    if len(starts) < 3 or total < MIN_EVENTS:
-        return False
-    spaces = np.diff(starts)
-    return int(spaces.max() - spaces.min()) > 1
+    def _is_uneven(self, train: Train, off: cadence.Weights, start: int) -> bool:
+        """Whether the misfits from slot `start` on are no cadence of their own."""
+        starts = cadence.events(off[start:]) + start
+        weight = float(off[start:].sum()) / cadence.HOP_WEIGHT
+        if len(starts) < cadence.MIN_EVENTS or weight < cadence.MIN_EVENTS:
+            return False
+        lasted_s = self._slots[starts[-1]].time_s - self._slots[starts[0]].time_s
+        if lasted_s < min(self.params.min_duration, WINDOW_S / 2) * LASTED:
+            return False
+        if self._bad_since is not None or cadence.is_uneven(starts, train.sure):
+            return True
+        if int(np.diff(starts).min()) < cadence.MIN_SPACE or not train.caught_up(starts):
+            return False
+        first = int(np.flatnonzero(off)[0])
+        cuts = [index for index, slot in enumerate(self._slots[:first]) if slot.cut]
+        began = self._slots[cuts[-1] if cuts else 0].time_s
+        return self._slots[first].time_s - began >= SMOOTH_S
