@@ -29,14 +29,15 @@ from streammonitor_worker.measures.shots import SAME_SHOT, likeness
 REPEAT_RATIO = 0.4
 """Where things move, a repeat changes at most this share of what motion usually does there."""
 SPREADS = 3.0
-"""Motion is not even itself: a repeat stands out of it by so many deviations."""
+SAME_RATIO = 0.1
+"""Motion is not even itself: a repeat stands out of it by so many deviations, or is the same."""
 SETTLED_S = 0.15
 """The first pictures of a shot are often coded as repeats of the very first."""
 UNSURE_RATIO = 0.55
 """Next to a picture that changes less, a repeat may be a pause of what moves."""
 CUT_CODES = 4.4
-CUT_STEP = 1.6
-"""A mean change of so many codes, and so many times the usual, may be a cut."""
+CUT_STEP = 1.35
+"""A mean change of so many codes, and so many times what two pictures do, may be a cut."""
 STANDSTILL_S = 0.4
 """A longer repeat or gap is a freeze or a stall, or nothing moves."""
 USUAL_PICTURES = 16
@@ -244,23 +245,24 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
         self._before = previous
         if before is None or before.shape != previous.shape:
             return
-        near = tile_changes(measures.reduced, previous)
+        near, far = (tile_changes(measures.reduced, other) for other in (previous, before))
+        changes = float(near.mean()), float(far.mean())
         step = Step(
             time_s=view.time_s,
             arrived_at=view.arrived_at,
             near=near,
-            far=tile_changes(measures.reduced, before),
+            far=far,
             key_frame=view.key_frame,
-            cut=self._is_cut(float(near.mean()), measures.reduced, previous),
+            cut=self._is_cut(*changes, measures.reduced, previous),
             missing=missing,
         )
         for moved in self._motion.take(step):
             self._place(moved)
 
-    def _is_cut(self, change: float, picture: Luma8, previous: Luma8) -> bool:
-        usual = statistics.median(self._changes) if self._changes else change
-        self._changes.append(change)
-        if change <= max(CUT_CODES, CUT_STEP * usual):
+    def _is_cut(self, near: float, far: float, picture: Luma8, previous: Luma8) -> bool:
+        usual = statistics.median(self._changes) if self._changes else far
+        self._changes.append(far)
+        if near <= max(CUT_CODES, CUT_STEP * usual):
             return False
         return likeness(picture, previous) < SAME_SHOT
 
@@ -289,7 +291,7 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
             return
         elif ratio is not None and ratio <= REPEAT_RATIO:
             settled = step.time_s - self._cut_s > SETTLED_S
-            sure = settled and ratio <= 1 - SPREADS * moved.spread
+            sure = settled and ratio <= max(SAME_RATIO, 1 - SPREADS * moved.spread)
             self._held.append(slot._replace(kind=cadence.Kind.REPEAT, sure=sure))
             if step.time_s - self._held[0].time_s >= STANDSTILL_S:
                 self._stand_still()

@@ -178,6 +178,8 @@ def _recurrence(odd: Flags, sure: Flags, share: float) -> int | None:
             continue
         both = sure[candidate:] & sure[:-candidate]
         differ = (odd[candidate:] != odd[:-candidate]) & both
+        if np.count_nonzero(odd[candidate:] & both) < 2:
+            continue
         relative = float(differ.sum()) / max(1, int(both.sum())) / chance
         limit = RECURS_LONG if candidate == PERIODS[-1] else RECURS
         if relative <= limit and relative < best - RECURS_ABOUT:
