@@ -154,7 +154,7 @@ class Cadence:
         A picture that does not fit differs from the one a period before and from the one after.
         """
         kinds, sure = train.kinds, train.sure
-        off = ((kinds == Kind.REPEAT) & sure).astype(np.float64)
+        off: Weights = ((kinds == Kind.REPEAT) & sure).astype(np.float64)
         off[train.hops] = HOP_WEIGHT
         if self.period is not None and self.period > 1:
             period = self.period
