@@ -16,7 +16,7 @@ from streammonitor_api.spec import BROADCAST, PROFILES
 from streammonitor_worker.checks import check_detector
 from streammonitor_worker.detectors import AnyDetector, registry
 from streammonitor_worker.detectors.base import Detector, Kind, Measurement, Verdict
-from streammonitor_worker.frames import FrameView
+from streammonitor_worker.frames import FrameView, Transfer
 from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
 from tests.contract.defects import detector_of, shown
@@ -114,15 +114,19 @@ def test_every_value_is_documented(name: str) -> None:
 
 
 def _pictures() -> Iterator[View]:
-    """Sizes from one pixel on, odd ones and extreme ones, then other depths and ranges."""
+    """Sizes from one pixel on, odd ones and extreme ones; then other depths, ranges and lights."""
     shapes = [(320, 180), (1, 1), (3, 5), (1279, 721), (17, 33), (8, 300), (300, 2), (360, 288)]
     for position, (width, height) in enumerate(shapes):
         # Bright: one dark pixel would be a black picture.
         pictures = (picture // 2 + 80 for picture in pan(4, width, height))
         yield from views(pictures, start_s=position)
-    for position, bits in enumerate((10, 12, 16), len(shapes)):
-        deeper = (deep(picture, bits) for picture in pan(4, 322, 182))
-        yield from views(deeper, start_s=position, bit_depth=bits, full_range=bits == 12)
+    for position, (bits, transfer) in enumerate(zip((10, 12, 16), Transfer, strict=True), 8):
+        # Through BT.2100's curves, what is middle grey otherwise may be darkness.
+        bright = (deep(picture // 4 + 180, bits) for picture in pan(4, 322, 182))
+        yield from views(
+            bright, start_s=position, bit_depth=bits, full_range=bits == 12, transfer=transfer
+        )
+    yield from views(pan(4), start_s=11, chroma=lambda luma: None)
 
 
 def _sounds() -> Iterator[View]:

@@ -5,8 +5,9 @@ from typing import Any
 
 from dev.kube import Access, eventually
 from dev.media.classifier import brightness
+from streammonitor_api.incident import Incident
 from streammonitor_api.worker_status import DetectorState
-from tests.e2e.monitor import CYCLE_S, Monitor, now
+from tests.e2e.monitor import Monitor, now
 
 DARK = brightness(level=0.1, gain=-80)
 """Its class 1 is a picture that is black."""
@@ -31,11 +32,22 @@ def _provide(access: Access, monitor: Monitor, files: dict[str, bytes]) -> None:
 def test_a_model_out_of_a_configmap_raises_incidents(monitor: Monitor, access: Access) -> None:
     _provide(access, monitor, {"dark.onnx": DARK})
     _apply(monitor, "dark.onnx")
-    found = monitor.wait_incident("the model's", lambda item: item.defect == "model")
+
+    def seen_by_both() -> Incident | None:
+        """The first time round, one of them may have come too late for the beginning."""
+        starts = [one.started_at for one in monitor.incidents() if one.defect == "black"]
+        return next(
+            (
+                one
+                for one in monitor.incidents()
+                if one.defect == "model"
+                and any(abs((one.started_at - start).total_seconds()) < 1 for start in starts)
+            ),
+            None,
+        )
+
+    found = eventually("black pictures that both see", seen_by_both, timeout_s=90)
     assert found.measurements["score"] > 0.9
-    black = monitor.wait_incident("black's", lambda item: item.defect == "black")
-    apart_s = (found.started_at - black.started_at).total_seconds()
-    assert (apart_s + 1) % CYCLE_S < 2, "both see the same black pictures"
     reasons = {event["reason"] for event in monitor.events()}
     assert {"ModelStarted", "BlackStarted"} <= reasons
 
