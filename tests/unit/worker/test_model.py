@@ -66,6 +66,7 @@ def test_between_the_thresholds_nothing_is_decided(folder: Path) -> None:
     (found,) = look(detector(), views(flat(1, 146)))
     assert found.verdict is Verdict.BETWEEN
     assert 0.5 < found.values["score"] < 0.8
+    assert found.confidence == pytest.approx(1 - found.values["score"])
     (found,) = look(detector(threshold=0.3), views(flat(1, 110)))
     assert found.verdict is Verdict.BAD, "the clear threshold of 0.5 gives way"
 

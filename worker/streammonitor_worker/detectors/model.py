@@ -175,6 +175,7 @@ class ModelDetector(Detector[ModelParams, PictureMeasures]):
     def _forget(self) -> None:
         self._due_s = float("-inf")
         self._verdict = Verdict.UNKNOWN
+        self._confidence = 0.0
         self._values: dict[str, float] = {}
 
     def trouble(self) -> Trouble | None:
@@ -191,6 +192,7 @@ class ModelDetector(Detector[ModelParams, PictureMeasures]):
             end_s=view.time_s + view.duration_s,
             arrived_at=view.arrived_at,
             verdict=self._verdict,
+            confidence=self._confidence,
             values=dict(self._values),
         )
 
@@ -199,17 +201,15 @@ class ModelDetector(Detector[ModelParams, PictureMeasures]):
         found = store.shared.get(self.params.declared)
         if found is None:
             return
-        # Also after a fault: a model that fails on every picture is not tried on every picture.
-        self._due_s = view.time_s + self.params.every
         try:
             if isinstance(found, ModelFault):
                 raise found
             self._judge(self._scores(found, view))
             self._trouble = None
         except ModelFault as fault:
-            self._forget()
-            self._due_s = view.time_s + self.params.every
             self._trouble = Trouble(fault.reason, fault.message)
+        # Also after a fault: what fails on every picture is not tried on every picture.
+        self._due_s = view.time_s + self.params.every
 
     def _scores(self, session: Session, view: FrameView) -> Scores:
         params = self.params
@@ -224,6 +224,7 @@ class ModelDetector(Detector[ModelParams, PictureMeasures]):
     def _judge(self, scores: Scores) -> None:
         score = float(scores[class_of(self.params, len(scores))])
         self._values = {"score": score, "topClass": float(scores.argmax())}
+        self._confidence = score if score >= self.params.threshold else 1.0 - score
         if score >= self.params.threshold:
             self._verdict = Verdict.BAD
         else:
