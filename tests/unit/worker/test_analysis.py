@@ -13,6 +13,8 @@ from tests.contract.material import BOTH, buffers, flat, hold, pan, scene, silen
 
 ALL: dict[str, dict[str, object]] = {"black": {}, "freeze": {}, "silence": {}}
 STILL = scene()[:180, :320]
+NO_STILLS: dict[str, object] = {"stillAfter": "500ms"}
+"""Whatever stands still is a freeze, also what a cut brought."""
 VIDEO_ONLY = FormatChange(video=BOTH.video, audio=None)
 AUDIO_ONLY = FormatChange(video=None, audio=BOTH.audio)
 
@@ -78,20 +80,20 @@ def test_clean_material_raises_nothing() -> None:
 
 
 def test_black_is_not_also_a_freeze() -> None:
-    subject = analysis({"black": {}, "freeze": {}})
+    subject = analysis({"black": {}, "freeze": NO_STILLS})
     events = feed(subject, views(chain(pan(50), flat(250, 16), pan(100, seed=1))))
     assert {event.incident.defect for event in events} == {"black"}
     assert events[-1].incident.consequences == ["freeze"]
 
 
 def test_a_standstill_that_soon_turns_black_is_no_freeze() -> None:
-    subject = analysis({"black": {}, "freeze": {"minDuration": "1s"}})
+    subject = analysis({"black": {}, "freeze": {"minDuration": "1s", **NO_STILLS}})
     events = feed(subject, views(chain(pan(5), hold(STILL, 22), flat(60, 16), pan(30, seed=1))))
     assert {event.incident.defect for event in events} == {"black"}
 
 
 def test_black_is_no_freeze_even_where_nobody_looks_for_black() -> None:
-    subject = analysis({"freeze": {}})
+    subject = analysis({"freeze": NO_STILLS})
     events = feed(subject, views(chain(pan(50), flat(250, 16), pan(100, seed=1))))
     assert events == []
     assert list(subject.detector_states()) == ["freeze"]
@@ -99,7 +101,7 @@ def test_black_is_no_freeze_even_where_nobody_looks_for_black() -> None:
 
 
 def test_a_freeze_that_turns_black_stays_one_incident_until_it_moves() -> None:
-    subject = analysis({"black": {}, "freeze": {}})
+    subject = analysis({"black": {}, "freeze": NO_STILLS})
     events = feed(subject, views(chain(pan(50), hold(STILL, 100), flat(100, 16), pan(50, seed=1))))
     assert summary(events) == [
         ("started", "freeze", 2.0),
@@ -111,7 +113,8 @@ def test_a_freeze_that_turns_black_stays_one_incident_until_it_moves() -> None:
 
 def test_a_still_dark_picture_with_something_in_it_is_a_freeze() -> None:
     dim = np.clip(STILL // 3, 16, 255).astype(np.uint8)
-    events = feed(analysis(), views(chain(pan(50), hold(dim, 100))))
+    subject = analysis({"black": {}, "freeze": NO_STILLS})
+    events = feed(subject, views(chain(pan(50), hold(dim, 100))))
     assert summary(events) == [("started", "freeze", 2.0)]
 
 
@@ -193,7 +196,7 @@ def test_a_change_of_format_ends_a_suspicion() -> None:
 
 
 def test_the_same_format_again_changes_nothing() -> None:
-    subject = analysis({"freeze": {}})
+    subject = analysis({"freeze": NO_STILLS})
     items: list[MediaItem] = [BOTH, *views(hold(STILL, 40)), BOTH]
     events = feed(subject, [*items, *views(hold(STILL, 40), start_s=1.6)])
     assert summary(events) == [("started", "freeze", 0.0)]
@@ -217,7 +220,7 @@ def test_end_of_file_ends_what_is_open() -> None:
 
 
 def test_end_of_file_while_it_clears() -> None:
-    subject = analysis({"freeze": {}})
+    subject = analysis({"freeze": NO_STILLS})
     feed(subject, views(chain(hold(STILL, 100), pan(15, seed=1))))
     assert subject.finish(EndReason.EOF)[0].incident.end_s == pytest.approx(4.0)
 
@@ -254,9 +257,9 @@ def test_muted_tells_nobody() -> None:
 
 
 def test_changing_one_detector_leaves_the_others_alone() -> None:
-    subject = analysis({"freeze": {}, "black": {}})
+    subject = analysis({"freeze": NO_STILLS, "black": {}})
     feed(subject, views(hold(STILL, 70)))
-    assert subject.set_parameters({"freeze": {}, "black": {"minDuration": "5s"}}) == []
+    assert subject.set_parameters({"freeze": NO_STILLS, "black": {"minDuration": "5s"}}) == []
     events = feed(subject, views(hold(STILL, 10), start_s=2.8))
     assert summary(events) == [("started", "freeze", 0.0)]
 

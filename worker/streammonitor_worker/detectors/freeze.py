@@ -1,10 +1,7 @@
 """Freeze: the same picture is shown again and again."""
 
-import statistics
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import ClassVar, NamedTuple
 
 from pydantic import Field
@@ -20,25 +17,22 @@ from streammonitor_worker.detectors.base import (
     Units,
     Verdict,
 )
+from streammonitor_worker.measures.halt import Glimpse, Halt, Halted, Recent, small_change
 from streammonitor_worker.measures.luma import Luma8
 from streammonitor_worker.measures.picture import PictureMeasures
+from streammonitor_worker.measures.standstill import Look, Moment, Standstill
 
 HOLD_S = 0.5
-"""How long a picture must hold before it counts as frozen: shorter stills are everyday."""
+"""How long a picture must hold before it is judged: shorter stills are everyday."""
 CLEAR_FACTOR = 1.5
 """A change of this many times the threshold is surely motion."""
-MAX_POP = 0.08
-"""Key frames code a frozen picture anew: its worst tile moves by 1 to 17 codes; a cut, by more."""
-MAX_KEY_DRIFT = 0.05
-"""Key frames of one frozen picture differ by up to 8 codes; those of a zoom differ ever more."""
-SETTLING_PICTURES = 12
-"""For so many pictures after it stopped, an encoder may still refine what it left coarse."""
-MAX_SETTLING = 0.15
-"""How much all those refinements together may change."""
-SLOWING_PICTURES = 4
-"""So many pictures of slow motion may resemble each other enough to begin a candidate."""
-STIRRING = 0.01
-"""By how much a picture must be further away than any before it to show that motion returns."""
+MIN_STOPPED = 0.01
+"""Share of the picture that must have moved and stopped at once if something goes on over it."""
+MIN_EXACT = 0.5
+"""Share of exact repeats in a still: what moves very little repeats nothing."""
+SAME_STILL, SAME_TILE, STILL_GAP_S = 0.05, 4.0, 1.0
+"""Mean change, as of MAX_DRIFT, and that of a tile, in codes, of a still that an encoder's glitch
+interrupted for so long."""
 
 
 class FreezeParams(DetectorParams):
@@ -53,37 +47,22 @@ class FreezeParams(DetectorParams):
     threshold: float = Field(default=0.04, ge=0.0005, le=0.2)
     """Largest change of the most changed part of the picture since it stood still, as a share of
     the way from black to white."""
+    still_after: Duration = Field(default=60.0, ge=0.5, le=86400)
+    """How long a still that came with a cut, such as a slate, must stand to count as frozen."""
+    overlay_ratio: float = Field(default=0.15, ge=0.0, le=0.5)
+    """Share of the picture, along its upper and lower edge, in which a clock, a ticker or a logo
+    may go on while the rest is frozen."""
 
-    units: ClassVar[Units] = {"threshold": "ratio"}
+    units: ClassVar[Units] = {"threshold": "ratio", "overlayRatio": "ratio"}
     profiles: ClassVar[Profiles] = {
-        "strict": {"minDuration": "2s", "criticalAfter": "5s"},
-        "relaxed": {"minDuration": "10s", "clearDuration": "2s", "criticalAfter": "30s"},
+        "strict": {"minDuration": "2s", "criticalAfter": "5s", "stillAfter": "20s"},
+        "relaxed": {
+            "minDuration": "10s",
+            "clearDuration": "2s",
+            "criticalAfter": "30s",
+            "stillAfter": "5m",
+        },
     }
-
-
-class _Look(Enum):
-    """What a picture looks like beside the one before it."""
-
-    STILL = auto()
-    POPPED = auto()
-    UNSURE = auto()
-    CREPT = auto()
-    MOVED = auto()
-
-
-_VERDICTS = {
-    _Look.STILL: Verdict.BAD,
-    _Look.POPPED: Verdict.BETWEEN,
-    _Look.UNSURE: Verdict.BETWEEN,
-}
-
-
-class _Step(NamedTuple):
-    """A picture that differed from the one before it."""
-
-    time_s: float
-    arrived_at: float
-    change: float
 
 
 class _Span(NamedTuple):
@@ -95,54 +74,35 @@ class _Span(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Candidate:
-    """A picture that may be standing still.
+class _Still:
+    """A still, for as long as its pictures may return.
 
     Attributes:
-        anchor: The picture that came to a halt, or the one after the last key frame.
-        key: The first key frame since then.
-        after_key: The picture before was a key frame.
-        drift: How much the last picture differs from `anchor`.
-        pictures: How many resembled the one before them.
-        exact: How many repeated it exactly.
-        hold_s: How long it must hold to count as frozen.
-        held: It has.
-        span: The pictures whose verdict is held back.
-        steps: The first changes within it.
-        reach: The greatest drift so far.
-        stirring: Where the pictures began to be further away, one after the other, than any before.
+        small: What it looks like.
+        start: Its first picture.
+        end_s: The end of its last one.
     """
 
-    anchor: Luma8 | None = None
-    key: Luma8 | None = None
-    after_key: bool = False
-    drift: float = 0.0
-    pictures: int = 0
-    exact: int = 0
-    hold_s: float = HOLD_S
-    held: bool = False
+    small: Luma8
+    start: Glimpse
+    end_s: float
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A picture that may be frozen.
+
+    Attributes:
+        picture: The picture, and what was shown since.
+        halt: What was found when it had held long enough.
+        frozen: It counts as frozen.
+        span: The pictures whose verdict is held back.
+    """
+
+    picture: Standstill = field(default_factory=Standstill)
+    halt: Halt | None = None
+    frozen: bool = False
     span: _Span | None = None
-    steps: list[_Step] = field(default_factory=list)
-    reach: float = 0.0
-    stirring: _Step | None = None
-
-    def take(self, measures: PictureMeasures) -> None:
-        """Count a picture that resembles the one before it."""
-        step = _step_of(measures)
-        self.pictures += 1
-        self.exact += step.change == 0.0
-        if len(self.steps) < SLOWING_PICTURES:
-            self.steps.append(step)
-        self.watch(step)
-        self.extend(measures)
-
-    def watch(self, step: _Step) -> None:
-        """Notice motion that returns slowly."""
-        if self.drift <= self.reach + STIRRING:
-            self.stirring = None
-        elif self.stirring is None:
-            self.stirring = step
-        self.reach = max(self.reach, self.drift)
 
     def extend(self, measures: PictureMeasures) -> None:
         """Hold back the verdict on a picture together with those before it."""
@@ -150,65 +110,36 @@ class _Candidate:
         start = self.span or _Span(view.time_s, view.time_s, view.arrived_at)
         self.span = start._replace(end_s=view.time_s + view.duration_s)
 
+    def backdate(self, start: Glimpse | Moment) -> None:
+        """Move the start of what is held back."""
+        if self.span is not None:
+            self.span = self.span._replace(start_s=start.time_s, arrived_at=start.arrived_at)
+
     def has_held(self) -> bool:
-        """Whether it has stood still long enough to count as frozen."""
-        return self.span is not None and self.span.end_s - self.span.start_s >= self.hold_s
-
-    def backdate(self, before: Sequence[_Step], still: float) -> None:
-        """Move the start to where motion stopped.
-
-        Slow motion may have begun the candidate too early, an encoder that was still refining what
-        it had left coarse, too late.
-
-        Args:
-            before: The changes that led to it.
-            still: The change up to which a picture may belong to it.
-        """
-        stop = _last_of_slow_motion(before, self.steps, still) or _first_of_refinement(before)
-        if stop is not None and self.span is not None:
-            self.span = self.span._replace(start_s=stop.time_s, arrived_at=stop.arrived_at)
-
-
-def _step_of(measures: PictureMeasures) -> _Step:
-    view = measures.view
-    return _Step(view.time_s, view.arrived_at, 1.0 if measures.step is None else measures.step)
-
-
-def _last_of_slow_motion(
-    before: Sequence[_Step], own: Sequence[_Step], still: float
-) -> _Step | None:
-    """The last picture that still moved at least half as much as those before it."""
-    usual = statistics.median(step.change for step in before) if before else 1.0
-    if usual > still:
-        # Motion as fast as that cannot have begun a candidate.
-        return None
-    moving = [step for step in own if step.change >= usual / 2 > 0.0]
-    return moving[-1] if moving else None
-
-
-def _first_of_refinement(before: Sequence[_Step]) -> _Step | None:
-    """The picture of the last great change; what follows it is refinement."""
-    greatest = max((step.change for step in before), default=0.0)
-    refined = 0.0
-    for step in reversed(before):
-        if refined > MAX_SETTLING:
-            return None
-        if step.change >= greatest / 2 or step.change > MAX_POP:
-            return step
-        refined += step.change
-    return None
+        """Whether it has stood still long enough to be judged."""
+        return self.span is not None and self.span.end_s - self.span.start_s >= HOLD_S
 
 
 class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
-    """Finds pictures that stand still, also after they were encoded again.
+    """Finds pictures that stopped, also after they were encoded again.
 
-    The most changed tile decides, so that a small thing that moves is motion, which a mean over the
-    picture would drown. It is compared with the picture before and with the one that came to a
-    halt: an encoder's residual toggles about what stands still, by up to 8 codes at low bit rates,
-    while even a slow zoom, each of whose steps is smaller, moves ever further away. A key frame and
-    the picture after it change every tile a little more and are exempt; key frames are compared
-    among themselves, because an encoder may code a creeping picture as repeats and catch up at each
-    key frame.
+    The most changed tile decides whether a picture stands still, so that a small thing that moves
+    is motion, which a mean over the picture would drown. It is compared with the picture before and
+    with the one that came to a halt: an encoder's residual toggles about what stands still, by up
+    to 8 codes at low bit rates, while even a slow zoom, each of whose steps is smaller, moves ever
+    further away. A key frame and the picture after it change every tile a little more and are
+    exempt; key frames are compared among themselves, because an encoder may code a creeping picture
+    as repeats and catch up at each key frame. The drift of the whole is seen beside the contrast of
+    the picture, so that what goes on under a dim light moves.
+
+    What stands still is a freeze if it had moved just before and then stopped: see
+    `measures.halt`. A still that a cut brought, a slate or a photograph, is good until it has stood
+    for `stillAfter`; the incident then starts at the cut and says so by `still`. So is what stands
+    from the first picture of a stream on.
+
+    A clock, a ticker or a logo may go on over a freeze, along the upper and lower edge and in no
+    more than `overlayRatio` of the picture, if at least a hundredth of the rest was seen to stop.
+    A still under a clock never is a freeze.
 
     A measurement may reach back over pictures that were found good, because an encoder was still
     refining them after the picture had stopped, or frozen, because motion returned slowly.
@@ -216,16 +147,21 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
     Input: pictures of 8 to 16 bits, limited or full range, and whether they are key frames.
 
     Values: `change` (of the most changed tile since the picture before, share of the way from black
-    to white), `drift` (the same since the picture stood still) and `exactRatio` (share of exact
-    repeats since then).
+    to white), `drift` (the same since the picture stood still), `exactRatio` (share of exact
+    repeats since then), `overlayRatio` (share of the picture that goes on over it) and `still` (1:
+    it came with a cut; 0: it had moved).
 
-    Source: tiles, exact repeats and key-frame exemption are our own; FFmpeg's freezedetect compares
-    one mean over the picture with the first frozen frame, and so misses a freeze in a stream with a
-    key frame each second and reports slow motion.
+    Source: tiles, exact repeats, key-frame exemption and halts are our own; the onset is a change
+    point by CUSUM (Page 1954). FFmpeg's freezedetect compares one mean over the picture with the
+    first frozen frame, and so misses a freeze in a stream with a key frame each second and reports
+    slow motion.
 
-    Blind spots: a running clock or ticker hides a freeze; a slate, a still, a fixed camera on
-    something that does not move, or one that moves by less than a pixel of the reduced picture in
-    the minimum duration is one.
+    Blind spots: a freeze that begins with a cut, or within half a second of one and before anything
+    has moved, is taken for a still and missed until `stillAfter`; a still that is faded to counts
+    as a freeze, and so does a fixed camera on something that stops moving, or that moves by less
+    than a pixel of the reduced picture in the minimum duration. Under an overlay, a scene of which
+    less than a hundredth moved before (somebody types) cannot be seen to freeze; nor can one under
+    an overlay in the middle of the picture.
     """
 
     name: ClassVar[str] = "freeze"
@@ -243,30 +179,36 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
     def __init__(self, params: FreezeParams) -> None:
         super().__init__(params)
         self._candidate = _Candidate()
-        self._steps: deque[_Step] = deque(maxlen=SETTLING_PICTURES)
+        self._recent = Recent()
+        self._still: _Still | None = None
+        self._frozen: Luma8 | None = None
 
     def reset(self) -> None:
-        """Forget the picture that may be standing still."""
-        self._candidate = _Candidate()
-        self._steps.clear()
+        """Forget the picture that may be standing still, but what was frozen may still be so."""
+        candidate = self._candidate
+        self._frozen = candidate.picture.small if candidate.frozen else None
+        self._candidate, self._still = _Candidate(), None
+        self._recent.reset()
 
     def observe(self, measures: PictureMeasures) -> Iterator[Measurement]:
         """Compare one picture with those that it must resemble to be frozen."""
-        candidate = self._candidate
-        look = self._look(measures)
-        if look in (_Look.MOVED, _Look.CREPT):
-            if candidate.held:
-                self._unfreeze(measures)
-            yield from self._release(Verdict.GOOD, measures, end_s=measures.view.time_s)
-            self._restart(measures, crept=look is _Look.CREPT)
+        candidate, still = self._candidate, self.params.threshold
+        moved = CLEAR_FACTOR * still if candidate.frozen else still
+        look = candidate.picture.look(measures, still, moved)
+        if look in (Look.MOVED, Look.CREPT):
+            yield from self._go_on(measures)
             return
-        candidate.take(measures)
-        if candidate.held:
-            yield from self._release(_VERDICTS[look], measures)
-        elif candidate.has_held():
-            candidate.held = True
-            candidate.backdate(self._steps, self.params.threshold)
-            yield from self._release(Verdict.BAD, measures)
+        candidate.picture.take(measures)
+        candidate.extend(measures)
+        self._recent.add(_glimpse(measures))
+        if candidate.halt is None:
+            if candidate.has_held():
+                yield from self._judge(measures)
+        elif candidate.halt.kind is Halted.STILL:
+            yield from self._wait(measures, candidate.halt)
+        else:
+            unsure = look is Look.POPPED or candidate.picture.stirring is not None
+            yield from self._release(Verdict.BETWEEN if unsure else Verdict.BAD, measures)
 
     def flush(self) -> Iterator[Measurement]:
         """What has not held long enough cannot be told."""
@@ -276,81 +218,95 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
                 span.start_s, span.end_s, span.arrived_at, Verdict.UNKNOWN, confidence=0.0
             )
 
-    def _look(self, measures: PictureMeasures) -> _Look:
-        candidate, step = self._candidate, measures.step
-        if candidate.anchor is None or step is None:
-            return _Look.MOVED
-        key_frame, after_key = measures.view.key_frame, candidate.after_key
-        candidate.after_key = key_frame
-        if (key_frame or after_key) and step <= MAX_POP:
-            return self._look_at_key_frame(measures, step)
-        still = self.params.threshold
-        moved = CLEAR_FACTOR * still if candidate.held else still
-        if step > moved:
-            return _Look.MOVED
-        if step > 0.0:
-            # An exact repeat has not drifted: most frozen pictures cost one comparison.
-            candidate.drift = measures.change_from(candidate.anchor) or 0.0
-        if candidate.drift > moved:
-            return _Look.CREPT
-        return _Look.STILL if max(step, candidate.drift) <= still else _Look.UNSURE
-
-    def _look_at_key_frame(self, measures: PictureMeasures, step: float) -> _Look:
-        """A key frame, or the picture after it: both may differ from what stands still."""
-        candidate = self._candidate
-        if not measures.view.key_frame:
-            # The pictures that follow resemble this one rather than what stood before.
-            candidate.anchor, candidate.drift = measures.reduced, 0.0
-        elif candidate.key is None:
-            candidate.key = measures.reduced
-        elif (measures.change_from(candidate.key) or 0.0) > MAX_KEY_DRIFT:
-            return _Look.CREPT
-        return _Look.STILL if step <= self.params.threshold else _Look.POPPED
-
-    def _unfreeze(self, measures: PictureMeasures) -> None:
-        """Say where motion returned, even if the next picture stands still again.
-
-        Otherwise a slide show, whose every picture holds, would be one long freeze.
-        """
-        candidate = self._candidate
+    def _judge(self, measures: PictureMeasures) -> Iterator[Measurement]:
+        """Say what it is that has stood still for a while."""
+        candidate, picture = self._candidate, self._candidate.picture
+        halt = self._recent.halt(picture.shown(measures))
+        if self._still is not None and self._returned(measures, self._still, halt.start):
+            halt = Halt(Halted.STILL, self._still.start)
+        elif halt.kind is Halted.STILL and not picture.creeps(measures, self._frozen, SAME_STILL):
+            halt = halt._replace(kind=Halted.STOPPED, stopped_ratio=1.0)
+        unseen = halt.stopped_ratio < MIN_STOPPED
+        if halt.kind is Halted.MOVING or (
+            halt.kind is Halted.STOPPED and unseen and picture.overlay is not None
+        ):
+            yield from self._go_on(measures)
+            return
+        candidate.halt, self._frozen = halt, None
+        if halt.kind is Halted.STILL:
+            yield from self._wait(measures, halt)
+            return
+        if unseen:
+            # Too little stopped for anything to be taken for an overlay from now on.
+            picture.most_overlay = 0.0
+        candidate.frozen = True
+        yield from self._release(Verdict.GOOD, measures, end_s=halt.start.time_s)
         candidate.extend(measures)
-        if candidate.span is not None and candidate.stirring is not None:
-            first = candidate.stirring
-            candidate.span = candidate.span._replace(
-                start_s=first.time_s, arrived_at=first.arrived_at
-            )
+        candidate.backdate(halt.start)
+        yield from self._release(Verdict.BAD, measures)
 
-    def _restart(self, measures: PictureMeasures, *, crept: bool) -> None:
-        view = measures.view
-        self._steps.extend(self._candidate.steps)
-        self._candidate = _Candidate(
-            anchor=measures.reduced,
-            key=measures.reduced if view.key_frame else None,
-            after_key=view.key_frame,
-            # What crept once will creep again: it must hold as long as a whole freeze does.
-            hold_s=max(HOLD_S, self.params.min_duration) if crept else HOLD_S,
-        )
+    def _returned(self, measures: PictureMeasures, still: _Still, start: Glimpse) -> bool:
+        """Whether this is the still that an encoder's glitch interrupted a moment ago."""
+        if start.time_s - still.end_s > STILL_GAP_S:
+            return False
+        if self._candidate.picture.creeps(measures, still.small, SAME_STILL):
+            return False
+        return float(small_change(measures.small, still.small).max()) <= SAME_TILE
+
+    def _wait(self, measures: PictureMeasures, halt: Halt) -> Iterator[Measurement]:
+        """A still is good until it has stood for too long."""
+        candidate, view = self._candidate, measures.view
+        end_s = view.time_s + view.duration_s
+        self._still = _Still(measures.small, halt.start, end_s)
+        too_long = end_s - halt.start.time_s >= self.params.still_after
+        stands = candidate.picture.overlay is None and candidate.picture.exact_ratio >= MIN_EXACT
+        if not (too_long and stands):
+            yield from self._release(Verdict.GOOD, measures)
+            return
+        if not candidate.frozen:
+            candidate.frozen = True
+            candidate.backdate(halt.start)
+        yield from self._release(Verdict.BAD, measures)
+
+    def _go_on(self, measures: PictureMeasures) -> Iterator[Measurement]:
+        """The picture moves: begin anew."""
+        candidate = self._candidate
+        if candidate.frozen:
+            # Say where motion returned, even if the next picture stands still again: otherwise a
+            # slide show, whose every picture holds, would be one long freeze.
+            candidate.extend(measures)
+            if candidate.picture.stirring is not None:
+                candidate.backdate(candidate.picture.stirring)
+        yield from self._release(Verdict.GOOD, measures, end_s=measures.view.time_s)
+        self._candidate = _Candidate(Standstill.at(measures, self.params.overlay_ratio))
         self._candidate.extend(measures)
-        self._steps.append(_step_of(measures))
+        self._recent.restart(_glimpse(measures))
 
     def _release(
         self, verdict: Verdict, measures: PictureMeasures, end_s: float | None = None
     ) -> Iterator[Measurement]:
-        candidate = self._candidate
+        candidate, picture = self._candidate, self._candidate.picture
         span, candidate.span = candidate.span, None
         if span is None:
             return
-        exact_ratio = candidate.exact / candidate.pictures if candidate.pictures else 0.0
+        still = candidate.halt is not None and candidate.halt.kind is Halted.STILL
         yield Measurement(
             start_s=span.start_s,
-            end_s=span.end_s if end_s is None else end_s,
+            end_s=max(span.start_s, span.end_s if end_s is None else end_s),
             arrived_at=span.arrived_at,
             verdict=verdict,
             # Exact repeats leave no doubt; a residual on every picture may be a very still scene.
-            confidence=round(0.7 + 0.3 * exact_ratio, 3),
+            confidence=round(0.7 + 0.3 * picture.exact_ratio, 3),
             values={
-                "change": round(measures.step or 0.0, 5),
-                "drift": round(candidate.drift, 5),
-                "exactRatio": round(exact_ratio, 4),
+                "change": round(picture.step, 5),
+                "drift": round(picture.drift, 5),
+                "exactRatio": round(picture.exact_ratio, 4),
+                "overlayRatio": round(picture.overlay_ratio, 4),
+                "still": float(still),
             },
         )
+
+
+def _glimpse(measures: PictureMeasures) -> Glimpse:
+    view = measures.view
+    return Glimpse(view.time_s, view.arrived_at, measures.small, view.key_frame)

@@ -54,11 +54,24 @@ def scale_of(view: FrameView) -> LumaScale:
     return (FULL if view.full_range else LIMITED)._replace(transfer=view.transfer)
 
 
+def halved(picture: LumaArray, width_px: int) -> LumaArray:
+    """Halve a picture until it is at most so wide; what is not wider is returned as it is.
+
+    Halving averages 2x2 pixels, for which OpenCV has a vectorised path: two halvings cost a sixth
+    of one reduction by four.
+    """
+    while picture.shape[1] > width_px and picture.shape[0] > 1:
+        height, width = (size - size % 2 for size in picture.shape)
+        picture = cv2.resize(  # type: ignore[assignment]  # OpenCV keeps the dtype
+            picture[:height, :width], (width // 2, height // 2), interpolation=cv2.INTER_AREA
+        )
+    return picture
+
+
 def reduce_luma(luma: LumaArray, bit_depth: int) -> Luma8:
     """Halve a picture until it is at most 640 pixels wide, and bring it to 8 bits.
 
-    Halving averages 2x2 pixels, for which OpenCV has a vectorised path: two halvings cost a sixth
-    of one reduction by four. Averaging before the bits are dropped keeps what noise dithered.
+    Averaging before the bits are dropped keeps what noise dithered.
 
     Args:
         luma: Shape (height, width), uint8, or uint16 with `bit_depth` significant low bits.
@@ -67,13 +80,7 @@ def reduce_luma(luma: LumaArray, bit_depth: int) -> Luma8:
     Returns:
         A copy of its own, shape (height / n, width / n), 8-bit codes in the range of the source.
     """
-    reduced: LumaArray = luma
-    while reduced.shape[1] > REDUCED_WIDTH_PX and reduced.shape[0] > 1:
-        height, width = (size - size % 2 for size in reduced.shape)
-        halved = cv2.resize(
-            reduced[:height, :width], (width // 2, height // 2), interpolation=cv2.INTER_AREA
-        )
-        reduced = halved  # type: ignore[assignment]  # OpenCV keeps the dtype; its stubs do not say
+    reduced = halved(luma, REDUCED_WIDTH_PX)
     if reduced.dtype != np.uint8:
         reduced = cv2.convertScaleAbs(reduced, alpha=2.0 ** (8 - bit_depth))  # type: ignore[assignment]
     elif reduced is luma:

@@ -10,8 +10,9 @@ from cv2.typing import MatLike
 from streammonitor_worker.box import Box
 from streammonitor_worker.frames import ChromaArray, FrameView
 from streammonitor_worker.measures.active import ActivePicture
-from streammonitor_worker.measures.luma import Luma8, LumaScale, reduce_luma, scale_of
-from streammonitor_worker.measures.tiles import chroma_tiles, tile_means, without_corners
+from streammonitor_worker.measures.luma import Luma8, LumaScale, halved, reduce_luma, scale_of
+from streammonitor_worker.measures.overlay import Frame
+from streammonitor_worker.measures.tiles import Tiles, chroma_tiles, tile_means, without_corners
 from streammonitor_worker.regions import counted_mask, touched_tiles
 
 TILE_PX = 8
@@ -20,6 +21,7 @@ WHOLE_TILE_PX = 16
 """Side of a tile in a picture that was not: an encoder's macroblock, whose residual evens out."""
 BAR_RATIO = 0.1
 """Luma up to which a pixel may belong to a bar; mastered bars reach 30 of 255."""
+SMALL_WIDTH_PX = 160
 TINTED_PERCENT = 90.0
 """A coloured logo is smaller than the rest of this."""
 
@@ -170,7 +172,12 @@ class PictureMeasures:
     @cached_property
     def step(self) -> float | None:
         """How much the most changed tile differs from the picture before; None without one."""
-        return None if self.previous is None else self.change_from(self.previous)
+        return None if self.step_tiles is None else float(self.step_tiles.max())
+
+    @cached_property
+    def step_tiles(self) -> Tiles | None:
+        """How much every tile differs from the picture before; None without one."""
+        return None if self.previous is None else self.change_tiles(self.previous)
 
     @cached_property
     def mean_step(self) -> float | None:
@@ -181,19 +188,31 @@ class PictureMeasures:
         size = self.reduced.size if self.counted is None else cv2.countNonZero(self.counted)
         return total / max(1, size) / self.scale.span
 
-    def change_from(self, reference: Luma8) -> float | None:
-        """How much the most changed tile differs from a reference picture.
+    def change_tiles(self, reference: Luma8) -> Tiles | None:
+        """How much every tile differs from a reference picture.
 
         Returns:
-            The greatest mean absolute difference of luma over a tile of 16x16 pixels or more of the
-            source, as a ratio; exactly 0.0 for a repeated picture; None when the sizes differ.
+            The mean absolute difference of luma over every tile of 16x16 pixels or more of the
+            source, as a ratio, shape (rows, columns); exactly 0.0 where a picture is repeated; None
+            when the sizes differ.
         """
         if reference.shape != self.reduced.shape:
             return None
         difference = cv2.absdiff(self.reduced, reference)
         if cv2.norm(difference, cv2.NORM_INF) == 0:
-            return 0.0
-        return float(tile_means(difference, self._tile_px).max()) / self.scale.span
+            side = min(self._tile_px, *difference.shape)
+            return np.zeros([size // side for size in difference.shape])
+        return tile_means(difference, self._tile_px) / self.scale.span
+
+    @cached_property
+    def small(self) -> Luma8:
+        """The picture at most 160 pixels wide: noise evens out, motion can still be seen."""
+        return halved(self.reduced, SMALL_WIDTH_PX)  # type: ignore[return-value]
+
+    @property
+    def frame(self) -> Frame:
+        """Where the active picture lies in `reduced`."""
+        return Frame(self.active, *self.reduced.shape)
 
     @property
     def _tile_px(self) -> int:
