@@ -104,6 +104,29 @@ def test_a_bad_model_is_the_models_problem_until_it_is_mended(rig: WorkerRig, me
         assert {json.loads(line)["level"] for line in log} == {"info"}
 
 
+def test_a_streams_own_parameters_take_effect_on_the_open_connection(
+    rig: WorkerRig, media: Path
+) -> None:
+    origin = LiveOrigin(media / "dark.ts")
+    with origin.serving():
+        patient = {"url": origin.url, "detectors": {"black": {"minDuration": "1h"}}}
+        rig.assign({"a": patient, "b": origin.url}, detectors={"black": {"minDuration": "1s"}})
+        rig.start()
+        rig.wait_incident(_on("b"))
+        rig.wait_state("a", "receiving")
+        assert [one.stream for one in rig.status().incidents] == ["b"]
+
+        wrong = {"url": origin.url, "detectors": {"black": {"minDuration": "1ms"}}}
+        rig.assign({"a": wrong, "b": origin.url}, detectors={"black": {"minDuration": "1s"}})
+        refused = rig.wait_state("a", "receiving", "InvalidParameter")
+        assert refused.message == (
+            "detectors.black.minDuration is '1ms': set at least 100ms: it is ignored"
+        )
+        rig.wait_incident(_on("a"))
+        assert rig.metric("streammonitor_connects_total", "a") == 1
+        assert rig.metric("streammonitor_connects_total", "b") == 1
+
+
 def test_a_header_from_a_secret_opens_the_door(rig: WorkerRig, media: Path) -> None:
     origin = LiveOrigin(media / "clean.ts")
     origin.authorization = "Bearer x"

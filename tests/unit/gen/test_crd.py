@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -43,6 +44,11 @@ def test_nothing_has_a_default_that_the_apiserver_would_write(spec: Schema) -> N
         return set(schema if isinstance(schema, dict) else ()).union(*nested)
 
     assert "default" not in keys(spec)
+
+
+def test_it_fits_the_annotation_of_kubectl_apply() -> None:
+    # kubectl keeps what was applied in an annotation, and annotations hold 256 KiB altogether.
+    assert len(json.dumps(crd())) < 200_000
 
 
 def test_profiles_are_those_that_there_are(spec: Schema, stream: Schema) -> None:
