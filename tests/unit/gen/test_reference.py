@@ -5,9 +5,11 @@ from pydantic import Field
 
 from dev.gen.limits import default, limits
 from dev.gen.reference import parts_of, reference
+from dev.gen.structural import structural
 from streammonitor_api.durations import Duration
 from streammonitor_api.model import Model
 from streammonitor_worker.detectors import registry
+from streammonitor_worker.detectors.base import Kind
 from streammonitor_worker.detectors.black import BlackDetector
 
 
@@ -22,13 +24,15 @@ class Params(Model):
     hold: Duration = Field(default=2.0, ge=0.1, le=3600)
     level: float = Field(default=-60, ge=-100, le=-20)
     file: str = Field(default="a.onnx", max_length=9)
+    flag: bool = False
+    kind: Kind = Kind.AUDIO
     mean: list[float] = Field(default=[0.5], min_length=1, max_length=3)
     words: list[str] = Field(default=[], max_length=3, json_schema_extra={"items": {"enum": [1]}})
 
 
 def told(field: str) -> tuple[str, str]:
     info = Params.model_fields[field]
-    schema: dict[str, Any] = Params.model_json_schema()["properties"][field]
+    schema: dict[str, Any] = structural(Params)["properties"][field]
     return default(info), limits(info, schema)
 
 
@@ -52,6 +56,8 @@ def test_defaults_and_limits_are_phrases() -> None:
     assert told("hold") == ("2s", "from 100ms to 1h")
     assert told("level") == ("-60", "from -100 to -20")
     assert told("file") == ("a.onnx", "at most 9 characters")
+    assert told("flag") == ("false", "true or false")
+    assert told("kind") == ("audio", "one of video, audio")
     assert told("words") == ("[]", "0 to 3 items, each one of 1")
 
 

@@ -142,6 +142,21 @@ def test_there_is_room_for_so_many_models(tmp_path: Path, monkeypatch: pytest.Mo
     assert fault(models.get(declared("b.onnx")))[0] == faults.MISSING
 
 
+def test_damage_is_a_fault_and_nothing_worse() -> None:
+    good, rng = brightness(), np.random.default_rng(4)
+    reasons = set()
+    for _ in range(100):
+        damaged = bytearray(good[: rng.integers(1, len(good) + 1)])
+        for position in rng.integers(0, len(damaged), 4):
+            damaged[position] = rng.integers(0, 256)
+        try:
+            probe.examine(bytes(damaged), declared())
+        except ModelFault as found:
+            reasons.add(found.reason)
+    assert faults.INVALID in reasons
+    assert faults.MISSING not in reasons
+
+
 def _hungry() -> bytes:
     """A model that doubles its picture 22 times: 12 GiB."""
     nodes, last = [], "input"

@@ -147,7 +147,8 @@ class ModelDetector(Detector[ModelParams, PictureMeasures]):
     Values: `score` (probability of the class, 0..1) and `topClass` (the number of the likeliest
     class).
 
-    Source: your own. ONNX: onnx.ai, operator sets up to what ONNX Runtime 1.23 reads.
+    Source: your own; docs/model.md tells how to export and declare it. ONNX: operator sets up to
+    what ONNX Runtime 1.23 reads.
 
     Blind spots: what lies between two pictures that are shown; PQ and HLG are shown as they are
     coded; what the model does not know. How often it is right is for you to measure.
