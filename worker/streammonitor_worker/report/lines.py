@@ -47,8 +47,8 @@ class Line:
         first = max(0, min(MAX_BINS - 1, int(start_s / self._bin_s + 0.01)))
         end = max(first + 1, min(MAX_BINS, int(np.ceil(end_s / self._bin_s - 0.01))))
         low, high = self._low[first:end], self._high[first:end]
-        np.fmin(low, np.float32(value), out=low)
-        np.fmax(high, np.float32(value), out=high)
+        np.fmin(low, value, out=low)
+        np.fmax(high, value, out=high)
         self._count = max(self._count, end)
 
     def curve(self) -> Curve:

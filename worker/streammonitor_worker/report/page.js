@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const GUTTER = 216, RIGHT = 12, BAR = 16, GRAPH = 54, GAP = 5, AXIS = 22, OVERVIEW = 14;
+  const GUTTER = 228, RIGHT = 12, BAR = 16, GRAPH = 54, GAP = 5, AXIS = 22, OVERVIEW = 14;
   const STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
   const FLOOR = -100; // Digital silence is -200 dBFS, which would flatten everything else.
 
@@ -153,7 +153,8 @@
       const decibels = graph.unit.startsWith("dB") || graph.unit === "LUFS";
       const shown = (value) => decibels ? Math.max(FLOOR, value) : value;
       const values = [...graph.low, ...graph.high].filter((one) => one !== null).map(shown);
-      const all = [...values, ...graph.limits.map((one) => one.value)];
+      const limits = graph.limits.filter((one) => !decibels || one.value > FLOOR);
+      const all = [...values, ...limits.map((one) => one.value)];
       let low = Math.min(...minmax(all)), high = Math.max(...minmax(all));
       if (high - low < 1e-9) { low -= 0.5; high += 0.5; }
       const pad = (high - low) * 0.08;
@@ -165,14 +166,14 @@
         group.append(make("rect", { class: `shade ${one.severity}`, x: this.x(one.start), y, width: Math.max(1, this.x(one.end) - this.x(one.start)), height: GRAPH }));
       }
       group.append(make("path", { class: "band", d: this.outline(graph, at) }));
-      for (const limit of graph.limits) {
+      for (const limit of limits) {
         const line = make("line", { class: limit.raises ? "limit" : "limit clear", x1: GUTTER, x2: GUTTER + this.width, y1: at(limit.value), y2: at(limit.value) });
         line.append(make("title", {}, `${limit.raises ? "raises" : "clears"} ${limit.below === limit.raises ? "at or below" : "above"} ${written(limit.value)} ${graph.unit}`));
         group.append(line);
       }
       body.append(group);
       body.append(make("text", { x: 0, y: y + 13 }, graph.name));
-      const rule = graph.limits.filter((one) => one.raises).map((one) => `${one.below ? "≤" : "≥"} ${written(one.value)}`).join(", ");
+      const rule = limits.filter((one) => one.raises).map((one) => `${one.below ? "≤" : "≥"} ${written(one.value)}`).join(", ");
       body.append(make("text", { x: 0, y: y + 28 }, `defect ${rule} ${graph.unit}`));
       const now = make("text", { class: "at", x: 0, y: y + 43 });
       body.append(now);

@@ -1,5 +1,6 @@
 """What a page shows of one input, gathered while it is analysed."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -101,8 +102,8 @@ class Recorder:
     """Listens to one input's analysis."""
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[str, tuple[str, ...]], Line] = {}
-        self._known: dict[str, Spans] = {}
+        self._lines: defaultdict[tuple[str, tuple[str, ...]], Line] = defaultdict(Line)
+        self._known: defaultdict[str, Spans] = defaultdict(Spans)
         self._until: dict[str, float] = {}
         self._exhibits: dict[str, Exhibit] = {}
         self._consequences: dict[str, list[str]] = {}
@@ -114,12 +115,11 @@ class Recorder:
             return
         self._until[name] = measurement.end_s
         if measurement.verdict is not Verdict.UNKNOWN:
-            self._known.setdefault(name, Spans()).add(start_s, measurement.end_s)
+            self._known[name].add(start_s, measurement.end_s)
         for trace in registry[name].traces:
             value = trace.of(measurement.values)
             if value is not None:
-                line = self._lines.setdefault((name, trace.values), Line())
-                line.take(start_s, measurement.end_s, value)
+                self._lines[name, trace.values].take(start_s, measurement.end_s, value)
 
     def told(self, event: IncidentEvent) -> None:
         """Something happened to an incident; what ended is encoded, and its copies are gone."""
@@ -137,7 +137,7 @@ class Recorder:
 
     def _lane(self, name: str, params: DetectorParams, duration_s: float) -> Lane:
         detector = registry[name]
-        unknown = self._known.get(name, Spans()).rest(duration_s)
+        unknown = self._known[name].rest(duration_s)
         return Lane(name, detector.summary, unknown, self._graphs(detector, params), params)
 
     def _graphs(self, detector: type[AnyDetector], params: DetectorParams) -> list[Graph]:
