@@ -113,6 +113,21 @@ def test_text_is_for_people(clip: Path) -> None:
     assert "275 frames" in result.stdout
 
 
+def test_a_page_to_look_at(clip: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    result = run(clip, "--detectors", "black", "--report", page)
+    assert result.exit_code == 0, result.stderr
+    text = page.read_text()
+    assert '"defect":"black"' in text
+    assert text.count("data:image/jpeg;base64,") == 3
+
+
+def test_a_page_that_cannot_be_written_is_refused_at_once(clip: Path, tmp_path: Path) -> None:
+    result = run(clip, "--report", tmp_path / "absent" / "report.html")
+    assert result.exit_code == 2
+    assert "report.html cannot be written (No such file or directory)" in result.stderr
+
+
 def test_only_the_document_is_on_standard_output(clip: Path, tmp_path: Path) -> None:
     result = run(clip, tmp_path / "absent.ts", "--format", "json")
     assert result.exit_code == 3

@@ -374,7 +374,7 @@ def test_new_parameters_apply_to_what_is_under_way(machine: IncidentMachine) -> 
     assert player.kinds == ["started"]
 
 
-SLOW_S = 0.25
+SLOW_S = 0.5
 # Slower than media, so that an example costs milliseconds.
 runs = st.lists(
     st.tuples(

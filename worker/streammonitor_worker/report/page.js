@@ -282,5 +282,8 @@
       });
     }
   }
+  addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details")) details.open = true;
+  });
   document.documentElement.dataset.ready = "true";
 })();
