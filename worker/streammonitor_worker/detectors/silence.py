@@ -1,6 +1,7 @@
 """Silence: nothing is heard."""
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ from streammonitor_worker.detectors.base import (
     Units,
     Verdict,
 )
+from streammonitor_worker.measures.hops import BLOCK_S
 from streammonitor_worker.measures.sound import SoundMeasures
 
 
@@ -42,17 +44,28 @@ class SilenceParams(DetectorParams):
     }
 
 
+PAUSE_S = 1.0
+"""What is shorter is a pause between words, and not yet silence."""
+FLOOR_S = 1.0
+"""The floor of a silence is the loudest of so much of it."""
+
+
 class SilenceDetector(Detector[SilenceParams, SoundMeasures]):
     """Finds sound whose every channel is below a level.
 
     Input: blocks of 20 ms of any number of channels. A stream without sound is not silent: the
     detector is then unknown, which its stream says.
 
-    Values: `levelDbfs` (RMS of the loudest channel, -200 for digital silence), `peakDbfs`, and
-    `digitalSilence` (1 when every sample is exactly zero, as an encoder without input sends).
+    Values: `levelDbfs` (RMS of the loudest channel, -200 where every sample is zero), `peakDbfs`,
+    and `digitalSilence`, which tells the two kinds of silence apart: 1 where no sample exceeds
+    -120 dBFS, as an encoder without input or a muted channel sends; 0 where there is a noise
+    floor, hum or very soft sound, as a dead microphone or an open input sends.
 
-    Source: level and time are the usual alarm settings of broadcast monitors; hysteresis keeps a
-    noise floor at the threshold from chattering.
+    Source: level and time are the usual alarm settings of broadcast monitors. It is sound again
+    above the threshold as soon as it is also `clearMargin` louder than the silence was, be it room
+    tone; a noise floor just below the threshold must rise by that margin above the threshold,
+    which keeps it from chattering. A pause of less than a second (or half of `minDuration` or
+    `clearDuration`) neither begins a silence nor prolongs one that ended.
 
     Blind spots: very quiet programme (below -60 dBFS for 10 s) counts as silence.
     """
@@ -72,8 +85,15 @@ class SilenceDetector(Detector[SilenceParams, SoundMeasures]):
         ),
     )
 
+    def __init__(self, params: SilenceParams) -> None:
+        super().__init__(params)
+        self._pause_s = min(PAUSE_S, params.min_duration / 2, params.clear_duration / 2)
+        self.reset()
+
     def reset(self) -> None:
-        """Nothing is remembered: every block is judged by itself."""
+        """What follows does not adjoin the silence that was."""
+        self._floor: deque[float] = deque(maxlen=round(FLOOR_S / BLOCK_S))
+        self._silent_since_s: float | None = None
 
     def observe(self, measures: SoundMeasures) -> Iterator[Measurement]:
         """Judge the blocks that became complete."""
@@ -85,23 +105,35 @@ class SilenceDetector(Detector[SilenceParams, SoundMeasures]):
         for index in range(measures.blocks):
             level, peak = float(loudest[index]), float(peaks[index])
             start_s = measures.start_s + index * measures.block_s
+            end_s = start_s + measures.block_s
+            verdict = self._verdict(level, start_s, end_s)
+            silent_s = self._silent_since_s if verdict is Verdict.BAD else None
             yield Measurement(
-                start_s=start_s,
-                end_s=start_s + measures.block_s,
+                start_s=start_s if silent_s is None else silent_s,
+                end_s=end_s,
                 arrived_at=measures.arrived_at,
-                verdict=self._verdict(level),
+                verdict=verdict,
                 confidence=self._confidence(level),
                 values=_values(level, peak, bool(digital[index])),
             )
 
-    def _verdict(self, level_dbfs: float) -> Verdict:
+    def _verdict(self, level_dbfs: float, start_s: float, end_s: float) -> Verdict:
         if not math.isfinite(level_dbfs):
+            self.reset()
             return Verdict.UNKNOWN
-        if level_dbfs <= self.params.threshold:
+        threshold, margin = self.params.threshold, self.params.clear_margin
+        if level_dbfs <= threshold:
+            if self._silent_since_s is None:
+                self._silent_since_s = start_s
+            if end_s - self._silent_since_s < self._pause_s:
+                return Verdict.BETWEEN
+            self._floor.append(level_dbfs)
             return Verdict.BAD
-        if level_dbfs > self.params.threshold + self.params.clear_margin:
-            return Verdict.GOOD
-        return Verdict.BETWEEN
+        floor_dbfs = max(self._floor, default=threshold)
+        if level_dbfs <= min(threshold, floor_dbfs) + margin:
+            return Verdict.BETWEEN
+        self._silent_since_s = None
+        return Verdict.GOOD
 
     def _confidence(self, level_dbfs: float) -> float:
         """Half at the threshold, full from 20 dB below it."""

@@ -11,6 +11,9 @@ from streammonitor_worker.measures.hops import BLOCK_S, JITTER_S, Hop, Hops, Pie
 FLOOR_DBFS = -200.0
 """Stands for the level of digital silence, whose logarithm does not exist."""
 
+DIGITAL_SILENCE = 1e-6
+"""Sound whose samples are all this small was made without any input."""
+
 Levels = npt.NDArray[np.float64]
 
 
@@ -25,7 +28,9 @@ class SoundMeasures:
         rms_dbfs: Shape (channels, blocks), float64: root mean square of each block in dB relative
             to full scale (a full-scale square wave is 0 dBFS); -200 for digital silence.
         peak_dbfs: Shape (channels, blocks), float64: the greatest sample of each block.
-        digital_silence: Shape (channels, blocks), bool: every sample is exactly zero.
+        digital_silence: Shape (channels, blocks), bool: no sample exceeds -120 dBFS. That is below
+            half a step of 16 or 20 bits and the noise of any converter; what lossy codecs make of
+            zeros stays below it, too.
         samples: Shape (channels, blocks * samples of a block): the samples of these blocks,
             read-only by agreement. Valid until the next buffer is measured.
         sample_rate: In Hz.
@@ -122,7 +127,7 @@ def _measure(
         arrived_at=view.arrived_at,
         rms_dbfs=decibels(power, 10.0),
         peak_dbfs=decibels(peak.astype(np.float64), 20.0),
-        digital_silence=peak == 0.0,
+        digital_silence=peak <= DIGITAL_SILENCE,
         samples=samples,
         sample_rate=view.sample_rate,
         hops=hops,
