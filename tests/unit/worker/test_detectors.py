@@ -349,10 +349,10 @@ class TestSilence:
         [(-20, Verdict.GOOD), (-53, Verdict.GOOD), (-57, Verdict.BETWEEN), (-61, Verdict.BAD)],
     )
     def test_levels(self, level_db: float, verdict: Verdict) -> None:
-        assert set(self.judge(tone(0.5, level_db))) == {verdict}
+        assert set(self.judge(tone(1.5, level_db))[-20:]) == {verdict}
 
     def test_the_threshold_is_yours(self) -> None:
-        assert set(self.judge(tone(0.5, -45), threshold=-40.0)) == {Verdict.BAD}
+        assert set(self.judge(tone(1.5, -45), threshold=-40.0)[-20:]) == {Verdict.BAD}
 
     def test_one_channel_that_sounds_is_enough(self) -> None:
         samples = np.concatenate([silent(0.5, channels=5), tone(0.5, channels=1)])
@@ -362,4 +362,4 @@ class TestSilence:
     def test_broken_samples_are_unknown(self, broken: float) -> None:
         samples = silent(0.04)
         samples[0, 10] = broken
-        assert self.judge(samples) == [Verdict.UNKNOWN, Verdict.BAD]
+        assert self.judge(samples) == [Verdict.UNKNOWN, Verdict.BETWEEN]

@@ -1,8 +1,7 @@
 """Clipping: the tops of the waves are cut off."""
 
-from collections import deque
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import Field
@@ -18,13 +17,8 @@ from streammonitor_worker.detectors.base import (
     Units,
     Verdict,
 )
-from streammonitor_worker.measures.flat_tops import flat_tops
+from streammonitor_worker.measures.flat_tops import CutPeaks
 from streammonitor_worker.measures.hops import Hop
-
-WINDOW_S = 1.0
-"""Flat tops are counted over the last second."""
-PAUSE_S = 0.3
-"""A flat top that lies further back than this belongs to what was before."""
 
 
 class ClippingParams(DetectorParams):
@@ -36,10 +30,10 @@ class ClippingParams(DetectorParams):
     """How long sound must be unclipped before the incident ends."""
     critical_after: Duration = Field(default=10.0, ge=0.1, le=86400)
     """How long sound must be clipped for the incident to become critical."""
-    threshold: float = Field(default=-1.0, ge=-40.0, le=0.0)
-    """Level in dBFS that sound must reach for its flat tops to count."""
+    threshold: float = Field(default=-20.0, ge=-40.0, le=0.0)
+    """Level in dBFS that tops must reach to count: what was cut off may have been turned down."""
     tops_per_second: float = Field(default=10.0, ge=1.0, le=1000.0)
-    """How many flat tops a second, in one channel, are clipping."""
+    """How many cut tops a second, in one channel, are clipping."""
     clear_ratio: float = Field(default=0.25, ge=0.0, le=1.0)
     """Share of that number at or below which sound counts as unclipped."""
 
@@ -50,31 +44,23 @@ class ClippingParams(DetectorParams):
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    start_s: float
-    count: int
-    first_s: float
-    last_s: float
-    share: float
-
-
 class ClippingDetector(HopDetector[ClippingParams]):
-    """Finds sound whose peaks were cut off at full scale, by any stage before the last encoder.
+    """Finds sound whose peaks were cut off, by any stage before the last encoder.
 
     Input: hops of 100 ms of any number of channels; the worst channel counts.
 
-    Values: `topsPerSecond` (flat tops in the last second) and `clippedRatio` (share of its samples
-    that lie in flat tops).
+    Values: `topsPerSecond` (waves cut off, or wrapped round, in the last second; 0 where they turn
+    round by themselves), `clippedRatio` (share of that second in which they are at the ceiling),
+    `ceilingDbfs` (its level) and `dwell` (time at the ceiling relative to the time just below it).
 
-    Source: Essentia's SaturationDetector (runs of near-equal samples near full scale), with the
-    slope made relative: a run counts when it rises far less than a parabola with its length and
-    entry slopes, so that deep bass, a full-scale sine and a limited master do not count, and what
-    a lossy codec left of a flat top does.
+    Source: the amplitude histogram, as in restoration (Esquef and Biscainho, clipping level from
+    the rightmost mode), with the dwell of single waves, so that a sine, deep bass and a limited
+    master do not count, and what a lossy codec left of a cut wave does. Integers that overflow
+    are found as jumps across full scale with the same slope on both sides.
 
-    Blind spots: clipping that was turned down afterwards (see `threshold`) or that touches less
-    than about 6 dB of the peaks before a lossy codec; square waves at full scale and synthesizers
-    that sound like them count; soft saturation does not, until it is nearly hard.
+    Blind spots: fewer than about 3 dB cut off before a lossy codec; noise, which sounds the same
+    when it is clipped; square waves, and tones that were cut until they are square waves; soft
+    saturation, until it is nearly hard. Synthesizers that sound like cut tones count.
     """
 
     name: ClassVar[str] = "clipping"
@@ -95,7 +81,7 @@ class ClippingDetector(HopDetector[ClippingParams]):
         yield self._judge(hop)
 
     def _forget(self) -> None:
-        self._found: deque[_Found] = deque()
+        self._channels: list[CutPeaks] = []
         self._last_s: float | None = None
 
     def _judge(self, hop: Hop) -> Measurement:
@@ -103,50 +89,45 @@ class ClippingDetector(HopDetector[ClippingParams]):
             self._forget()
         if not hop.finite:
             return Measurement(hop.start_s, hop.end_s, hop.arrived_at, Verdict.UNKNOWN)
-        tops = flat_tops(hop.samples, 10 ** (self.params.threshold / 20))
-        while self._found and self._found[0].start_s <= hop.end_s - WINDOW_S - 0.001:
-            self._found.popleft()
-        if tops.count:
-            first_s = hop.start_s + tops.first / hop.sample_rate
-            last_s = hop.start_s + tops.last / hop.sample_rate
-            self._found.append(_Found(hop.start_s, tops.count, first_s, last_s, tops.share))
-            self._last_s = last_s
-        rate = sum(one.count for one in self._found) / WINDOW_S
-        verdict = self._verdict(rate, tops.count)
+        if not self._channels:
+            lowest = 10 ** (self.params.threshold / 20)
+            self._channels = [CutPeaks(lowest, hop.sample_rate) for _ in hop.samples]
+        for channel, samples in zip(self._channels, hop.samples, strict=True):
+            channel.take(samples, hop.start_s)
+        worst = max(self._channels, key=lambda one: one.count)
+        verdict = self._verdict(worst.count, worst.now)
+        if worst.now:
+            self._last_s = worst.until_s()
         return Measurement(
-            start_s=self._start_s(hop, verdict),
+            start_s=self._start_s(hop, verdict, worst),
             end_s=hop.end_s,
             arrived_at=hop.arrived_at,
             verdict=verdict,
-            confidence=self._confidence(rate),
-            values={"topsPerSecond": round(rate, 1), "clippedRatio": round(self._share(hop), 5)},
+            confidence=self._confidence(worst.count),
+            values={
+                "topsPerSecond": float(worst.count),
+                "clippedRatio": round(min(1.0, worst.samples_at / hop.sample_rate), 5),
+                "ceilingDbfs": round(20 * math.log10(max(worst.level, 1e-10)), 1),
+                "dwell": round(worst.dwell, 2),
+            },
         )
 
-    def _verdict(self, rate: float, count: int) -> Verdict:
+    def _verdict(self, rate: float, now: bool) -> Verdict:
         if rate >= self.params.tops_per_second:
             # The second that follows clipping holds its tops, but is not clipped itself.
-            return Verdict.BAD if count else Verdict.BETWEEN
+            return Verdict.BAD if now else Verdict.BETWEEN
         if rate > self.params.tops_per_second * self.params.clear_ratio:
             return Verdict.BETWEEN
         return Verdict.GOOD
 
-    def _start_s(self, hop: Hop, verdict: Verdict) -> float:
-        """Where this began: with the first flat top, or after the last."""
+    def _start_s(self, hop: Hop, verdict: Verdict, worst: CutPeaks) -> float:
+        """Where this began: with the first cut top, or after the last."""
         if verdict is Verdict.BETWEEN:
             return hop.start_s
         if verdict is Verdict.GOOD:
             last_s, self._last_s = self._last_s, None
             return hop.start_s if last_s is None else last_s
-        start_s = hop.end_s
-        for one in reversed(self._found):
-            if start_s - one.last_s > PAUSE_S:
-                break
-            start_s = one.first_s
-        return start_s
-
-    def _share(self, hop: Hop) -> float:
-        total_s = sum(one.share for one in self._found) * (hop.end_s - hop.start_s)
-        return min(1.0, total_s / WINDOW_S)
+        return worst.since_s()
 
     def _confidence(self, rate: float) -> float:
         """Half at the threshold, full at four times as many flat tops."""

@@ -1,85 +1,309 @@
-"""Flat tops: where a wave was cut off rather than turned round."""
+"""Flat tops: where waves were cut off rather than turned round, at whatever level.
 
+A lossy codec makes of a flat top a rippled one that overshoots: no two samples are equal any more.
+What stays is how long sound dwells near a ceiling that it never passes. A sine dwells at its peak
+as long as it takes for the third below it; sound with several components dwells there for less.
+"""
+
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from streammonitor_worker.frames import SampleArray
+Channel = npt.NDArray[np.float32]
+_Counts = npt.NDArray[np.int64]
 
-# Exact tops of PCM show just below the ceiling; what a lossy codec made of them ripples, and shows
-# only further down. (share of the ceiling, samples that a run must have at least)
-_DEPTHS = ((0.005, 3), (0.03, 4), (0.11, 4))
-FLATNESS = 0.25
-"""Mean rise of a run relative to that of the parabola with its length and entry slopes."""
+_OCTAVES, _PER_OCTAVE = 12, 32
+_BINS = (_OCTAVES + 2) * _PER_OCTAVE
+_EDGES = np.append(
+    np.outer(2.0 ** np.arange(-_OCTAVES, 2), 1 + np.arange(_PER_OCTAVE) / _PER_OCTAVE).ravel(), 4.0
+)
+_DEEPEST_BINS = 48
+"""The ceiling lies at most 9 dB below the highest overshoot."""
+MIDDLE, TOP, OVER = 0.6, 0.9, 1.15
+"""Limits of the zones, relative to the ceiling: what dwells, what leads there, what passes it."""
+_MODE, _VALLEY, _SLOPE = (0.94, 1.06), (0.78, 0.92), (0.55, 0.70)
+_PASSING = 0.12
+SUSPICIOUS = 0.3
+"""Where sound dwells less than this relative to the third below, single waves are not looked at."""
+_SHARE = 0.002
 
 
 @dataclass(frozen=True, slots=True)
-class FlatTops:
-    """The flat tops of a piece of sound.
+class Ceiling:
+    """Where the amplitudes of some sound pile up below an upper limit.
 
     Attributes:
-        count: How many, in the channel that has most.
-        first: Number of the first sample of the first one; 0 if there is none.
-        last: Number of the sample after the last one; 0 if there is none.
-        share: Samples inside flat tops, as a share of that channel's samples, 0..1.
+        level: Amplitude, full scale = 1.0.
+        dwell: Time near it relative to time in the third below it; a sine has about 1.5.
+        mode: How much denser amplitudes are there than the density below lets expect; a sine has
+            1.8, sound whose peaks vary less than 1.
     """
 
+    level: float
+    dwell: float
+    mode: float
+
+
+def amplitudes(channel: Channel) -> _Counts:
+    """How often which amplitude occurs: 32 bins an octave, from 2^-12 to 4 times full scale."""
+    # The exponent and the first five bits of the fraction of a float number its bin.
+    bits = np.abs(channel).view(np.int32) >> 18
+    return np.bincount(np.clip(bits - ((127 - _OCTAVES) << 5), 0, _BINS - 1), minlength=_BINS)
+
+
+def find_ceiling(counts: _Counts) -> Ceiling | None:
+    """The amplitude at which sound dwells most; None if there is no limit at all."""
+    highest = int(np.flatnonzero(counts)[-1])
+    level = _EDGES[max(0, highest - _DEEPEST_BINS) : highest + 1]
+    below = np.concatenate(([0], np.cumsum(counts)))
+
+    def within(first: float, last: float) -> npt.NDArray[np.float64]:
+        found: npt.NDArray[np.float64] = np.interp(last * level, _EDGES, below) - np.interp(
+            first * level, _EDGES, below
+        )
+        return found
+
+    top = within(TOP, OVER)
+    limited = below[-1] - np.interp(OVER * level, _EDGES, below) <= _PASSING * top
+    limited &= top >= _SHARE * below[-1]
+    if not limited.any():
+        return None
+    dwell = np.where(limited, top / np.maximum(within(MIDDLE, TOP), 1.0), 0.0)
+    best = int(np.argmax(dwell))
+    if dwell[best] < SUSPICIOUS:
+        return None
+    mode, valley, slope = (
+        within(*zone) / (zone[1] - zone[0]) + 20.0 for zone in (_MODE, _VALLEY, _SLOPE)
+    )
+    modes = np.where(limited, mode / valley * np.clip(slope / valley, 0.5, 3.0), 0.0)
+    return Ceiling(float(level[best]), float(dwell[best]), float(modes.max()))
+
+
+@dataclass(frozen=True, slots=True)
+class Tops:
+    """The waves of a piece of sound that reach a ceiling.
+
+    Attributes:
+        waves: How many waves pass 0.6 of it.
+        count: How many of them reach it.
+        at: Samples in which they are near it.
+        below: Samples in which they are in the third below it.
+        first: Number of the first sample near it.
+        last: Number of the sample after the last one.
+    """
+
+    waves: int = 0
+    count: int = 0
+    at: int = 0
+    below: int = 0
+    first: int = 0
+    last: int = 0
+
+
+def tops(channel: Channel, ceiling: float, shortest: int) -> Tops:
+    """Find the waves of one channel, of so many samples at least, that reach a ceiling."""
+    size = np.abs(channel)
+    side = np.where(size >= MIDDLE * ceiling, np.sign(channel), 0).astype(np.int8)
+    edges = np.flatnonzero(np.diff(side, prepend=0, append=0))
+    first, last = edges[:-1], edges[1:]
+    waves = (side[first] != 0) & (last - first >= shortest)
+    first, last = first[waves], last[waves]
+    near = (size >= TOP * ceiling) & (size <= OVER * ceiling)
+    before = np.concatenate(([0], np.cumsum(near)))
+    passing = np.concatenate(([0], np.cumsum(size > OVER * ceiling)))
+    at = before[last] - before[first]
+    reach = at > 0
+    if not reach.any():
+        return Tops()
+    below = last - first - at - (passing[last] - passing[first])
+    begins, ends = first[reach][0], last[reach][-1]
+    where = np.flatnonzero(near[begins:ends]) + begins
+    return Tops(
+        waves=len(first),
+        count=int(reach.sum()),
+        at=int(at[reach].sum()),
+        below=int(below[reach].sum()),
+        first=int(where[0]),
+        last=int(where[-1]) + 1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Wraps:
+    """Jumps of one channel from one end of full scale to the other.
+
+    Attributes:
+        jumps: How many there are.
+        count: How many of them wrap round.
+        first: Number of the first sample after one that wraps round.
+        last: Number of the sample after the last one.
+    """
+
+    jumps: int = 0
     count: int = 0
     first: int = 0
     last: int = 0
-    share: float = 0.0
 
 
-NONE = FlatTops()
+_REACH, _APART = 16, 10
 
 
-def flat_tops(samples: SampleArray, level: float) -> FlatTops:
-    """Find the flat tops of samples of shape (channels, n) whose ceiling is `level` or more.
+def wraps(channel: Channel) -> Wraps:
+    """Find where integers overflowed.
 
-    Near its top a smooth wave is a parabola: a run of length L that is entered and left with
-    slope s rises s * L / 6 on average, whatever the frequency and however hard a limiter drove it.
-    A wave that was cut off rises by next to nothing although it was entered steeply. Runs at the
-    edge of the piece are not judged.
+    There a wave goes on at the other end with the slope that it had. An edge of a square wave has
+    none on either side, and loud treble reaches the other end by itself, again and again.
     """
-    worst = NONE
-    for channel in samples:
-        found = _of_channel(channel, level)
-        worst = max(worst, found, key=lambda one: one.count)
-    return worst
-
-
-def _of_channel(channel: npt.NDArray[np.float32], level: float) -> FlatTops:
-    size = np.abs(channel)
-    ceiling = float(size.max(initial=0.0))
-    if not ceiling >= level or ceiling == 0.0:
-        return NONE
-    return max(
-        (_at_depth(channel, size, ceiling * (1 - depth), least) for depth, least in _DEPTHS),
-        key=lambda one: one.count,
+    if len(channel) <= 2 * _REACH:
+        return Wraps()
+    step = channel[_REACH + 2 : 2 - _REACH] - channel[_REACH - 1 : -_REACH - 1]
+    size = np.abs(step)
+    found = np.flatnonzero(size[1:-1] > 1.2) + 1
+    peak = found[(size[found] >= size[found - 1]) & (size[found] >= size[found + 1])]
+    if len(peak) == 0:
+        return Wraps()
+    # A wave that wraps round takes its time to come back.
+    apart = np.concatenate(([True], np.diff(peak) > _APART, [True]))
+    alone = peak[apart[1:] & apart[:-1]]
+    at, side = alone + _REACH, -np.sign(step[alone])
+    before, after = channel[at - 2], channel[at + 3]
+    slopes = np.array(
+        [
+            side * (before - channel[at - 6]) / 4,
+            side * (before - channel[at - 12]) / 10,
+            side * (channel[at + 7] - after) / 4,
+            side * (channel[at + 13] - after) / 10,
+        ]
     )
+    ends = (side * before > 0.4) & (-side * after > 0.4)
+    expected = side * before + 2.5 * (slopes[0] + slopes[2])
+    wrapped = at[ends & (slopes.min(axis=0) > 0.01) & (np.abs(side * after + 2 - expected) < 0.4)]
+    if len(wrapped) == 0:
+        return Wraps(jumps=len(peak))
+    return Wraps(len(peak), len(wrapped), int(wrapped[0]), int(wrapped[-1]) + 1)
 
 
-def _at_depth(
-    channel: npt.NDArray[np.float32], size: npt.NDArray[np.float32], level: float, least: int
-) -> FlatTops:
-    side = np.where(size >= level, np.sign(channel), 0).astype(np.int8)
-    edges = np.flatnonzero(side[1:] != side[:-1]) + 1
-    first, last = edges[:-1], edges[1:]
-    judged = (side[first] != 0) & (last - first >= least)
-    first, last = first[judged], last[judged]
-    if len(first) == 0:
-        return NONE
-    total = np.concatenate(([0.0], np.cumsum(size, dtype=np.float64)))
-    length = last - first
-    rise = (total[last] - total[first]) / length - level
-    slope = (size[first] - size[first - 1] + size[last - 1] - size[last]) / 2
-    flat = rise < FLATNESS * slope * length / 6
-    if not flat.any():
-        return NONE
-    return FlatTops(
-        count=int(flat.sum()),
-        first=int(first[flat][0]),
-        last=int(last[flat][-1]),
-        share=float(length[flat].sum() / len(channel)),
-    )
+_HOPS, _RECENT = 10, 3
+_SAME = 0.12
+_PAUSE_S = 0.6
+_OWN_DWELL = 0.8
+DWELL = 2.2
+"""A wave that turns round by itself dwells near its peak for less: a sine, 1.7 at most."""
+DWELL_OF_SOME, MODE, SOME = 1.35, 3.0, 0.7
+"""Where only some waves (a share) are high enough to be cut, they dwell less, but pile up."""
+SHORTEST_WAVE_S = 4 / 48_000
+"""Shorter waves have no shape."""
+SQUARE_DWELL, SQUARE_EDGE, SQUARE_TOP = 20.0, 2.2, 32.0
+"""A square wave has edges without a slope (samples, at 48 kHz) and long tops."""
+WRAPPING = 0.03
+"""Share of jumps across full scale that wrap round; treble swings, which is told apart."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """One hop: where it was, what was found in it at which ceiling."""
+
+    start_s: float
+    level: float = 0.0
+    mode: float = 0.0
+    tops: Tops = Tops()
+    wraps: Wraps = Wraps()
+
+
+class CutPeaks:
+    """Follows one channel hop by hop and tells whether its peaks are cut off.
+
+    Attributes:
+        count: Waves cut off or wrapped round in the last second; 0 where they turn by themselves.
+        now: Whether some of them are in the last hop.
+        level: Amplitude of the ceiling; 0 without.
+        dwell: Time at the ceiling relative to the time just below it.
+        samples_at: Samples at the ceiling in the last second; 0 without cut tops.
+    """
+
+    def __init__(self, lowest: float, sample_rate: int) -> None:
+        self.count = self.samples_at = 0
+        self.now = self._flat = self._wrapped = False
+        self.level = self.dwell = 0.0
+        self._lowest, self._rate = lowest, sample_rate
+        self._shortest = max(3, round(SHORTEST_WAVE_S * sample_rate))
+        self._counts: deque[_Counts] = deque(maxlen=_HOPS)
+        self._total: _Counts = np.zeros(_BINS, np.int64)
+        self._looks: deque[_Look] = deque(maxlen=_HOPS)
+        self._recent: deque[Channel] = deque(maxlen=_RECENT)
+
+    def take(self, channel: Channel, start_s: float) -> None:
+        """Take the next hop, which began at this media time."""
+        look = _Look(start_s, wraps=wraps(channel))
+        self._looks.append(look)
+        self._recent.append(channel)
+        if len(self._counts) == _HOPS:
+            self._total -= self._counts[0]
+        self._counts.append(amplitudes(channel))
+        self._total += self._counts[-1]
+        ceiling = find_ceiling(self._total)
+        if ceiling is not None and ceiling.level >= self._lowest:
+            # What came before the ceiling was known is looked at again.
+            recent = zip(list(self._looks)[-len(self._recent) :], self._recent, strict=True)
+            for one, samples in recent:
+                if abs(one.level - ceiling.level) > _SAME * ceiling.level:
+                    one.level, one.mode = ceiling.level, ceiling.mode
+                    one.tops = tops(samples, ceiling.level, self._shortest)
+        self._judge(look)
+
+    def since_s(self) -> float:
+        """Media time of the first of the tops, or jumps, to which those of the last hop belong."""
+        since_s = self._looks[-1].start_s
+        for number, one in enumerate(reversed(self._looks)):
+            part = self._part(one)
+            if part is None:
+                continue
+            if number and since_s - one.start_s - part.last / self._rate > _PAUSE_S:
+                break
+            since_s = one.start_s + part.first / self._rate
+        return since_s
+
+    def until_s(self) -> float:
+        """Media time after the last of the tops, or jumps, that the last hop has."""
+        last = self._looks[-1]
+        part = self._part(last)
+        return last.start_s + (part.last / self._rate if part else 0.0)
+
+    def _part(self, look: _Look) -> Tops | Wraps | None:
+        """What a hop has of what is wrong."""
+        if self._wrapped and look.wraps.count:
+            return look.wraps
+        same = abs(look.level - self.level) <= _SAME * self.level
+        dwells = look.tops.at > _OWN_DWELL * look.tops.below
+        return look.tops if self._flat and same and dwells else None
+
+    def _judge(self, look: _Look) -> None:
+        self.level = look.level or next(
+            (one.level for one in reversed(self._looks) if one.level), 0.0
+        )
+        same = [one for one in self._looks if abs(one.level - self.level) <= _SAME * self.level]
+        waves, count, at, below = (
+            sum(getattr(one.tops, name) for one in same)
+            for name in ("waves", "count", "at", "below")
+        )
+        self.dwell = at / max(below, 1)
+        jumps, wrapped = (
+            sum(getattr(one.wraps, name) for one in self._looks) for name in ("jumps", "count")
+        )
+        piled_up = count <= SOME * waves and max((x.mode for x in same), default=0.0) >= MODE
+        self._wrapped = wrapped > WRAPPING * jumps
+        self._flat = self.level > 0 and self._is_flat(at, below, count, piled_up)
+        self.count = max(count * self._flat, wrapped * self._wrapped)
+        self.samples_at = at * self._flat
+        self.now = self._part(look) is not None
+
+    def _is_flat(self, at: int, below: int, count: int, piled_up: bool) -> bool:
+        scale = self._rate / 48_000
+        if count == 0:
+            return False
+        edges_are_steep = below <= SQUARE_EDGE * scale * count
+        if edges_are_steep and at >= SQUARE_TOP * scale * count and self.dwell >= SQUARE_DWELL:
+            return False
+        return self.dwell >= (DWELL_OF_SOME if piled_up else DWELL)
