@@ -1,13 +1,14 @@
 """Damage a compressed stream and state what of it can be seen: seeded, and exact by construction.
 
-What is damaged is H.264 after encoding: bytes flipped inside chosen slices, slices dropped, whole
-access units dropped, or packets of the transport stream lost while their continuity counters go
-on. `baked` decodes the result and encodes it anew, so that no flag is left and only pixels tell.
+What is damaged is H.264, HEVC, MPEG-2 or AV1 after encoding: bytes flipped inside chosen slices,
+slices dropped, whole access units dropped, or packets of the transport stream lost while their
+continuity counters go on. What is decoded from the result may be encoded anew (baked in), so that
+no flag is left and only pixels tell. AV1 has tiles rather than slices: its whole frames are hit.
 
 The truth is what a viewer sees: the clean and the damaged stream are decoded alike, and a tile of
-16x16 pixels is damaged where its luma differs by `VISIBLE` codes in the mean. A picture that is
-merely late, because some before it are missing, is not damaged: each is held against the clean
-pictures of the same time and a little before, and the closest counts.
+16x16 pixels is damaged where its luma or chroma differs by `VISIBLE` codes in the mean. A picture
+that is merely late, because some before it are missing, is not damaged: each is held against the
+clean pictures of the same time and a little before, and the closest counts.
 
 Usage:
     python -m dev.media.damage --picture texture --kind flip --share 0.3 --out /tmp/damaged.ts
@@ -18,15 +19,19 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import av
 import av.error
+import cv2
 import numpy as np
 from av.codec.context import ThreadType
 from numpy.typing import NDArray
@@ -34,29 +39,56 @@ from numpy.typing import NDArray
 from dev.media.pictures import PICTURES, make_picture
 from dev.origin.origin import Canvas
 
+os.environ.setdefault("SVT_LOG", "1")  # errors only; the encoder knows no other way
+
 Bytes = NDArray[np.uint8]
 Kind = Literal["flip", "slice", "unit", "ts", "none"]
 
 TILE_PX = 16
 VISIBLE = 8.0
-"""Mean absolute difference of luma, in 8-bit codes, from which a damaged tile is seen."""
-CLOCK_HZ = 90_000
+"""Mean absolute difference of luma or chroma, in 8-bit codes, from which a damaged tile is seen."""
 TS_PACKET = 188
-LATE = 6
+LATE = 16
 """How many pictures late a whole picture may be without being damaged."""
+ENCODERS = {"h264": "libx264", "hevc": "libx265", "mpeg2": "mpeg2video", "av1": "libsvtav1"}
+NAMES = {"mpeg2video": "mpeg2", "libdav1d": "av1"}
+"""PyAV's names of decoders where they are not ours."""
+MPEG2_SCALE, AV1_FACTOR = {20: 3, 28: 6, 35: 12}, {20: 30, 28: 40, 35: 50}
+"""Quantisers that look about like these rate factors of H.264."""
+_HEADER = 12
+"""Bytes at the start of a slice that stay whole, so that it is begun and then goes wrong."""
 
 
 @dataclass(frozen=True)
 class Coding:
     """How a stream is encoded; `slices` per picture bound how far one flipped byte reaches."""
 
-    rate: int = 25
+    rate: Fraction | int = 25
     crf: int = 26
     gop: int = 50
     slices: int = 8
     b_frames: int = 0
     preset: str = "ultrafast"
-    codec: str = "libx264"
+    codec: str = "h264"
+
+    @property
+    def format(self) -> str:
+        """Of the container."""
+        return "mp4" if self.codec == "av1" else "mpegts"
+
+    def options(self) -> dict[str, str]:
+        """What the encoder is told."""
+        if self.codec == "h264":
+            x264 = f"slices={self.slices}:scenecut=0:threads=1"
+            return {"crf": str(self.crf), "preset": self.preset, "x264-params": x264}
+        if self.codec == "hevc":
+            quiet = "log-level=error:pools=none:frame-threads=1:scenecut=0"
+            # One slice only: with several, x265 crashes on small pictures.
+            return {"crf": str(self.crf), "preset": self.preset, "x265-params": quiet}
+        if self.codec == "av1":
+            factor = str(AV1_FACTOR.get(self.crf, self.crf))
+            return {"crf": factor, "preset": "11", "svtav1-params": "lp=1"}
+        return {"sc_threshold": "1000000000"}
 
 
 @dataclass(frozen=True)
@@ -77,15 +109,24 @@ class Damage:
     share: float = 0.3
     seed: int = 0
 
+    @property
+    def hit(self) -> range:
+        """The access units concerned."""
+        return range(self.first, self.first + self.count)
 
-@dataclass(frozen=True)
-class Unit:
-    """One access unit in Annex B format; times in frames."""
 
-    data: bytes
-    pts: int
-    dts: int
-    key: bool
+class Seen(NamedTuple):
+    """One picture as a viewer sees it.
+
+    Attributes:
+        picture: Planar 4:2:0.
+        area: Damaged share of it, 0..1.
+        differs: Anything in it is not as it was sent, seen or not.
+    """
+
+    picture: Bytes
+    area: float
+    differs: bool
 
 
 @dataclass(frozen=True)
@@ -103,25 +144,31 @@ class Damaged:
     path: Path
     damage: Damage
     baked: bool
-    rate: int
+    rate: float
     area: tuple[float, ...]
 
     def spans(self, area: float = 0.02, frames: int = 3) -> list[tuple[float, float]]:
         """Spans of media time, in seconds, of at least so many frames with so much damage."""
-        found, start = [], None
-        for index, ratio in enumerate((*self.area, 0.0)):
-            if ratio >= area and start is None:
-                start = index
-            elif ratio < area and start is not None:
-                if index - start >= frames:
-                    found.append((start / self.rate, index / self.rate))
-                start = None
-        return found
+        found = runs([ratio >= area for ratio in self.area], frames)
+        return [(run.start / self.rate, run.stop / self.rate) for run in found]
 
     def to_json(self) -> str:
         """Return the manifest as JSON."""
         area = [round(one, 4) for one in self.area]
         return json.dumps({**asdict(self), "path": str(self.path), "area": area}, indent=1)
+
+
+def runs(held: Sequence[bool], shortest: int = 1) -> list[range]:
+    """Where a condition holds at least so many times in a row."""
+    found, start = [], None
+    for index, holds in enumerate((*held, False)):
+        if holds and start is None:
+            start = index
+        elif not holds and start is not None:
+            if index - start >= shortest:
+                found.append(range(start, index))
+            start = None
+    return found
 
 
 # ------------------------------------------------------------------------------------- sources
@@ -145,121 +192,140 @@ def clip_pictures(path: Path | str, size: tuple[int, int], frames: int) -> Itera
             yield frame.to_ndarray(format="yuv420p", width=size[0], height=size[1]).astype(np.uint8)
 
 
-# ------------------------------------------------------------------------------ encode and mux
-
-
-def encode(pictures: Iterable[Bytes], coding: Coding) -> list[Unit]:
-    """Encode pictures; key frames come every `coding.gop` and nowhere else."""
-    context: Any = None
-    units: list[Unit] = []
-    for index, picture in enumerate(pictures):
-        context = context or _encoder(picture, coding)
-        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
-        frame.pts, frame.time_base = index, Fraction(1, coding.rate)
-        units += map(_unit, context.encode(frame))
-    return units + [_unit(packet) for packet in (context.encode(None) if context else ())]
-
-
-def _unit(packet: Any) -> Unit:
-    return Unit(bytes(packet), int(packet.pts), int(packet.dts), packet.is_keyframe)
-
-
-def _encoder(picture: Bytes, coding: Coding) -> Any:
-    context: Any = av.CodecContext.create(coding.codec, "w")
-    context.height, context.width = picture.shape[0] * 2 // 3, picture.shape[1]
-    context.pix_fmt, context.framerate = "yuv420p", Fraction(coding.rate)
-    context.time_base = Fraction(1, coding.rate)
-    context.gop_size, context.max_b_frames = coding.gop, coding.b_frames
-    context.thread_count = 1
-    context.options = {
-        "crf": str(coding.crf),
-        "preset": coding.preset,
-        "x264-params": f"slices={coding.slices}:scenecut=0:threads=1",
-    }
-    return context
-
-
-def mux(units: Sequence[Unit], coding: Coding, size: tuple[int, int]) -> bytes:
-    """Return the units as an MPEG transport stream."""
-    out = io.BytesIO()
-    with av.open(out, "w", format="mpegts") as container:
-        stream: Any = container.add_stream("libx264", rate=coding.rate)
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        stream.time_base = Fraction(1, CLOCK_HZ)
-        for unit in units:
-            packet = av.Packet(unit.data)
-            ticks = CLOCK_HZ // coding.rate
-            packet.time_base = Fraction(1, CLOCK_HZ)
-            packet.pts, packet.dts = (unit.pts + 4) * ticks, (unit.dts + 4) * ticks
-            packet.is_keyframe = unit.key
-            packet.stream = stream
-            container.mux(packet)
+def encode(pictures: Iterable[Bytes], coding: Coding) -> bytes:
+    """Encode pictures into a file; key frames come every `coding.gop` and nowhere else."""
+    out, left = io.BytesIO(), iter(pictures)
+    first = next(left)
+    with av.open(out, "w", format=coding.format) as container:
+        stream: Any = container.add_stream(ENCODERS[coding.codec], rate=Fraction(coding.rate))
+        _configure(stream.codec_context, coding, _size(first))
+        for index, picture in enumerate(chain([first], left)):
+            frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+            frame.pts, frame.time_base = index, 1 / Fraction(coding.rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
     return out.getvalue()
+
+
+def _configure(context: Any, coding: Coding, size: tuple[int, int]) -> None:
+    context.width, context.height = size
+    context.pix_fmt, context.time_base = "yuv420p", 1 / Fraction(coding.rate)
+    context.gop_size, context.thread_count = coding.gop, 1
+    if coding.codec != "av1":
+        context.max_b_frames = coding.b_frames
+    if coding.codec == "mpeg2":
+        context.qmin = context.qmax = MPEG2_SCALE.get(coding.crf, 6)
+        context.bit_rate = 20_000_000
+    context.options = coding.options()
+
+
+def _size(picture: Bytes) -> tuple[int, int]:
+    return picture.shape[1], picture.shape[0] * 2 // 3
 
 
 # -------------------------------------------------------------------------------------- damage
 
 
-def slices_of(data: bytes) -> list[tuple[int, int]]:
+def slices_of(data: bytes, codec: str = "h264") -> list[tuple[int, int]]:
     """Where the coded slices of an access unit lie, start code included: (first, end) bytes."""
+    if codec == "av1":
+        return [(0, len(data))]
     starts, at = [], data.find(b"\x00\x00\x01")
     while at >= 0:
         starts.append(at)
         at = data.find(b"\x00\x00\x01", at + 3)
     ends = [*starts[1:], len(data)]
-    # NAL unit types 1 and 5 (ITU-T H.264 table 7-1) are slices.
-    return [(a, b) for a, b in zip(starts, ends, strict=True) if data[a + 3] & 31 in (1, 5)]
+    return [(a, b) for a, b in zip(starts, ends, strict=True) if _is_slice(data[a + 3], codec)]
 
 
-def damage_units(units: Sequence[Unit], damage: Damage) -> list[Unit]:
-    """Flip bytes, drop slices or drop access units; `ts` and `none` leave them as they are."""
-    rng = np.random.default_rng(damage.seed)
-    hit = range(damage.first, damage.first + damage.count)
-    if damage.kind == "unit":
-        return [unit for index, unit in enumerate(units) if index not in hit]
-    if damage.kind not in ("flip", "slice"):
-        return list(units)
-    chosen = _chosen(len(slices_of(units[damage.first].data)), damage.share, rng)
-    return [
-        replace(unit, data=_hurt(unit.data, damage.kind, chosen, rng)) if index in hit else unit
-        for index, unit in enumerate(units)
-    ]
+def _is_slice(header: int, codec: str) -> bool:
+    """Tell by the byte after the start code.
+
+    H.264 table 7-1: NAL unit types 1 and 5. H.265 table 7-1: types below 32. H.262 table 6-1:
+    start codes 0x01 to 0xAF.
+    """
+    if codec == "h264":
+        return header & 31 in (1, 5)
+    if codec == "hevc":
+        return header >> 1 & 63 < 32
+    return 1 <= header <= 0xAF
 
 
-def _chosen(count: int, share: float, rng: np.random.Generator) -> set[int]:
-    """Neighbouring ones: what bursts hit lies together."""
-    wanted = max(1, round(count * share))
-    first = int(rng.integers(0, count - wanted + 1))
-    return set(range(first, first + wanted))
+def damage(clip: bytes, damages: Sequence[Damage]) -> bytes:
+    """Damage a clip with one video stream, MPEG-TS or MP4; timestamps stay as they are."""
+    out = io.BytesIO()
+    with av.open(io.BytesIO(clip)) as container:
+        source = container.streams.video[0]
+        codec = _codec(source)
+        name = "mpegts" if container.format.name == "mpegts" else "mp4"
+        with av.open(out, "w", format=name) as target:
+            stream = target.add_stream_from_template(source, opaque=True)
+            packets = (packet for packet in container.demux(source) if packet.size)
+            for number, packet in enumerate(packets):
+                data = _hurt_unit(bytes(packet), number, damages, codec)
+                if data:
+                    again: Any = av.Packet(data)
+                    again.pts, again.dts = packet.pts, packet.dts
+                    again.time_base, again.duration = packet.time_base, packet.duration
+                    again.is_keyframe, again.stream = packet.is_keyframe, stream
+                    target.mux(again)
+    lost = [one for one in damages if one.kind == "ts"]
+    return lose_ts(out.getvalue(), lost) if lost and name == "mpegts" else out.getvalue()
 
 
-def _hurt(data: bytes, kind: Kind, chosen: set[int], rng: np.random.Generator) -> bytes:
+def _codec(stream: Any) -> str:
+    name: str = stream.codec_context.name
+    return NAMES.get(name, name)
+
+
+def _hurt_unit(data: bytes, number: int, damages: Sequence[Damage], codec: str) -> bytes:
+    """Return an access unit as it arrives; nothing if it does not."""
+    for one in damages:
+        if number not in one.hit or one.kind not in ("flip", "slice", "unit"):
+            continue
+        if one.kind == "unit" or (one.kind == "slice" and codec == "av1"):
+            return b""
+        data = _hurt_slices(data, one, number, codec)
+    return data
+
+
+def _hurt_slices(data: bytes, one: Damage, number: int, codec: str) -> bytes:
+    found = slices_of(data, codec)
+    chosen = _chosen(len(found), one.share, np.random.default_rng(one.seed))
+    rng = np.random.default_rng([one.seed, number])
     out = bytearray(data)
-    for number, (first, end) in reversed(list(enumerate(slices_of(data)))):
-        if number not in chosen:
+    for first, end in reversed([found[index] for index in chosen]):
+        low = min(first + _HEADER, end - 1)
+        if one.kind == "slice":
+            # Of a picture with one slice, the rest from somewhere on.
+            del out[first if len(found) > 1 else int(rng.integers(low, end)) : end]
             continue
-        if kind == "slice":
-            del out[first:end]
-            continue
-        # The header stays whole, so that the slice is begun and then goes wrong.
-        low = min(first + 12, end - 1)
+        if len(found) == 1:
+            low = int(rng.integers(low, end))
         for at in rng.integers(low, end, size=max(2, (end - first) // 40)):
             out[at] ^= int(rng.integers(1, 256))
     return bytes(out)
 
 
-def lose_ts(stream: bytes, damage: Damage) -> bytes:
+def _chosen(count: int, share: float, rng: np.random.Generator) -> range:
+    """Neighbouring ones: what bursts hit lies together."""
+    wanted = min(count, max(1, round(count * share)))
+    first = int(rng.integers(0, count - wanted + 1))
+    return range(first, first + wanted)
+
+
+def lose_ts(stream: bytes, damages: Sequence[Damage]) -> bytes:
     """Lose packets of the video; what follows keeps its continuity counters."""
-    rng = np.random.default_rng(damage.seed)
+    rng = np.random.default_rng([one.seed for one in damages])
     kept, unit = [], -1
     for at in range(0, len(stream), TS_PACKET):
         packet = stream[at : at + TS_PACKET]
         video = ((packet[1] & 0x1F) << 8 | packet[2]) == 0x100
         begins = video and bool(packet[1] & 0x40)
         unit += begins
-        hit = damage.first <= unit < damage.first + damage.count
+        share = max((one.share for one in damages if unit in one.hit), default=0.0)
         # The start of a PES packet carries its time: losing it loses the whole access unit.
-        if not (video and hit and not begins and rng.random() < damage.share):
+        if not (video and not begins and rng.random() < share):
             kept.append(packet)
     return b"".join(kept)
 
@@ -267,10 +333,9 @@ def lose_ts(stream: bytes, damage: Damage) -> bytes:
 # --------------------------------------------------------------------------------------- truth
 
 
-def decode(stream: bytes) -> dict[int, Bytes]:
-    """Decode to planar 4:2:0 pictures by their time in ticks; what is refused is left out."""
-    pictures: dict[int, Bytes] = {}
-    with av.open(io.BytesIO(stream), "r", format="mpegts") as container:
+def decode(clip: bytes) -> Iterator[tuple[int, Bytes]]:
+    """Decode to (ticks, planar 4:2:0 picture); what the decoder refuses is left out."""
+    with av.open(io.BytesIO(clip)) as container:
         video = container.streams.video[0]
         video.codec_context.thread_type = ThreadType.NONE
         for packet in container.demux(video):
@@ -280,78 +345,71 @@ def decode(stream: bytes) -> dict[int, Bytes]:
                 continue
             for frame in frames:
                 if isinstance(frame, av.VideoFrame) and frame.pts is not None:
-                    pictures[frame.pts] = frame.to_ndarray(format="yuv420p").astype(np.uint8)
-    return pictures
+                    yield frame.pts, frame.to_ndarray(format="yuv420p").astype(np.uint8)
 
 
-def shown(damaged: dict[int, Bytes], times: Iterable[int]) -> Iterator[Bytes]:
-    """What a viewer sees at these times: a missing picture is the one before."""
-    last: Bytes | None = None
-    for time in times:
-        last = damaged.get(time, last)
-        if last is None:
-            last = next(iter(damaged.values()))
-        yield last
+def seen(clean: bytes, damaged: bytes) -> Iterator[Seen]:
+    """Decode both; yield what a viewer of the damaged clip sees whenever a picture is due.
+
+    Where a picture is missing, the one before stays, as damaged as it was.
+    """
+    shown: Seen | None = None
+    arriving = decode(damaged)
+    ahead = next(arriving, None)
+    before: deque[Bytes] = deque(maxlen=LATE + 1)
+    for ticks, picture in decode(clean):
+        before.append(picture)
+        fresh = None
+        while ahead is not None and ahead[0] <= ticks:
+            fresh, ahead = ahead[1], next(arriving, None)
+        if fresh is not None:
+            shown = _compare(before, fresh)
+        elif shown is not None:
+            shown = shown._replace(differs=True)
+        else:
+            shown = Seen(picture, 0.0, differs=True)
+        yield shown
 
 
-def damaged_area(clean: Bytes, seen: Bytes) -> float:
+def _compare(before: Sequence[Bytes], shown: Bytes) -> Seen:
+    if np.array_equal(before[-1], shown):
+        return Seen(shown, 0.0, differs=False)
+    return Seen(shown, min(damaged_area(one, shown) for one in before), differs=True)
+
+
+def damaged_area(clean: Bytes, shown: Bytes) -> float:
     """Share of the tiles of a picture in which damage is seen."""
-    if clean.shape != seen.shape:
+    if clean.shape != shown.shape:
         return 1.0
-    height, width = (
-        side // TILE_PX * TILE_PX for side in (clean.shape[0] * 2 // 3, clean.shape[1])
-    )
-    off = np.abs(clean[:height, :width].astype(np.int16) - seen[:height, :width])
-    tiles = off.reshape(height // TILE_PX, TILE_PX, -1, TILE_PX).mean(axis=(1, 3))
-    return float((tiles >= VISIBLE).mean())
-
-
-def seen_areas(clean: Sequence[Bytes], seen: Sequence[Bytes]) -> Iterator[float]:
-    """The damaged share of every picture; one that is late is held against what it shows."""
-    for index, picture in enumerate(seen):
-        before = clean[max(0, index - LATE) : index + 1]
-        yield (
-            0.0
-            if np.array_equal(before[-1], picture)
-            else min(damaged_area(one, picture) for one in before)
-        )
+    width, height = _size(clean)
+    grid = width // TILE_PX, height // TILE_PX
+    off = cv2.absdiff(clean, shown)
+    chroma = off[height:].reshape(2, height // 2, width // 2)
+    worst = np.zeros(grid[::-1], np.float32)
+    for plane, side in ((off[:height], TILE_PX), *((one, TILE_PX // 2) for one in chroma)):
+        whole = plane[: grid[1] * side, : grid[0] * side].astype(np.float32)
+        worst = np.maximum(worst, cv2.resize(whole, grid, interpolation=cv2.INTER_AREA))
+    return float((worst >= VISIBLE).mean())
 
 
 def write_damaged(
     path: Path | str,
     pictures: Iterable[Bytes],
-    damage: Damage,
+    one: Damage,
     *,
     coding: Coding | None = None,
     baked: Coding | None = None,
 ) -> Damaged:
     """Encode, damage, optionally encode anew, write (.ts), and return the manifest."""
     coding = coding or Coding()
-    units = encode(pictures, coding)
-    clean = decode(mux(units, coding, _size(units)))
-    size = _size_of(next(iter(clean.values())))
-    hurt = mux(damage_units(units, damage), coding, size)
-    if damage.kind == "ts":
-        hurt = lose_ts(hurt, damage)
-    seen = list(shown(decode(hurt), clean))
-    area = tuple(seen_areas(list(clean.values()), seen))
+    clean = encode(pictures, coding)
+    hurt = damage(clean, [one])
+    found = list(seen(clean, hurt))
     if baked:
-        again = replace(baked, rate=coding.rate)
-        hurt = mux(encode(seen, again), again, size)
+        hurt = encode((each.picture for each in found), replace(baked, rate=coding.rate))
     Path(path).write_bytes(hurt)
-    return Damaged(Path(path), damage, baked is not None, coding.rate, area)
-
-
-def _size(units: Sequence[Unit]) -> tuple[int, int]:
-    context: Any = av.CodecContext.create("h264", "r")
-    for unit in units:
-        for frame in context.decode(av.Packet(unit.data)):
-            return frame.width, frame.height
-    raise ValueError("there is no picture in these units")
-
-
-def _size_of(picture: Bytes) -> tuple[int, int]:
-    return picture.shape[1], picture.shape[0] * 2 // 3
+    area = tuple(each.area for each in found)
+    return Damaged(Path(path), one, baked is not None, float(coding.rate), area)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -360,6 +418,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--picture", default="texture", help=f"{', '.join(PICTURES)}, or a file")
     parser.add_argument("--size", default="640x360")
     parser.add_argument("--frames", type=int, default=100)
+    parser.add_argument("--codec", choices=ENCODERS, default="h264")
     parser.add_argument("--kind", choices=get_args(Kind), default="flip")
     parser.add_argument("--first", type=int, default=30)
     parser.add_argument("--count", type=int, default=3)
@@ -374,8 +433,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.picture in PICTURES
         else clip_pictures(asked.picture, (width, height), asked.frames)
     )
-    damage = Damage(cast(Kind, asked.kind), asked.first, asked.count, asked.share, asked.seed)
-    written = write_damaged(asked.out, pictures, damage, baked=Coding() if asked.baked else None)
+    one = Damage(cast(Kind, asked.kind), asked.first, asked.count, asked.share, asked.seed)
+    coding = Coding(codec=asked.codec)
+    again = coding if asked.baked else None
+    written = write_damaged(asked.out, pictures, one, coding=coding, baked=again)
     sys.stdout.write(written.to_json() + "\n")
     return 0
 

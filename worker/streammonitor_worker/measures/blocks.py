@@ -1,14 +1,17 @@
-"""Steps at the borders of an encoder's blocks, in what changed since the picture before.
+"""Borders of an encoder's blocks that became steps, and how crowded they are.
 
-A damaged block is predicted from what should not be there, so its border becomes a step that its
-surroundings do not have. A step counts by how far it exceeds its neighbours on either side, and
-only in the difference of two pictures, in which whatever stands still is gone. Moving contents make
-steps too, but no more on the grid of blocks than off it: the same measure four pixels off the grid
-is subtracted.
+Blocks of 16 pixels that do not belong where they are show as straight steps along their borders.
+Natural contents have steps as well, but anywhere: as many on the grid of blocks as beside it. So a
+step counts by how far it exceeds its neighbours on either side along a whole border, and borders on
+the grid count by how many more of them there are in a neighbourhood than at any other phase. Long
+straight edges (plates, pillars, window frames) may lie on the grid: of one line, no more counts
+than two borders of a neighbourhood, and a direction without the other counts little.
 
-Only pixels beside grid lines are ever read; of vertical borders, those of every fourth row. And of
-each picture, either vertical or horizontal borders: each is compared with the picture but one.
+Cells of one colour whose borders are all steps are no damage but a picture made of cells: a mosaic
+that hides a face, a checkerboard.
 """
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,108 +21,144 @@ from streammonitor_worker.frames import LumaArray
 from streammonitor_worker.measures.luma import Luma8
 
 BLOCK_PX = 16
-"""Side of a macroblock (H.264, MPEG-2); grids of 8 pixels have these borders as well."""
-OFF_GRID_PX = 4
-MIN_SIDE_PX = 64
-ROW_STEP = 4
-STEP_CODES = 16.0
-"""By how much a border must exceed its neighbours, in 8-bit codes."""
+"""Side of a macroblock (H.264, MPEG-2); the grids of HEVC and AV1 have these borders as well."""
+CELL = 8
+"""The same in a picture of half the width and height, which evens out noise and coding."""
+STEP_CODES = 8
+"""By how much the step of a border exceeds those beside it, in 8-bit codes."""
+STEPS = 6
+"""Of the eight pixels of a border, how many must have such a step."""
+REGION_BLOCKS = 5
+"""Side of the neighbourhood that is judged, in blocks: single borders fall in line by chance."""
+LINE_BORDERS = 2
+"""Borders of one line that count in a neighbourhood."""
+MOST = 2 * LINE_BORDERS * REGION_BLOCKS
+"""Evidence where every line of a neighbourhood has its borders in both directions."""
+FEWER_FACTOR = 3
+"""Evidence is at most so many times that of the rarer direction: one straight edge has only one."""
+FLAT_CODES, FLAT_PIXELS = 3, 4
+"""A cell has one colour if no more of its inner pixels differ from the next by so many codes."""
+FLAT_RATIO, CELLS_RATIO = 0.85, 0.35
+"""From which share of flat cells, and of borders that are steps, a neighbourhood is a mosaic."""
+MIN_SIDE_PX = 96
+_PHASES = 4
+_INNER = np.frombuffer(bytes([0, 0, 1, 1, 1, 1, 1, 0]), np.uint64)[0] * np.uint64(255)
+"""The differences of a row of eight that lie well inside a cell."""
 
-Tiles = npt.NDArray[np.float32]
-Found = npt.NDArray[np.bool_]
+Evidence = npt.NDArray[np.int16]
 
 
-class BlockSteps:
-    """Finds block borders that appear from one picture to the next but one.
+class _Steps(NamedTuple):
+    """What is found in one direction.
 
-    It keeps copies of the pixels beside grid lines: for 1080p, three megabytes with what it works
-    on, which are never allocated anew, because fresh memory costs more than the arithmetic.
+    Attributes:
+        borders: Which borders are steps, at phases 0, 4, 8 and 12 pixels; shape (rows, columns, 4).
+        inner: How many inner pixels of each block differ from the next, 0..40.
     """
 
+    borders: Luma8
+    inner: Luma8
+
+
+class BlockBorders:
+    """Finds crowded block borders in single pictures. Keeps its working memory, no picture."""
+
     def __init__(self) -> None:
-        self._borders: tuple[tuple[_Borders, _Borders], ...] = ()
-        self._shape: tuple[int, ...] = ()
-        self._taken = 0
+        self._shape = (0, 0)
+        self._memory: tuple[Luma8, ...] = ()
 
-    def reset(self) -> None:
-        """Forget the pictures before: what follows does not adjoin them."""
-        self._taken = 0
-
-    def measure(self, luma: LumaArray, bit_depth: int) -> Tiles | None:
-        """Return which borders of each block became a step, less what chance explains.
+    def measure(self, luma: LumaArray, bit_depth: int) -> Evidence | None:
+        """Return how much the surroundings of each block look damaged.
 
         Args:
             luma: Shape (height, width), uint8, or uint16 with `bit_depth` significant low bits.
             bit_depth: Significant bits, 8..16.
 
         Returns:
-            Shape (height / 16, width / 16), float32, -1..1: the left borders of blocks and the
-            upper ones in turn; None without pictures before it, or if it is smaller than 64 pixels.
+            Shape (height // 16, width // 16), int16, at most MOST, below 0 where other phases have
+            more borders than the grid; None if the picture is smaller than 96 pixels.
         """
         if min(luma.shape) < MIN_SIDE_PX:
-            self._taken = 0
             return None
-        if luma.shape != self._shape:
-            self._shape, self._taken = luma.shape, 0
-            self._borders = tuple(
-                (_Borders(luma.shape, vertical, 0), _Borders(luma.shape, vertical, OFF_GRID_PX))
-                for vertical in (True, False)
-            )
-        vertical = self._taken % 2 == 0
-        on, off = (one.take(luma, bit_depth) for one in self._borders[not vertical])
-        self._taken += 1
-        if self._taken <= 2:
-            return None
-        tiles: Tiles = np.zeros([side // BLOCK_PX for side in luma.shape], np.float32)
-        inner = tiles[:, 1:] if vertical else tiles[1:]
-        np.subtract(on, off, out=inner, dtype=np.float32)
-        return tiles
+        half = self._halved(luma, bit_depth)
+        upright, level = _upright(half, self._memory), _level(half, self._memory)
+        found = [_crowded(upright.borders, (1, 0)), _crowded(level.borders, (0, 1))]
+        fewer, more = np.minimum(*found), np.maximum(*found)
+        evidence: Evidence = np.minimum(FEWER_FACTOR * fewer, fewer + more)
+        flat = (upright.inner <= FLAT_PIXELS) & (level.inner <= FLAT_PIXELS)
+        steps = upright.borders[..., 0] + level.borders[..., 0]
+        cells = (_mean(flat.view(np.uint8)) >= FLAT_RATIO) & (_mean(steps) >= 2 * CELLS_RATIO)
+        evidence[cells] = 0
+        return evidence
+
+    def _halved(self, luma: LumaArray, bit_depth: int) -> Luma8:
+        """Average 2x2 pixels of the whole blocks, in 8-bit codes."""
+        height, width = (side // BLOCK_PX * CELL for side in luma.shape)
+        if (height, width) != self._shape:
+            self._shape = height, width
+            self._memory = tuple(np.zeros((height, width), np.uint8) for _ in range(4))
+        whole = luma[: 2 * height, : 2 * width]
+        half = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+        if half.dtype != np.uint8:
+            half = cv2.convertScaleAbs(half, alpha=2.0 ** (8 - bit_depth))
+        return half  # type: ignore[return-value]
 
 
-class _Borders:
-    """The borders of one direction, and the two pixels on either side of each."""
+def _upright(half: Luma8, memory: tuple[Luma8, ...]) -> _Steps:
+    """Steps from left to right."""
+    change, most, steps, inner = memory
+    height, width = half.shape
+    # change[:, x] is the difference of pixels x - 1 and x.
+    cv2.absdiff(half[:, 1:], half[:, :-1], dst=change[:, 1:])
+    cv2.max(change[:, :-2], change[:, 2:], dst=most[:, 1:-1])
+    cv2.subtract(change[:, 2:-1], most[:, 2:-1], dst=steps[:, 2:-1])
+    steps[:, :2] = steps[:, -1:] = 0
+    cv2.threshold(steps, STEP_CODES - 1, 1, cv2.THRESH_BINARY, dst=steps)
+    counts = steps.reshape(-1, CELL, width).sum(1, dtype=np.uint8)
+    cv2.threshold(change, FLAT_CODES - 1, 1, cv2.THRESH_BINARY, dst=inner)
+    rows = inner.reshape(-1, CELL, width).sum(1, dtype=np.uint8)
+    borders = (counts[:, ::2] >= STEPS).view(np.uint8).reshape(len(counts), -1, _PHASES)
+    return _Steps(borders, _sums_of_eight(rows, inner=True))
 
-    def __init__(self, shape: tuple[int, ...], vertical: bool, offset: int) -> None:
-        height, width = (side // BLOCK_PX * BLOCK_PX for side in shape)
-        self._vertical = vertical
-        if vertical:
-            count, along = width // BLOCK_PX - 1, slice(0, height, ROW_STEP)
-            size = (height // ROW_STEP, count)
-        else:
-            count, along = height // BLOCK_PX - 1, slice(0, width)
-            size = (count, width)
-        first = BLOCK_PX - 2 + offset
-        lines = [
-            slice(at, at + BLOCK_PX * (count - 1) + 1, BLOCK_PX) for at in range(first, first + 4)
-        ]
-        self._where = [(along, line) if vertical else (line, along) for line in lines]
-        self._now, self._before, self._change = (np.empty((4, *size), np.uint8) for _ in range(3))
-        self._steps = np.empty((3, *size), np.uint8)
 
-    def take(self, luma: LumaArray, bit_depth: int) -> Found:
-        """Take a picture; return which borders became a step since the one taken before."""
-        now, before = self._before, self._now
-        self._now, self._before = now, before
-        for line, where in zip(now, self._where, strict=True):
-            if luma.dtype == np.uint8:
-                line[...] = luma[where]
-            else:
-                np.right_shift(luma[where], bit_depth - 8, out=line, casting="unsafe")
-        # Modulo 256, in which a difference of differences still comes out right up to 128 codes.
-        np.subtract(now, before, out=self._change)
-        steps = np.subtract(self._change[1:], self._change[:-1], out=self._steps)
-        signed = steps.view(np.int8)
-        np.abs(signed, out=signed)
-        return self._exceeding(steps)
+def _level(half: Luma8, memory: tuple[Luma8, ...]) -> _Steps:
+    """Steps from above to below."""
+    change, most, steps, inner = memory
+    height, width = half.shape
+    cv2.absdiff(half[1:], half[:-1], dst=change[1:])
+    cv2.max(change[:-2], change[2:], dst=most[1:-1])
+    cv2.subtract(change[2:-1], most[2:-1], dst=steps[2:-1])
+    steps[:2] = steps[-1:] = 0
+    cv2.threshold(steps, STEP_CODES - 1, 1, cv2.THRESH_BINARY, dst=steps)
+    counts = _sums_of_eight(steps[::2])
+    cv2.threshold(change, FLAT_CODES - 1, 1, cv2.THRESH_BINARY, dst=inner)
+    cells = inner.reshape(-1, CELL, width)[:, 2:-1].sum(1, dtype=np.uint8)
+    found = (counts >= STEPS).view(np.uint8).reshape(-1, _PHASES, width // CELL)
+    borders = np.ascontiguousarray(found.transpose(0, 2, 1))
+    return _Steps(borders, _sums_of_eight(cells))
 
-    def _exceeding(self, steps: Luma8) -> Found:
-        if self._vertical:
-            count = BLOCK_PX // ROW_STEP
-            rows = steps.reshape(3, -1, count, steps.shape[2])
-            low, at, high = rows.sum(2, dtype=np.int32)
-        else:
-            count = BLOCK_PX
-            sums = cv2.reduce(steps.reshape(-1, BLOCK_PX), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-            low, at, high = np.reshape(sums, (3, steps.shape[1], -1))
-        found: Found = at - np.maximum(low, high) >= STEP_CODES * count
-        return found
+
+def _sums_of_eight(rows: Luma8, *, inner: bool = False) -> Luma8:
+    """Sum each eight neighbours of a row, the sum below 256; or only those inside a cell."""
+    words = np.ascontiguousarray(rows).view(np.uint64)
+    if inner:
+        words = words & _INNER
+    # The top byte of this product is the sum of the bytes.
+    sums: Luma8 = (words * np.uint64(0x0101010101010101) >> np.uint64(56)).astype(np.uint8)
+    return sums
+
+
+def _crowded(borders: Luma8, along: tuple[int, int]) -> Evidence:
+    """How many more borders a neighbourhood has on the grid than at any other phase."""
+    line = (REGION_BLOCKS, 1) if along[1] else (1, REGION_BLOCKS)
+    options = {"normalize": False, "borderType": cv2.BORDER_CONSTANT}
+    lines = cv2.boxFilter(borders, -1, line, **options)  # type: ignore[call-overload]
+    lines = cv2.min(lines, (LINE_BORDERS,) * 4)
+    crowds = cv2.boxFilter(lines, -1, line[::-1], **options).view(np.int8)
+    others = np.maximum(np.maximum(crowds[..., 1], crowds[..., 2]), crowds[..., 3])
+    return np.subtract(crowds[..., 0], others, dtype=np.int16)
+
+
+def _mean(blocks: Luma8) -> npt.NDArray[np.float32]:
+    """Mean over each block's neighbourhood."""
+    return cv2.boxFilter(blocks, cv2.CV_32F, (REGION_BLOCKS,) * 2)  # type: ignore[return-value]
