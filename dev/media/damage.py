@@ -254,7 +254,7 @@ def _is_slice(header: int, codec: str) -> bool:
 def damage(clip: bytes, damages: Sequence[Damage]) -> bytes:
     """Damage a clip with one video stream, MPEG-TS or MP4; timestamps stay as they are."""
     out = io.BytesIO()
-    with av.open(io.BytesIO(clip)) as container:
+    with av.open(io.BytesIO(clip), "r") as container:
         source = container.streams.video[0]
         codec = _codec(source)
         name = "mpegts" if container.format.name == "mpegts" else "mp4"
@@ -335,7 +335,7 @@ def lose_ts(stream: bytes, damages: Sequence[Damage]) -> bytes:
 
 def decode(clip: bytes) -> Iterator[tuple[int, Bytes]]:
     """Decode to (ticks, planar 4:2:0 picture); what the decoder refuses is left out."""
-    with av.open(io.BytesIO(clip)) as container:
+    with av.open(io.BytesIO(clip), "r") as container:
         video = container.streams.video[0]
         video.codec_context.thread_type = ThreadType.NONE
         for packet in container.demux(video):

@@ -236,8 +236,8 @@ class _Poor:
                 size = round(width / self._scale), round(height / self._scale)
                 small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
                 packed = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, self._quality])[1]
-                poor = cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)
-                np.copyto(plane, cv2.resize(poor, (width, height)) if self._scale != 1 else poor)
+                poor = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
+                np.copyto(plane, cv2.resize(poor, (width, height)))
 
         return edit
 

@@ -5,8 +5,9 @@ A clip goes through two hops, as from a contribution link through a broadcaster'
 `live` is done to the second, which is what the detectors get. Mosaics are drawn before both.
 
 The truth of either is the difference of clean and damaged pictures: an episode is what differs at
-all, and an event if in three pictures in a row at least 2 % of the tiles visibly do. What differs less, before
-an event, after it, or without one, is neutral: it may be reported or not.
+all, and an event if in three pictures in a row at least 2 % of the tiles visibly do. What differs
+less, before an event, after it, or without one, is neutral: it may be reported or not. So is what
+comes so soon after other damage that an alarm for that still holds.
 """
 
 import io
@@ -19,6 +20,7 @@ from typing import Literal, cast, get_args
 import av
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from dev.media.damage import (
     NAMES,
@@ -45,13 +47,15 @@ MOST_UNITS = 8
 CRFS = (20, 28, 35)
 LOW_CRFS = (40, 45, 51)
 """Of every other clip with hard negatives."""
+FILLED = 0.8
+"""Share of the blocks of a cluster that are drawn."""
 MIN_CODES = 14.0
 """By how much the luma of a drawn block must differ from what it hides, in the mean."""
 Look = Literal["displaced", "frozen", "grey", "green", "smeared"]
 
 
 class _Mosaic:
-    """Makes edits that replace 4 to 20 % of the blocks of 16 pixels, in one or two clusters."""
+    """Makes edits that replace 4 to 20 % of the blocks of 16 pixels, in a cluster."""
 
     def __init__(self, look: Look) -> None:
         self._look = look
@@ -74,15 +78,15 @@ class _Mosaic:
         return edit
 
 
-def _cluster(rng: np.random.Generator, shape: Sequence[int]) -> "np.ndarray[tuple[int, int]]":
-    """Blocks, (n, 2) top and left in pixels: two thirds of those in runs of rows of blocks."""
+def _cluster(rng: np.random.Generator, shape: Sequence[int]) -> NDArray[np.int64]:
+    """Most of the blocks of some rows of blocks, or of a part of them: (n, 2) top and left."""
     rows, columns = (side // BLOCK_PX for side in shape)
     height = int(rng.integers(2, max(3, rows // 4)))
     width = max(4, round(float(rng.uniform(0.06, 0.22)) * rows * columns / height))
     width = min(width, columns)
     top, left = rng.integers(0, rows - height + 1), rng.integers(0, columns - width + 1)
-    grid = np.argwhere(rng.random((height, width)) < 0.8) + (top, left)
-    return cast("np.ndarray[tuple[int, int]]", grid * BLOCK_PX)
+    grid = np.argwhere(rng.random((height, width)) < FILLED) + np.array([top, left])
+    return grid * BLOCK_PX
 
 
 def _replace(
@@ -151,7 +155,17 @@ def damaged(clip: Path, truths: tuple[Truth, ...], rng: np.random.Generator) -> 
                 pass
         found += episodes(pictures, own, float(coding.rate))
     clip.write_bytes(data)
-    return found
+    return list(_told_apart(found))
+
+
+def _told_apart(found: Sequence[Truth]) -> Iterator[Truth]:
+    """Make what follows other damage too soon neutral."""
+    until_s, variant = -APART_S, ""
+    for truth in sorted(found, key=lambda one: one.start_s):
+        near = truth.start_s < until_s + APART_S and truth.variant != variant
+        yield truth if truth.negative else replace(truth, neutral=truth.neutral or near)
+        if truth.end_s > until_s:
+            until_s, variant = truth.end_s, truth.variant
 
 
 def _noted(shown: Iterator[Seen], pictures: list[tuple[float, bool]]) -> Iterator[Seen]:
@@ -206,8 +220,8 @@ def episodes(
         stop = first + events[-1].stop if events else end
         for one, after, event in ((first, start, False), (start, stop, True), (stop, end, False)):
             if one < after:
-                times = {"start_s": one / rate_hz, "end_s": after / rate_hz}
-                found.append(replace(doer[-1], first=one, end=after, neutral=not event, **times))
+                truth = replace(doer[-1], first=one, end=after, neutral=not event)
+                found.append(replace(truth, start_s=one / rate_hz, end_s=after / rate_hz))
     return found
 
 

@@ -15,7 +15,7 @@ from streammonitor_worker.detectors.block_corruption import (
     BlockCorruptionParams,
 )
 from streammonitor_worker.frames import FrameView
-from streammonitor_worker.measures.blocks import BlockSteps
+from streammonitor_worker.measures.blocks import MOST, BlockBorders
 from streammonitor_worker.measures.picture import PictureMeter
 from tests.contract.material import Luma, damaged, hold, pan, scene, views
 
@@ -93,7 +93,8 @@ class TestPixels:
         assert 4 <= columns.mean() <= 14
 
     def test_one_picture_is_not_enough(self) -> None:
-        assert bad(views(chain(pan(60), damaged(1, first=60), pan(60)))) == []
+        found = bad(views(chain(pan(60), damaged(1, first=60), pan(60))))
+        assert len(found) / 25 < BlockCorruptionParams().min_duration
 
     @pytest.mark.parametrize("side", [8, 16, 20])
     def test_a_mosaic_that_came_with_its_scene_is_none(self, side: int) -> None:
@@ -124,12 +125,30 @@ class TestPixels:
 
     @pytest.mark.parametrize("bits", [10, 16])
     def test_bit_depth_makes_no_difference(self, bits: int) -> None:
-        shallow, deep = BlockSteps(), BlockSteps()
-        for picture in damaged(6):
-            expected = shallow.measure(picture, 8)
-            found = deep.measure(np.left_shift(picture, bits - 8, dtype=np.uint16), bits)
-        assert expected is not None
-        np.testing.assert_array_equal(found, expected)
+        borders = BlockBorders()
+        for picture in damaged(3):
+            shifted = np.left_shift(picture, bits - 8, dtype=np.uint16)
+            expected = borders.measure(picture, 8)
+            assert expected is not None
+            np.testing.assert_array_equal(borders.measure(shifted, bits), expected)
+
+    def test_borders_count_where_they_crowd_in_both_directions(self) -> None:
+        rng = np.random.default_rng(0)
+        blocks = np.kron(rng.integers(0, 2, (12, 20)) * 120 + 60, np.ones((16, 16)))
+        blocks = np.asarray(blocks + rng.integers(0, 24, blocks.shape), np.uint8)
+        crowded = BlockBorders().measure(blocks, 8)
+        beside = BlockBorders().measure(np.roll(blocks, (8, 8), (0, 1)), 8)
+        bars = np.broadcast_to(blocks[:1], blocks.shape).astype(np.uint8)
+        pillars = BlockBorders().measure(bars, 8)
+        assert crowded is not None
+        assert beside is not None
+        assert pillars is not None
+        assert crowded[4:8, 4:16].min() > 0.6 * MOST
+        assert beside.max() <= 0
+        assert pillars.max() == 0
+
+    def test_too_small_a_picture_cannot_be_judged(self) -> None:
+        assert BlockBorders().measure(np.zeros((64, 320), np.uint8), 8) is None
 
 
 @pytest.mark.parametrize("kind", ["flip", "slice", "ts"])

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -36,6 +37,8 @@ PRIME_FRAMES = 16
 """Frames held back at most until both video and audio have shown when they begin."""
 HOPELESS_ERRORS = 200
 """Packets that fail to decode without one good frame before the source is given up."""
+CORRUPT_PACKETS = 64
+"""Damaged packets whose pictures are waited for at most; a decoder holds fewer back."""
 MAX_FRAME_RATE = 1000.0
 """MPEG-TS without a known rate reports its 90 kHz clock."""
 
@@ -134,6 +137,7 @@ class Source:
         self._require_streams(video, audio)
         self._configure_decoders(threads)
         self.counters = Counters()
+        self._corrupt_pts: deque[int | None] = deque(maxlen=CORRUPT_PACKETS)
         self.video = _video_format(self._video_stream)
         self.audio = _audio_format(self._audio_stream)
         self.duration_s = _duration(container, planned)
@@ -201,7 +205,10 @@ class Source:
         errors_in_a_row = 0
         for packet in self._packets(chosen):
             arrived_at = time.time()
-            self.counters.corrupt_packets += packet.is_corrupt
+            if packet.is_corrupt:
+                self.counters.corrupt_packets += 1
+                # Not every decoder notices what the demuxer knows.
+                self._corrupt_pts.append(packet.pts)
             try:
                 frames = packet.decode()
             except av.FFmpegError as error:
@@ -260,7 +267,7 @@ class Source:
             transfer=picture.transfer,
             matrix=picture.matrix,
             key_frame=frame.key_frame,
-            corrupt=frame.is_corrupt,
+            corrupt=frame.is_corrupt or self._damaged_on_its_way(frame),
         )
 
     def _place_sound(
@@ -277,6 +284,13 @@ class Source:
             samples=samples_of(frame),
             sample_rate=frame.sample_rate,
         )
+
+    def _damaged_on_its_way(self, frame: av.VideoFrame) -> bool:
+        """Whether the demuxer missed a part of the packet that this picture was coded in."""
+        if not self._corrupt_pts or frame.pts is None or frame.pts not in self._corrupt_pts:
+            return False
+        self._corrupt_pts.remove(frame.pts)
+        return True
 
     def _picture_format(self, frame: av.VideoFrame) -> Iterator[FormatChange]:
         known = self.video

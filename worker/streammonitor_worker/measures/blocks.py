@@ -36,12 +36,13 @@ MOST = 2 * LINE_BORDERS * REGION_BLOCKS
 """Evidence where every line of a neighbourhood has its borders in both directions."""
 FEWER_FACTOR = 3
 """Evidence is at most so many times that of the rarer direction: one straight edge has only one."""
-FLAT_CODES, FLAT_PIXELS = 3, 4
+FLAT_CODES, FLAT_PIXELS = 5, 8
 """A cell has one colour if no more of its inner pixels differ from the next by so many codes."""
-FLAT_RATIO, CELLS_RATIO = 0.85, 0.35
+FLAT_RATIO, CELLS_RATIO = 0.85, 0.45
 """From which share of flat cells, and of borders that are steps, a neighbourhood is a mosaic."""
 MIN_SIDE_PX = 96
 _PHASES = 4
+_REGION = np.ones((REGION_BLOCKS, REGION_BLOCKS), np.uint8)
 _INNER = np.frombuffer(bytes([0, 0, 1, 1, 1, 1, 1, 0]), np.uint64)[0] * np.uint64(255)
 """The differences of a row of eight that lie well inside a cell."""
 
@@ -82,13 +83,10 @@ class BlockBorders:
             return None
         half = self._halved(luma, bit_depth)
         upright, level = _upright(half, self._memory), _level(half, self._memory)
+        _drop_cells(upright, level)
         found = [_crowded(upright.borders, (1, 0)), _crowded(level.borders, (0, 1))]
         fewer, more = np.minimum(*found), np.maximum(*found)
         evidence: Evidence = np.minimum(FEWER_FACTOR * fewer, fewer + more)
-        flat = (upright.inner <= FLAT_PIXELS) & (level.inner <= FLAT_PIXELS)
-        steps = upright.borders[..., 0] + level.borders[..., 0]
-        cells = (_mean(flat.view(np.uint8)) >= FLAT_RATIO) & (_mean(steps) >= 2 * CELLS_RATIO)
-        evidence[cells] = 0
         return evidence
 
     def _halved(self, luma: LumaArray, bit_depth: int) -> Luma8:
@@ -107,7 +105,7 @@ class BlockBorders:
 def _upright(half: Luma8, memory: tuple[Luma8, ...]) -> _Steps:
     """Steps from left to right."""
     change, most, steps, inner = memory
-    height, width = half.shape
+    width = half.shape[1]
     # change[:, x] is the difference of pixels x - 1 and x.
     cv2.absdiff(half[:, 1:], half[:, :-1], dst=change[:, 1:])
     cv2.max(change[:, :-2], change[:, 2:], dst=most[:, 1:-1])
@@ -124,7 +122,7 @@ def _upright(half: Luma8, memory: tuple[Luma8, ...]) -> _Steps:
 def _level(half: Luma8, memory: tuple[Luma8, ...]) -> _Steps:
     """Steps from above to below."""
     change, most, steps, inner = memory
-    height, width = half.shape
+    width = half.shape[1]
     cv2.absdiff(half[1:], half[:-1], dst=change[1:])
     cv2.max(change[:-2], change[2:], dst=most[1:-1])
     cv2.subtract(change[2:-1], most[2:-1], dst=steps[2:-1])
@@ -148,15 +146,29 @@ def _sums_of_eight(rows: Luma8, *, inner: bool = False) -> Luma8:
     return sums
 
 
+def _drop_cells(upright: _Steps, level: _Steps) -> None:
+    """Take out the borders between cells of one colour where there is nothing but such cells."""
+    flat = (upright.inner <= FLAT_PIXELS) & (level.inner <= FLAT_PIXELS)
+    steps = upright.borders[..., 0] + level.borders[..., 0]
+    cells = (_mean(flat.view(np.uint8)) >= FLAT_RATIO) & (_mean(steps) >= 2 * CELLS_RATIO)
+    if cells.any():
+        within = cv2.dilate(cells.view(np.uint8), _REGION).view(np.bool_) & flat
+        upright.borders[:, 1:, 0][within[:, 1:] & flat[:, :-1]] = 0
+        level.borders[1:, :, 0][within[1:] & flat[:-1]] = 0
+
+
 def _crowded(borders: Luma8, along: tuple[int, int]) -> Evidence:
     """How many more borders a neighbourhood has on the grid than at any other phase."""
     line = (REGION_BLOCKS, 1) if along[1] else (1, REGION_BLOCKS)
-    options = {"normalize": False, "borderType": cv2.BORDER_CONSTANT}
-    lines = cv2.boxFilter(borders, -1, line, **options)  # type: ignore[call-overload]
-    lines = cv2.min(lines, (LINE_BORDERS,) * 4)
-    crowds = cv2.boxFilter(lines, -1, line[::-1], **options).view(np.int8)
+    lines = np.minimum(_sums(borders, line), np.uint8(LINE_BORDERS))
+    crowds = _sums(lines, line[::-1]).view(np.int8)
     others = np.maximum(np.maximum(crowds[..., 1], crowds[..., 2]), crowds[..., 3])
     return np.subtract(crowds[..., 0], others, dtype=np.int16)
+
+
+def _sums(blocks: Luma8, size: tuple[int, ...]) -> Luma8:
+    """Sum over windows of so many columns and rows; beyond the edge there is nothing."""
+    return cv2.boxFilter(blocks, -1, size, normalize=False, borderType=cv2.BORDER_CONSTANT)  # type: ignore[return-value]
 
 
 def _mean(blocks: Luma8) -> npt.NDArray[np.float32]:
