@@ -5,10 +5,7 @@ slices dropped, whole access units dropped, or packets of the transport stream l
 continuity counters go on. What is decoded from the result may be encoded anew (baked in), so that
 no flag is left and only pixels tell. AV1 has tiles rather than slices: its whole frames are hit.
 
-The truth is what a viewer sees: the clean and the damaged stream are decoded alike, and a tile of
-16x16 pixels is damaged where its luma or chroma differs by `VISIBLE` codes in the mean. A picture
-that is merely late, because some before it are missing, is not damaged: each is held against the
-clean pictures of the same time and a little before, and the closest counts.
+The truth is what a viewer sees, see `dev.media.visible`.
 
 Usage:
     python -m dev.media.damage --picture texture --kind flip --share 0.3 --out /tmp/damaged.ts
@@ -21,35 +18,26 @@ import io
 import json
 import os
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import av
 import av.error
-import cv2
 import numpy as np
-from av.codec.context import ThreadType
-from numpy.typing import NDArray
 
 from dev.media.pictures import PICTURES, make_picture
+from dev.media.visible import Bytes, runs, seen, size_of
 from dev.origin.origin import Canvas
 
 os.environ.setdefault("SVT_LOG", "1")  # errors only; the encoder knows no other way
 
-Bytes = NDArray[np.uint8]
 Kind = Literal["flip", "slice", "unit", "ts", "none"]
 
-TILE_PX = 16
-VISIBLE = 8.0
-"""Mean absolute difference of luma or chroma, in 8-bit codes, from which a damaged tile is seen."""
 TS_PACKET = 188
-LATE = 16
-"""How many pictures late a whole picture may be without being damaged."""
 ENCODERS = {"h264": "libx264", "hevc": "libx265", "mpeg2": "mpeg2video", "av1": "libsvtav1"}
 NAMES = {"mpeg2video": "mpeg2", "libdav1d": "av1"}
 """PyAV's names of decoders where they are not ours."""
@@ -115,20 +103,6 @@ class Damage:
         return range(self.first, self.first + self.count)
 
 
-class Seen(NamedTuple):
-    """One picture as a viewer sees it.
-
-    Attributes:
-        picture: Planar 4:2:0.
-        area: Damaged share of it, 0..1.
-        differs: Anything in it is not as it was sent, seen or not.
-    """
-
-    picture: Bytes
-    area: float
-    differs: bool
-
-
 @dataclass(frozen=True)
 class Damaged:
     """What was written where: the manifest.
@@ -158,19 +132,6 @@ class Damaged:
         return json.dumps({**asdict(self), "path": str(self.path), "area": area}, indent=1)
 
 
-def runs(held: Sequence[bool], shortest: int = 1) -> list[range]:
-    """Where a condition holds at least so many times in a row."""
-    found, start = [], None
-    for index, holds in enumerate((*held, False)):
-        if holds and start is None:
-            start = index
-        elif not holds and start is not None:
-            if index - start >= shortest:
-                found.append(range(start, index))
-            start = None
-    return found
-
-
 # ------------------------------------------------------------------------------------- sources
 
 
@@ -198,7 +159,7 @@ def encode(pictures: Iterable[Bytes], coding: Coding) -> bytes:
     first = next(left)
     with av.open(out, "w", format=coding.format) as container:
         stream: Any = container.add_stream(ENCODERS[coding.codec], rate=Fraction(coding.rate))
-        _configure(stream.codec_context, coding, _size(first))
+        _configure(stream.codec_context, coding, size_of(first))
         for index, picture in enumerate(chain([first], left)):
             frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
             frame.pts, frame.time_base = index, 1 / Fraction(coding.rate)
@@ -217,10 +178,6 @@ def _configure(context: Any, coding: Coding, size: tuple[int, int]) -> None:
         context.qmin = context.qmax = MPEG2_SCALE.get(coding.crf, 6)
         context.bit_rate = 20_000_000
     context.options = coding.options()
-
-
-def _size(picture: Bytes) -> tuple[int, int]:
-    return picture.shape[1], picture.shape[0] * 2 // 3
 
 
 # -------------------------------------------------------------------------------------- damage
@@ -328,68 +285,6 @@ def lose_ts(stream: bytes, damages: Sequence[Damage]) -> bytes:
         if not (video and not begins and rng.random() < share):
             kept.append(packet)
     return b"".join(kept)
-
-
-# --------------------------------------------------------------------------------------- truth
-
-
-def decode(clip: bytes) -> Iterator[tuple[int, Bytes]]:
-    """Decode to (ticks, planar 4:2:0 picture); what the decoder refuses is left out."""
-    with av.open(io.BytesIO(clip), "r") as container:
-        video = container.streams.video[0]
-        video.codec_context.thread_type = ThreadType.NONE
-        for packet in container.demux(video):
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
-                continue
-            for frame in frames:
-                if isinstance(frame, av.VideoFrame) and frame.pts is not None:
-                    yield frame.pts, frame.to_ndarray(format="yuv420p").astype(np.uint8)
-
-
-def seen(clean: bytes, damaged: bytes) -> Iterator[Seen]:
-    """Decode both; yield what a viewer of the damaged clip sees whenever a picture is due.
-
-    Where a picture is missing, the one before stays, as damaged as it was.
-    """
-    shown: Seen | None = None
-    arriving = decode(damaged)
-    ahead = next(arriving, None)
-    before: deque[Bytes] = deque(maxlen=LATE + 1)
-    for ticks, picture in decode(clean):
-        before.append(picture)
-        fresh = None
-        while ahead is not None and ahead[0] <= ticks:
-            fresh, ahead = ahead[1], next(arriving, None)
-        if fresh is not None:
-            shown = _compare(before, fresh)
-        elif shown is not None:
-            shown = shown._replace(differs=True)
-        else:
-            shown = Seen(picture, 0.0, differs=True)
-        yield shown
-
-
-def _compare(before: Sequence[Bytes], shown: Bytes) -> Seen:
-    if np.array_equal(before[-1], shown):
-        return Seen(shown, 0.0, differs=False)
-    return Seen(shown, min(damaged_area(one, shown) for one in before), differs=True)
-
-
-def damaged_area(clean: Bytes, shown: Bytes) -> float:
-    """Share of the tiles of a picture in which damage is seen."""
-    if clean.shape != shown.shape:
-        return 1.0
-    width, height = _size(clean)
-    grid = width // TILE_PX, height // TILE_PX
-    off = cv2.absdiff(clean, shown)
-    chroma = off[height:].reshape(2, height // 2, width // 2)
-    worst = np.zeros(grid[::-1], np.float32)
-    for plane, side in ((off[:height], TILE_PX), *((one, TILE_PX // 2) for one in chroma)):
-        whole = plane[: grid[1] * side, : grid[0] * side].astype(np.float32)
-        worst = np.maximum(worst, cv2.resize(whole, grid, interpolation=cv2.INTER_AREA))
-    return float((worst >= VISIBLE).mean())
 
 
 def write_damaged(

@@ -22,18 +22,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dev.media.damage import (
-    NAMES,
-    Bytes,
-    Coding,
-    Damage,
-    Kind,
-    Seen,
-    damage,
-    encode,
-    runs,
-    seen,
-)
+from dev.media.damage import NAMES, Coding, Damage, Kind, damage, encode
+from dev.media.visible import Bytes, Seen, runs, seen
 from dev.origin.origin import Canvas
 from streammonitor_worker.detectors.base import Kind as Sense
 from tests.accuracy.blocky import BLOCK_PX, NEGATIVES, copied, planes
@@ -86,7 +76,8 @@ def _cluster(rng: np.random.Generator, shape: Sequence[int]) -> NDArray[np.int64
     width = min(width, columns)
     top, left = rng.integers(0, rows - height + 1), rng.integers(0, columns - width + 1)
     grid = np.argwhere(rng.random((height, width)) < FILLED) + np.array([top, left])
-    return grid * BLOCK_PX
+    places: NDArray[np.int64] = grid * BLOCK_PX
+    return places
 
 
 def _replace(

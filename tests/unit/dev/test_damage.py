@@ -12,16 +12,13 @@ from dev.media.damage import (
     Damage,
     Kind,
     damage,
-    damaged_area,
-    decode,
     encode,
     generated,
     lose_ts,
-    runs,
-    seen,
     slices_of,
     write_damaged,
 )
+from dev.media.visible import damaged_area, decode, runs, seen
 
 SIZE = (192, 112)
 CODING = Coding(gop=20, slices=4)

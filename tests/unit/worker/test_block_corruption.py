@@ -14,8 +14,8 @@ from streammonitor_worker.detectors.block_corruption import (
     BlockCorruptionDetector,
     BlockCorruptionParams,
 )
-from streammonitor_worker.frames import FrameView
-from streammonitor_worker.measures.blocks import MOST, BlockBorders
+from streammonitor_worker.frames import Chroma, FrameView
+from streammonitor_worker.measures.blocks import MOST, BlockBorders, unwritten_blocks
 from streammonitor_worker.measures.picture import PictureMeter
 from tests.contract.material import Luma, damaged, hold, pan, scene, views
 
@@ -135,10 +135,10 @@ class TestPixels:
     def test_borders_count_where_they_crowd_in_both_directions(self) -> None:
         rng = np.random.default_rng(0)
         blocks = np.kron(rng.integers(0, 2, (12, 20)) * 120 + 60, np.ones((16, 16)))
-        blocks = np.asarray(blocks + rng.integers(0, 24, blocks.shape), np.uint8)
-        crowded = BlockBorders().measure(blocks, 8)
-        beside = BlockBorders().measure(np.roll(blocks, (8, 8), (0, 1)), 8)
-        bars = np.broadcast_to(blocks[:1], blocks.shape).astype(np.uint8)
+        noisy = np.asarray(blocks + rng.integers(0, 24, blocks.shape), np.uint8)
+        crowded = BlockBorders().measure(noisy, 8)
+        beside = BlockBorders().measure(np.roll(noisy, (8, 8), (0, 1)), 8)
+        bars = np.broadcast_to(noisy[:1], noisy.shape).astype(np.uint8)
         pillars = BlockBorders().measure(bars, 8)
         assert crowded is not None
         assert beside is not None
@@ -146,6 +146,16 @@ class TestPixels:
         assert crowded[4:8, 4:16].min() > 0.6 * MOST
         assert beside.max() <= 0
         assert pillars.max() == 0
+
+    def test_memory_that_was_never_written_is_green(self) -> None:
+        (view,) = views([np.full((192, 320), 20, np.uint8)])
+        u, v = (np.full((96, 160), 128, np.uint8) for _ in range(2))
+        u[16:32, 32:64] = v[16:32, 32:72] = 4
+        found = unwritten_blocks(replace(view, chroma=Chroma(u, v)))
+        assert found is not None
+        assert np.argwhere(found).tolist() == [[r, c] for r in (2, 3) for c in (4, 5, 6, 7)]
+        assert unwritten_blocks(replace(view, chroma=Chroma(v, np.full_like(v, 128)))) is None
+        assert unwritten_blocks(view) is None
 
     def test_too_small_a_picture_cannot_be_judged(self) -> None:
         assert BlockBorders().measure(np.zeros((64, 320), np.uint8), 8) is None

@@ -23,7 +23,13 @@ from streammonitor_worker.detectors.base import (
     Verdict,
 )
 from streammonitor_worker.frames import FrameView
-from streammonitor_worker.measures.blocks import BLOCK_PX, MOST, BlockBorders, Evidence
+from streammonitor_worker.measures.blocks import (
+    BLOCK_PX,
+    MOST,
+    BlockBorders,
+    Evidence,
+    unwritten_blocks,
+)
 from streammonitor_worker.measures.luma import Luma8
 from streammonitor_worker.measures.picture import PictureMeasures
 from streammonitor_worker.measures.snaps import Snaps, tile_changes
@@ -141,8 +147,12 @@ class _Evidence:
         """Take the next picture; `factor` scales the evidence that is asked for."""
         found = self._borders.measure(measures.view.luma, measures.view.bit_depth)
         ignored = None if found is None else measures.ignored_tiles(BLOCK_PX, *found.shape)
-        if found is not None and ignored is not None:
-            found[ignored] = 0
+        if found is not None:
+            unwritten = unwritten_blocks(measures.view)
+            if unwritten is not None:
+                found[unwritten] = MOST
+            if ignored is not None:
+                found[ignored] = 0
         cut = self._is_cut(changes)
         if found is None or cut or not self._fits(found):
             # Of a new scene, nothing is usual yet.
@@ -222,10 +232,10 @@ class BlockCorruptionDetector(Detector[BlockCorruptionParams, PictureMeasures]):
     the same measure off the grid and against the scene; fusion and key-frame taint are our own.
 
     Blind spots: without flags, damage that an encoder's own prediction conceals well (lost slices
-    that are patched with the picture before, smeared motion) leaves no borders and is not seen; of
-    tuning clips in which such damage was encoded anew, a tenth was found, while of drawn mosaics
-    (displaced, smeared, grey or green blocks) nine tenths were, and half of those that are frozen in
-    a picture that moves little. Decoders of HEVC report nothing, so there only lost transport
+    that are patched with the picture before, smeared motion) leaves no borders and is not seen. Of
+    the tuning clips in which such damage was encoded anew, a tenth was found; of drawn mosaics
+    (displaced, smeared, grey or green blocks) nine tenths were, and half of those that are frozen
+    in a picture that moves little. Decoders of HEVC report nothing, so there only lost transport
     packets, gaps and pixels count. Nor is damage seen that came with a cut, on a grid that was
     scaled, or in pictures below 96 pixels. A mosaic effect or a pattern of cells that appears
     exactly on the grid in the middle of a scene may look like damage.

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streammonitor_worker.frames import LumaArray
+from streammonitor_worker.frames import FrameView, LumaArray
 from streammonitor_worker.measures.luma import Luma8
 
 BLOCK_PX = 16
@@ -40,6 +40,8 @@ FLAT_CODES, FLAT_PIXELS = 5, 8
 """A cell has one colour if no more of its inner pixels differ from the next by so many codes."""
 FLAT_RATIO, CELLS_RATIO = 0.85, 0.45
 """From which share of flat cells, and of borders that are steps, a neighbourhood is a mosaic."""
+UNWRITTEN_CHROMA = 48
+"""Luma and chroma below this, of 8 bits, are no colour: red and blue would be less than -80."""
 MIN_SIDE_PX = 96
 _PHASES = 4
 _REGION = np.ones((REGION_BLOCKS, REGION_BLOCKS), np.uint8)
@@ -174,3 +176,34 @@ def _sums(blocks: Luma8, size: tuple[int, ...]) -> Luma8:
 def _mean(blocks: Luma8) -> npt.NDArray[np.float32]:
     """Mean over each block's neighbourhood."""
     return cv2.boxFilter(blocks, cv2.CV_32F, (REGION_BLOCKS,) * 2)  # type: ignore[return-value]
+
+
+def unwritten_blocks(view: FrameView) -> npt.NDArray[np.bool_] | None:
+    """Which blocks have a colour that memory has before anything is written to it: a deep green.
+
+    Luma and chroma of 0 are far outside of what red, green and blue can mix: red and blue would be
+    less than none. Two pixels of each block are looked at.
+
+    Returns:
+        Shape (height // 16, width // 16); None where there is no such block, or no chroma.
+    """
+    if view.chroma is None or min(view.luma.shape) < MIN_SIDE_PX:
+        return None
+    rows, columns = (side // BLOCK_PX for side in view.luma.shape)
+    tall, wide = (
+        max(1, BLOCK_PX * a // b) for a, b in zip(view.chroma.u.shape, view.luma.shape, strict=True)
+    )
+    limit = UNWRITTEN_CHROMA << (view.bit_depth - 8)
+    found: npt.NDArray[np.bool_] | None = None
+    for part in (4, 2):
+        for plane, down, right in (
+            (view.chroma.u, tall, wide),
+            (view.chroma.v, tall, wide),
+            (view.luma, BLOCK_PX, BLOCK_PX),
+        ):
+            sampled = plane[down // part :: down, right // part :: right][:rows, :columns]
+            low = sampled < limit
+            found = low if found is None else found & low
+            if not found.any():
+                return None
+    return found
