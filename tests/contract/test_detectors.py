@@ -121,10 +121,10 @@ def _pictures() -> Iterator[View]:
         pictures = (picture // 2 + 80 for picture in pan(4, width, height))
         yield from views(pictures, start_s=position)
     for position, (bits, transfer) in enumerate(zip((10, 12, 16), Transfer, strict=True), 8):
-        # Through BT.2100's curves, what is middle grey otherwise may be darkness.
-        bright = (deep(picture // 4 + 180, bits) for picture in pan(4, 322, 182))
+        # Through BT.2100's curves, dark becomes darkness and bright dazzles.
+        middle = (deep(picture // 3 + 90, bits) for picture in pan(4, 322, 182))
         yield from views(
-            bright, start_s=position, bit_depth=bits, full_range=bits == 12, transfer=transfer
+            middle, start_s=position, bit_depth=bits, full_range=bits == 12, transfer=transfer
         )
     yield from views(pan(4), start_s=11, chroma=lambda luma: None)
 

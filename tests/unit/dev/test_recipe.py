@@ -3,6 +3,8 @@
 import re
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 
@@ -11,32 +13,40 @@ from pydantic import ValidationError
 
 from dev.gen.reference import parts_of
 from dev.host import REPOSITORY
-from streammonitor_worker.detectors import AnyDetector, build_registry, detector_of
-from streammonitor_worker.detectors.base import Verdict
-from streammonitor_worker.measures.picture import PictureMeter
+from streammonitor_worker.detectors import AnyDetector, build_registry, detector_of, registry
 from tests.accuracy.edits import Bench
+from tests.contract import test_detectors as contract
 
 _BLOCK = re.compile(r"^```python\n# (?P<path>\S+)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def steps() -> Iterator[dict[str, ModuleType]]:
-    """The page's files by path, imported in its order."""
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ModuleType]]:
+    """The page's files by path, written and imported in its order."""
     page = (REPOSITORY / "docs" / "add-a-detector.md").read_text()
     modules: dict[str, ModuleType] = {}
     before = dict(sys.modules)
     try:
         for match in _BLOCK.finditer(page):
             path = match["path"].removeprefix("worker/")
-            module = ModuleType(path.removesuffix(".py").replace("/", "."))
-            sys.modules[module.__name__] = module
-            modules[path] = module
-            exec(compile(match["code"], match["path"], "exec"), vars(module))  # noqa: S102
+            name = path.removesuffix(".py").replace("/", ".")
+            file = tmp_path_factory.mktemp("step") / Path(path).name
+            file.write_text(match["code"])
+            modules[path] = sys.modules[name] = _imported(name, file)
         yield modules
     finally:
         for module in modules.values():
             del sys.modules[module.__name__]
             sys.modules.update({name: before[name] for name in {module.__name__} & before.keys()})
+
+
+def _imported(name: str, file: Path) -> ModuleType:
+    spec = spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
@@ -55,15 +65,15 @@ def test_the_registry_takes_it_and_its_documentation_is_complete(
         detector.params_type.model_validate({"threshold": 2})
 
 
-def test_it_finds_the_defect_that_it_is_shown(
-    detector: type[AnyDetector], steps: dict[str, ModuleType]
+def test_it_obeys_the_contract(
+    detector: type[AnyDetector], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, meter = detector(detector.params_type()), PictureMeter()
-    views = steps["tests/contract/defects/washed_out.py"].defective()
-    verdicts = [m.verdict for view in views for m in one.observe(meter.measure(view))]
-    assert [verdict is Verdict.BAD for verdict in verdicts] == [False] * 25 + [True] * 25 + [
-        False
-    ] * 25
+    monkeypatch.setitem(registry, "washedOut", detector)
+    tests = [test for name, test in vars(contract).items() if name.startswith("test_")]
+    assert len(tests) > 10
+    for test in tests:
+        fresh = {"name": "washedOut", "detector": detector(detector.params_type()), "gap_s": 0.5}
+        test(**{argument: fresh[argument] for argument in signature(test).parameters})
 
 
 def test_its_own_tests_pass(steps: dict[str, ModuleType]) -> None:
