@@ -83,18 +83,26 @@ def _beyond(name: str, one: Region) -> Iterator[str]:
 
 
 def _leaves_anything(region: Region | None, ignored: Sequence[IgnoreRegion]) -> bool:
-    """Whether some cell between the edges of all rectangles is in none that is ignored."""
+    """Whether some column between the edges of all rectangles has a gap."""
     whole = region or Region(left=0.0, top=0.0, width=1.0, height=1.0)
-    columns = _cuts(whole.left, whole.right, (edge for i in ignored for edge in (i.left, i.right)))
-    rows = _cuts(whole.top, whole.bottom, (edge for i in ignored for edge in (i.top, i.bottom)))
+    edges = {edge for one in ignored for edge in (one.left, one.right)}
+    inner = sorted({whole.left, whole.right, *(e for e in edges if whole.left < e < whole.right)})
+    # Slivers are what rounding leaves between rectangles that adjoin.
+    columns = [(low + high) / 2 for low, high in pairwise(inner) if high - low > ROUNDING]
     return any(
-        not any(i.left <= x <= i.right and i.top <= y <= i.bottom for i in ignored)
+        _has_gap(
+            whole.top,
+            whole.bottom,
+            sorted((one.top, one.bottom) for one in ignored if one.left <= x <= one.right),
+        )
         for x in columns
-        for y in rows
     )
 
 
-def _cuts(low: float, high: float, edges: Iterable[float]) -> list[float]:
-    """The middles of the intervals that edges cut a range into; slivers are left out."""
-    inner = sorted({low, high, *(edge for edge in edges if low < edge < high)})
-    return [(a + b) / 2 for a, b in pairwise(inner) if b - a > ROUNDING]
+def _has_gap(low: float, high: float, spans: Iterable[tuple[float, float]]) -> bool:
+    """Whether spans, in order of their starts, leave something of a range."""
+    for start, end in spans:
+        if start > low + ROUNDING:
+            break
+        low = max(low, end)
+    return low < high - ROUNDING

@@ -39,6 +39,14 @@ def test_what_is_left_in_a_corner_suffices() -> None:
     assert list(region_faults(None, most)) == []
 
 
+def test_rectangles_that_adjoin_leave_nothing_between_them() -> None:
+    columns = [ignored(0.1 * n, 0, 0.1, 1) for n in range(9)]
+    assert len(list(region_faults(None, [*columns, ignored(0.9, 0, 0.1, 1)]))) == 1
+    assert list(region_faults(None, [*columns, ignored(0.9, 0.01, 0.1, 0.99)])) == []
+    rows = [ignored(0, 0.7, 1, 0.3), ignored(0, 0, 1, 0.4), ignored(0, 0.3, 1, 0.4)]
+    assert len(list(region_faults(None, rows))) == 1
+
+
 @pytest.mark.parametrize(
     "bad",
     [
