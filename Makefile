@@ -60,7 +60,7 @@ image: install ## build the worker and operator images (4 min the first time, th
 	$(SAY)
 	$(RUN) -m dev.images build all
 
-bench-accuracy: install ## measure every detector on media whose defects are known; writes docs/accuracy.md (15 min)
+bench-accuracy: install ## measure every detector on media whose defects are known; writes docs/accuracy.md (40 min the first time, then 20)
 	$(RUN) -m tests.accuracy
 
 bench-planner: install ## how long planning takes, from 1,000 to 100,000 streams; writes docs/bench-planner.md (30 s)

@@ -1,9 +1,11 @@
 """The figures that the detectors are meant to reach, and whether they do."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from tests.accuracy.ebu import Reading
 from tests.accuracy.run import Found, Tally
 from tests.accuracy.score import percentile
 
@@ -34,7 +36,7 @@ GOALS = {
     "clipping": Goal(0.98, 0.98, onset_s=0.05),
     "audioDropout": Goal(0.98, 0.98, onset_s=0.05),
 }
-"""By defect. That of `loudness` is EBU's tolerance for its test signals, see `ebu.py`."""
+"""By defect. That of `loudness` is EBU's tolerance for its test signals: see `judge_loudness`."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Judgement:
     figure: str
     goal: str
     measured: str
-    reached: bool
+    reached: bool | None
+    """None where nothing was measured."""
 
 
 def judge(defect: str, one: Tally, clean_sources: int) -> list[Judgement]:
@@ -59,20 +62,33 @@ def judge(defect: str, one: Tally, clean_sources: int) -> list[Judgement]:
     ]
     hours = one.clean_s / 3600
     enough = hours >= CLEAN_HOURS and clean_sources >= CLEAN_SOURCES
+    unknown = one.clean_unknown_s / one.clean_s if one.clean_s else 0.0
     clean = Judgement(
         "false alarms in clean material",
         f"0 in {CLEAN_HOURS:g} h from {CLEAN_SOURCES} sources",
-        f"{one.clean_alarms} in {hours:.2f} h from {clean_sources} sources",
-        enough and one.clean_alarms == 0,
+        f"{one.clean_alarms} in {hours:.2f} h from {clean_sources} sources ({unknown:.1%} unknown)",
+        enough and one.clean_alarms == 0 if one.clean_s else None,
     )
     return [*found, clean]
+
+
+def judge_loudness(readings: Sequence[Reading]) -> Judgement:
+    """Whether loudness is within EBU's tolerance on all of its test signals."""
+    within = sum(one.within for one in readings)
+    return Judgement(
+        "EBU Tech 3341 and 3342",
+        "within 0.1 LU; range 1 LU; true peak -0.4 / +0.2 dB",
+        f"{within} of {len(readings)} figures",
+        within == len(readings) if readings else None,
+    )
 
 
 def _share(figure: str, goal: float | None, hits: int, trials: int) -> list[Judgement]:
     if goal is None:
         return []
     share = hits / trials if trials else math.nan
-    return [Judgement(figure, f">= {goal:.2f}", _number(share), share >= goal)]
+    reached = share >= goal if trials else None
+    return [Judgement(figure, f">= {goal:.2f}", _number(share), reached)]
 
 
 def _onset(unit: str, goal: float | None, errors: list[float]) -> list[Judgement]:
@@ -81,7 +97,8 @@ def _onset(unit: str, goal: float | None, errors: list[float]) -> list[Judgement
     error = percentile(errors, ONSET_RANK)
     figure = f"onset error, p{ONSET_RANK * 100:.0f}"
     # The slack is for timestamps that are rounded to 90 kHz.
-    return [Judgement(figure, f"<= {goal:g} {unit}", _number(error), error <= goal + 0.005)]
+    reached = error <= goal + 0.005 if errors else None
+    return [Judgement(figure, f"<= {goal:g} {unit}", _number(error), reached)]
 
 
 def _onset_frames(found: Found) -> float:

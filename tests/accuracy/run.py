@@ -130,6 +130,7 @@ class Tally:
     """Those of them that overlap an alarm."""
     clean_s: float = 0.0
     clean_alarms: int = 0
+    clean_unknown_s: float = 0.0
     unknown_s: float = 0.0
     observed_s: float = 0.0
 
@@ -174,6 +175,7 @@ def _count(total: Tally, defect: str, who: str, outcome: Outcome) -> None:
     if case.role is Role.CLEAN:
         total.clean_s += outcome.duration_s
         total.clean_alarms += len(alarms)
+        total.clean_unknown_s += outcome.unknown_s[defect] if who == OURS else 0.0
 
 
 def clean_sources(outcomes: Sequence[Outcome], kind: Kind) -> dict[str, float]:

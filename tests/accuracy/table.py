@@ -13,10 +13,10 @@ import numpy as np
 from streammonitor_worker.detectors.base import Kind
 from tests.accuracy.cases import CRFS, GOPS_S, SOUND_CODECS, SPECIAL_EVERY
 from tests.accuracy.defects import benches
-from tests.accuracy.ebu import TOLERANCES, readings
+from tests.accuracy.ebu import TOLERANCES, Reading, readings
 from tests.accuracy.edits import Bench
 from tests.accuracy.failures import each, elsewhere
-from tests.accuracy.goals import judge
+from tests.accuracy.goals import judge, judge_loudness
 from tests.accuracy.markdown import Row, table
 from tests.accuracy.run import OURS, RIVAL, Found, Outcome, Tally, clean_sources, tally
 from tests.accuracy.score import percentile, wilson
@@ -27,6 +27,7 @@ def page(half: str, outcomes: Sequence[Outcome], notes: Sequence[str], planned: 
     tallies = {
         (defect, who): tally(defect, who, outcomes) for defect in benches for who in (OURS, RIVAL)
     }
+    signals = readings()
     parts = [
         "# How often the detectors are right",
         _summary(half, len(outcomes), planned),
@@ -34,9 +35,9 @@ def page(half: str, outcomes: Sequence[Outcome], notes: Sequence[str], planned: 
         headline(tallies),
         _KEY,
         "## The goals",
-        _goals(tallies, outcomes),
+        _goals(tallies, outcomes, signals),
         "## Loudness on EBU's test signals",
-        _ebu(),
+        _ebu(signals),
         "## Recall by what was injected",
         _breakdown(tallies, lambda found: found.event.variant if found.event else ""),
         "## Recall by encoding",
@@ -97,24 +98,29 @@ def _headline_row(defect: str, who: str, one: Tally) -> Row:
     )
 
 
-def _goals(tallies: dict[tuple[str, str], Tally], outcomes: Sequence[Outcome]) -> str:
+def _goals(
+    tallies: dict[tuple[str, str], Tally], outcomes: Sequence[Outcome], signals: Sequence[Reading]
+) -> str:
     sources = {kind: len(clean_sources(outcomes, kind)) for kind in Kind}
-    rows = [
-        (
-            *(defect, one.figure, one.goal, one.measured),
-            "reached" if one.reached else "**not reached**",
-        )
-        for defect, bench in benches.items()
-        for one in judge(defect, tallies[defect, OURS], sources[bench.kind])
-    ]
+    rows = []
+    for defect, bench in benches.items():
+        judged = judge(defect, tallies[defect, OURS], sources[bench.kind])
+        if defect == "loudness":
+            judged.insert(0, judge_loudness(signals))
+        rows += [
+            (defect, one.figure, one.goal, one.measured, _REACHED[one.reached]) for one in judged
+        ]
     return table(("defect", "figure", "goal", "measured", ""), rows)
 
 
-def _ebu() -> str:
+_REACHED = {True: "reached", False: "**not reached**", None: "not measured"}
+
+
+def _ebu(signals: Sequence[Reading]) -> str:
     rows = []
-    for one in readings():
+    for one in signals:
         low, high = TOLERANCES.get(one.figure, (-0.1, 0.1))
-        verdict = "reached" if one.within else "**not reached**"
+        verdict = _REACHED[one.within]
         rows.append(
             (
                 *(one.case, one.figure, f"{one.expected:g}", f"{one.measured:.2f}"),
