@@ -132,7 +132,8 @@ def test_a_browser_may_load_nothing_and_run_only_what_is_in_the_page() -> None:
     exhibit = Exhibit(
         (shot(np.ones((2, 2), bool)),), Waveform(0.0, 0.01, np.ones((2, 9), np.float32))
     )
-    page = Page(render_page([Chapter(document("a", incident()), record(a=exhibit), [])], NOW))
+    text = render_page([Chapter(document("a", incident()), record(a=exhibit), [])], NOW)
+    page = Page(text)
     (policy,) = [
         attributes["content"] or ""
         for tag, attributes in page.tags
@@ -142,6 +143,8 @@ def test_a_browser_may_load_nothing_and_run_only_what_is_in_the_page() -> None:
     for tag, key in (("style", "style-src"), ("script", "script-src")):
         digest = hashlib.sha256(max(page.texts[tag], key=len).encode()).digest()
         assert f"{key} 'sha256-{base64.b64encode(digest).decode()}'" in policy
+    assert "http:" not in text
+    assert "https:" not in text
     for _, attributes in page.tags:
         assert "style" not in attributes
         assert "href" not in attributes

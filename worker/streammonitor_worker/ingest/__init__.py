@@ -6,7 +6,9 @@ Traceback (most recent call last):
 streammonitor_worker.ingest.errors.SourceError: gopher://h/ cannot be opened: scheme 'gopher' ...
 """
 
+from av import ffmpeg_version_info as FFMPEG_VERSION
+
 from streammonitor_worker.ingest.errors import SourceError, redact
 from streammonitor_worker.ingest.source import Counters, Source, open_source
 
-__all__ = ["Counters", "Source", "SourceError", "open_source", "redact"]
+__all__ = ["FFMPEG_VERSION", "Counters", "Source", "SourceError", "open_source", "redact"]

@@ -4,8 +4,11 @@
   const STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
   const FLOOR = -100; // Digital silence is -200 dBFS, which would flatten everything else.
 
+  // Not even the name of a namespace looks like an address in this page.
+  const SVG = document.querySelector("svg").namespaceURI;
+
   const make = (name, attributes = {}, text = null) => {
-    const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+    const node = document.createElementNS(SVG, name);
     for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
     if (text !== null) node.textContent = text;
     return node;

@@ -19,6 +19,7 @@ from string import Template
 from typing import Any
 
 from streammonitor_worker import __version__
+from streammonitor_worker.ingest import FFMPEG_VERSION
 from streammonitor_worker.report.drawings import picture, strip
 from streammonitor_worker.report.lines import Values
 from streammonitor_worker.report.recorder import Exhibit, Graph, Lane, Record
@@ -96,7 +97,7 @@ def _versions() -> str:
         except PackageNotFoundError:
             # Some systems package the same library under another name.
             continue
-    return ", ".join(found)
+    return ", ".join([*found, f"FFmpeg {FFMPEG_VERSION}"])
 
 
 def _count(number: int, noun: str) -> str:
