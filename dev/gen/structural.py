@@ -76,9 +76,14 @@ def overrides(params: type[Model]) -> Schema:
     Every word is there twice otherwise, in a resource that is sent around whole.
     """
     schema = parameters(params)
-    for prop in schema["properties"].values():
-        del prop["description"]
+    for name, info in params.model_fields.items():
+        prop = schema["properties"][info.alias or name]
+        prop["description"] = _sentence(limits(info, prop))
     return schema
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def parameters(params: type[Model]) -> Schema:
@@ -95,7 +100,7 @@ def parameters(params: type[Model]) -> Schema:
         prop = schema["properties"][alias]
         told = limits(info, prop)
         prop["description"] = (
-            f"{prop.get('description', '')} Default: {default(info)}. {told[:1].upper()}{told[1:]}."
+            f"{prop.get('description', '')} Default: {default(info)}. {_sentence(told)}"
         )
         if is_duration(info):
             prop["x-kubernetes-validations"] = [_duration_rule(alias, *bounds(info))]
