@@ -202,10 +202,20 @@ def _setting(text: str) -> tuple[str, str, Any]:
     detector, dot, parameter = path.strip().partition(".")
     if not (equals and dot and parameter):
         raise UsageError(f"--set {text}: write DETECTOR.PARAMETER=VALUE, as in black.threshold=0.1")
+    if _is_text(detector, parameter):
+        return detector, parameter, value
     try:
         return detector, parameter, yaml.safe_load(value)
     except yaml.YAMLError:
         return detector, parameter, value
+
+
+def _is_text(detector: str, parameter: str) -> bool:
+    """Whether a parameter is a text, which may look like a number."""
+    fields = registry[detector].params_type.model_fields if detector in registry else {}
+    return any(
+        info.annotation is str for name, info in fields.items() if parameter in (name, info.alias)
+    )
 
 
 def _refusals(name: str, params: Mapping[str, Any]) -> list[str]:

@@ -183,7 +183,7 @@ def test_a_stream_without_sound_says_so(tmp_path: Path) -> None:
 
 def test_a_model_of_your_own_is_read_from_its_folder(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "dark.onnx").write_bytes(brightness(level=0.1, gain=-80))
-    small = ("inputWidth=16", "inputHeight=16", "every=40ms", "file=dark.onnx")
+    small = ("inputWidth=16", "inputHeight=16", "every=40ms", "file=dark.onnx", "label=1")
     settings = [part for one in small for part in ("--set", f"model.{one}")]
     arguments: list[str | Path] = [clip, "--detectors", "black,model", *settings]
     arguments += ["--format", "json"]
