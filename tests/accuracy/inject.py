@@ -18,6 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
+import av
 import numpy as np
 
 from dev.origin.origin import SAMPLE_RATE, Bytes, Canvas, Floats
@@ -233,6 +234,7 @@ def inject(
         sound=footage.has_sound,
     ) as writer:
         run.write(writer)
+    truths = _damaged(out, run.truths(writer.frames, writer.samples), seed)
     return Manifest(
         source=footage.name,
         source_sha256=footage.sha256() or run.digest.hexdigest(),
@@ -241,9 +243,15 @@ def inject(
         size=footage.size,
         frame_rate=str(footage.frame_rate),
         frames=writer.frames,
-        samples=writer.samples,
-        truths=_damaged(out, run.truths(writer.frames, writer.samples), seed),
+        samples=writer.samples if _sounds(out) else 0,
+        truths=truths,
     )
+
+
+def _sounds(clip: Path) -> bool:
+    """Whether the clip has sound: what damages packets of pictures may leave it out."""
+    with av.open(str(clip)) as container:
+        return bool(container.streams.audio)
 
 
 def _damaged(clip: Path, truths: tuple[Truth, ...], seed: int) -> tuple[Truth, ...]:

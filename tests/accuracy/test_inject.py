@@ -165,10 +165,14 @@ def test_the_command_injects_every_defect_into_a_clip_with_pictures_and_sound(
     assert command.main([str(source), str(out), *given]) == 0
     manifest = Manifest.from_json(out.with_name("out.ts.json").read_text())
     assert {truth.defect for truth in manifest.truths} == {defect}
+    # Damage in packets may be seen until the next key frame, which is after the end here.
+    slack_s = 0.7 if benches[defect].after else 0.2
     for truth in manifest.truths:
-        assert 0.3 <= truth.start_s < truth.end_s <= 0.6 + length_s
+        assert 0.3 <= truth.start_s < truth.end_s <= 0.4 + length_s + slack_s
     with av.open(str(out)) as container:
-        assert len(container.streams.video) == len(container.streams.audio) == 1
+        assert len(container.streams.video) == 1
+        assert len(container.streams.audio) == (1 if manifest.samples else 0)
+    assert manifest.samples or benches[defect].kind is Kind.VIDEO
 
 
 @pytest.mark.parametrize(
