@@ -15,8 +15,7 @@ from streammonitor_worker.detectors.base import Measurement, Trouble, Verdict
 from streammonitor_worker.detectors.model import ModelDetector, ModelParams, batch_of
 from streammonitor_worker.frames import FrameView
 from streammonitor_worker.measures.picture import PictureMeter
-from streammonitor_worker.models import declared as faults
-from streammonitor_worker.models import store
+from streammonitor_worker.models import faults, store
 from streammonitor_worker.models.probe import examine
 from streammonitor_worker.models.store import ModelStore
 from tests.contract.material import BOTH, deep, flat, tinted, views

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from dev.media.classifier import brightness, model, node
-from streammonitor_worker.models import declared as faults
-from streammonitor_worker.models import probe, store
-from streammonitor_worker.models.declared import Declared, Layout, ModelFault
+from streammonitor_worker.models import faults, probe, store
+from streammonitor_worker.models.declared import Declared, Layout
+from streammonitor_worker.models.faults import ModelFault
 from streammonitor_worker.models.session import Session
 from streammonitor_worker.models.store import ModelStore
 

@@ -22,9 +22,9 @@ from streammonitor_worker.detectors.base import (
 from streammonitor_worker.frames import FrameView
 from streammonitor_worker.measures.colour import rgb_of
 from streammonitor_worker.measures.picture import PictureMeasures
-from streammonitor_worker.models import declared as faults
-from streammonitor_worker.models import store
-from streammonitor_worker.models.declared import Declared, Layout, ModelFault
+from streammonitor_worker.models import faults, store
+from streammonitor_worker.models.declared import Declared, Layout
+from streammonitor_worker.models.faults import ModelFault
 from streammonitor_worker.models.session import Batch, Scores, Session
 
 MAX_SHARE = 0.5

@@ -1,4 +1,4 @@
-"""What a user declares of a model, and what can be wrong with one."""
+"""What a user declares of a model."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -47,29 +47,3 @@ class Declared:
     def of(cls, document: dict[str, Any]) -> "Declared":
         """What `to_json_object` returned."""
         return cls(**{**document, "layout": Layout(document["layout"])})
-
-
-class ModelFault(Exception):
-    """A model cannot be used.
-
-    Attributes:
-        reason: CamelCase cause, as in ModelMissing.
-        message: One sentence for a person: what, where, remedy.
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(reason, message)
-        self.reason = reason
-        self.message = message
-
-
-MISSING = "ModelMissing"
-UNREADABLE = "ModelUnreadable"
-INVALID = "ModelInvalid"
-TOO_LARGE = "ModelTooLarge"
-INPUT = "ModelInputMismatch"
-OUTPUT = "ModelOutputMismatch"
-LABEL = "ModelLabelUnknown"
-FAILED = "ModelFailed"
-TOO_SLOW = "ModelTooSlow"
-TOO_MANY = "TooManyModels"

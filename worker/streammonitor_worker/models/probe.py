@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from streammonitor_worker.models import declared as faults
-from streammonitor_worker.models.declared import Declared, ModelFault
+from streammonitor_worker.models import faults
+from streammonitor_worker.models.declared import Declared
+from streammonitor_worker.models.faults import ModelFault
 from streammonitor_worker.models.session import Session, too_large
 
 MAX_MEMORY_BYTES = 512 * 2**20

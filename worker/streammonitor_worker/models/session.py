@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streammonitor_worker.models import declared as faults
-from streammonitor_worker.models.declared import Declared, ModelFault
+from streammonitor_worker.models import faults
+from streammonitor_worker.models.declared import Declared
+from streammonitor_worker.models.faults import ModelFault
 
 Batch = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]

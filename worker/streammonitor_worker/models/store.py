@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streammonitor_api import names
-from streammonitor_worker.models import declared as faults
-from streammonitor_worker.models.declared import Declared, ModelFault
+from streammonitor_worker.models import faults
+from streammonitor_worker.models.declared import Declared
+from streammonitor_worker.models.faults import ModelFault
 from streammonitor_worker.models.probe import probe
 from streammonitor_worker.models.session import Session
 
