@@ -44,6 +44,9 @@ class Assignment(Model):
     """The streams to monitor, with the parameters that the user set for each alone."""
     profile: str | None = None
     """The profile of streams that name none; absent: broadcast."""
+    warming: list[str] = []
+    """Those of `streams` that another worker holds: they are followed without telling anybody of
+    their incidents, so that this worker can take them over without a gap."""
     detectors: dict[str, dict[str, Any]] = {}
     """The detectors to run on each of them, with the parameters that the user set."""
     open_incidents: list[Incident] = []

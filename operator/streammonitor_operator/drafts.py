@@ -6,7 +6,7 @@ from streammonitor_api.assignment import Assignment, Release
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.spec import Stream, StreamMonitorSpec
 from streammonitor_operator.fleet import WorkerView
-from streammonitor_operator.plan import Worker
+from streammonitor_operator.handover import Share
 from streammonitor_operator.specs.identity import Owner
 
 Open = dict[str, Incident]
@@ -14,24 +14,24 @@ Open = dict[str, Incident]
 
 
 def draft_assignment(
-    owner: Owner, spec: StreamMonitorSpec, worker: Worker, view: WorkerView, open_incidents: Open
+    owner: Owner, spec: StreamMonitorSpec, view: WorkerView, share: Share, open_incidents: Open
 ) -> Assignment:
-    """The assignment of a worker that stays or comes, with the epoch of the one that it has."""
-    wanted = set(worker.streams)
-    group = next(group for group in spec.groups if group.name == worker.group)
+    """The assignment of a worker that has something to do, with the epoch of the one it has."""
+    group = next(group for group in spec.groups if group.name == view.group)
     detectors = {name: spec.detectors[name] for name in sorted(group.detectors)}
     gone = _gone(view, {stream.name for stream in spec.streams})
     draft = Assignment(
         epoch=max(1, view.epoch),
         monitor_uid=owner.uid,
         monitor=f"{owner.namespace}/{owner.name}",
-        worker=worker.name,
+        worker=view.name,
         group=group.name,
-        streams=[_seen_by(s, detectors) for s in spec.streams if s.name in wanted],
+        streams=[_seen_by(s, detectors) for s in spec.streams if s.name in share.streams],
+        warming=sorted(share.warms),
         profile=spec.profile,
         detectors=detectors,
-        open_incidents=_carried(view, wanted, detectors, open_incidents),
-        released=[*_kept_releases(view, wanted), *_releases(view, gone, EndReason.REMOVED)],
+        open_incidents=_carried(view, share.holds, detectors, open_incidents),
+        released=[*_kept_releases(view, share.streams), *_releases(view, gone, EndReason.REMOVED)],
     )
     if view.assignment is None or same_content(draft, view.assignment):
         return draft
@@ -67,6 +67,7 @@ def draft_release(view: WorkerView, held_elsewhere: Iterable[str], reason: EndRe
     return assignment.model_copy(
         update={
             "streams": [],
+            "warming": [],
             "open_incidents": [],
             "released": [*_kept_releases(view, set()), *_releases(view, gone, reason)],
         }
@@ -110,7 +111,11 @@ def refuses(view: WorkerView, incident_id: str) -> bool:
 
 
 def _lists(incidents: Iterable[Incident], incident_id: str) -> bool:
-    return any(incident.id == incident_id for incident in incidents)
+    """Whether an incident is among some, and not merely as one that was let go."""
+    return any(
+        incident.id == incident_id and incident.end_reason is not EndReason.INTERRUPTED
+        for incident in incidents
+    )
 
 
 def _carried(

@@ -52,6 +52,7 @@ class Worker:
         name: Its name.
         group: Its group.
         streams: What it monitors.
+        warming: What it is getting ready to take over.
         takes: Whether it may monitor anything: one that is lost, outdated or about to be drained
             does not, and its streams are placed anew.
     """
@@ -60,6 +61,7 @@ class Worker:
     group: str
     streams: tuple[str, ...] = ()
     takes: bool = True
+    warming: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,17 +164,21 @@ class _Packing:
         Returns those that have no place. Keeping the cheap ones moves the fewest.
         """
         homes: dict[str, str] = {}
-        for worker in existing:
-            for stream in worker.streams if worker.takes else ():
-                # Two workers with one stream (a hand-over cut short): the first by name keeps it.
+        able = [worker for worker in existing if worker.takes]
+        # A stream on its way goes on to where it was going. Where two workers have one, the first
+        # by name keeps it.
+        for worker, streams in [(one, one.warming) for one in able] + [
+            (one, one.streams) for one in able
+        ]:
+            for stream in streams:
                 homes.setdefault(stream, worker.name)
-        streams = self._demand.streams
-        for stream in sorted(homes.keys() & streams.keys(), key=self._lightest_first):
-            if self._fits(homes[stream], streams[stream]):
+        costs_m = self._demand.streams
+        for stream in sorted(homes.keys() & costs_m.keys(), key=self._lightest_first):
+            if self._fits(homes[stream], costs_m[stream]):
                 self._put(stream, homes[stream])
             else:
                 del homes[stream]
-        return [stream for stream in streams if stream not in homes]
+        return [stream for stream in costs_m if stream not in homes]
 
     def _trim(self, most: int | None, homeless: list[str]) -> None:
         """Give up the emptiest workers beyond the most that there may be."""

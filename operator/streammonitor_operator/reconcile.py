@@ -7,7 +7,7 @@ often, or what an earlier pass (of this process or of another) left half done.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from streammonitor_api.worker_status import WorkerStatus
@@ -18,15 +18,18 @@ from streammonitor_operator.children import (
     read_deployment,
     read_pod,
 )
-from streammonitor_operator.demand import Loads, demands, measured
-from streammonitor_operator.fleet import Memory, Work, World, find_workers
+from streammonitor_operator.demand import demands, measured
+from streammonitor_operator.fleet import WorkerView
+from streammonitor_operator.handover import hand_over
 from streammonitor_operator.kube import Kube, NotLeader, Rejected
 from streammonitor_operator.ledger import Ledger
 from streammonitor_operator.metrics import PASS_SECONDS, PASSES
 from streammonitor_operator.monitors import Monitor, Monitors
 from streammonitor_operator.naming import worker_name
 from streammonitor_operator.observe import Observation
-from streammonitor_operator.plan import Plan, Worker, plan
+from streammonitor_operator.plan import Plan, Worker
+from streammonitor_operator.plan import plan as make_plan
+from streammonitor_operator.rollout import turn_to_go
 from streammonitor_operator.settings import WorkerSettings
 from streammonitor_operator.steps.announce import announce
 from streammonitor_operator.steps.assign import assign
@@ -36,6 +39,7 @@ from streammonitor_operator.steps.nudge import nudge
 from streammonitor_operator.steps.report import report
 from streammonitor_operator.steps.retire import release, retire
 from streammonitor_operator.steps.settle import settle
+from streammonitor_operator.work import Memory, Work, World, find_workers
 
 log = logging.getLogger(__name__)
 
@@ -166,29 +170,43 @@ class Reconciler:
             ],
             time,
         )
-        existing = [
-            Worker(view.name, view.group, tuple(s.name for s in view.assignment.streams))
-            if view.assignment is not None
-            else Worker(view.name, view.group)
-            for view in workers.values()
-        ]
+        plan = _plan(monitor, list(workers.values()), self.world.settings)
         return Work(
             world=self.world,
             monitor=monitor,
             memory=memory,
             workers=workers,
-            plan=_plan(monitor, existing, measured(workers.values())),
+            plan=plan,
+            handover=hand_over(plan, workers),
             now=now,
             time=time,
         )
 
 
-def _plan(monitor: Monitor, existing: list[Worker], loads: Loads) -> Plan:
-    owner = monitor.owner
+def _existing(
+    monitor: Monitor, views: Iterable[WorkerView], settings: WorkerSettings
+) -> list[Worker]:
+    """The workers as the planner takes them: those of an old template take nothing more."""
+    known = list(views)
+    outdated = turn_to_go(monitor, known, settings) if monitor.spec else set()
+    return [
+        Worker(
+            view.name,
+            view.group,
+            tuple(sorted(view.held)),
+            takes=view.name not in outdated,
+            warming=tuple(sorted(view.warming)),
+        )
+        for view in known
+    ]
+
+
+def _plan(monitor: Monitor, views: Sequence[WorkerView], settings: WorkerSettings) -> Plan:
+    owner, existing = monitor.owner, _existing(monitor, views, settings)
     if monitor.spec is None:
         return Plan(tuple(sorted(existing, key=lambda one: (one.group, one.name))))
-    return plan(
-        demands(monitor.spec, loads),
+    return make_plan(
+        demands(monitor.spec, measured(views)),
         existing,
         lambda group, slot: worker_name(owner.name, owner.uid, group, slot),
     )

@@ -40,6 +40,8 @@ class Facts:
     fault: str
     workers: tuple[tuple[Worker, WorkerView], ...]
     """Planned workers, and what there is of them."""
+    watchers: Mapping[tuple[str, str], WorkerView] = field(default_factory=dict)
+    """By group and stream, the worker to ask while another is getting ready to take it over."""
     unplaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Streams by group that no worker may take."""
     leaving: tuple[str, ...] = ()
@@ -65,7 +67,9 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
         fault=facts.fault,
         streams=streams,
         problems=problems,
-        unready=tuple(view.name for _, view in facts.workers if not view.ready),
+        unready=tuple(
+            view.name for worker, view in facts.workers if _is_missed(facts, worker, view)
+        ),
         workers=len(facts.workers),
         unplaced=facts.unplaced,
         leaving=facts.leaving,
@@ -86,12 +90,19 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
     )
 
 
+def _is_missed(facts: Facts, worker: Worker, view: WorkerView) -> bool:
+    """Whether a worker is not at work that nobody else does meanwhile."""
+    waiting = [one for one in worker.streams if (worker.group, one) not in facts.watchers]
+    return not view.ready and bool(waiting)
+
+
 def _streams(facts: Facts, troubles: Mapping[str, health.Trouble | None]) -> dict[str, Health]:
     """Every stream's health, over all groups."""
     parts: dict[str, list[Health]] = {}
     for worker, view in facts.workers:
         for name in worker.streams:
-            one = health.stream_health(name, view, troubles.get(view.name))
+            asked = facts.watchers.get((worker.group, name), view)
+            one = health.stream_health(name, asked, troubles.get(asked.name))
             parts.setdefault(name, []).append(one)
     for group, names in facts.unplaced.items():
         since = facts.now.replace(microsecond=0)

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 from streammonitor_api.incident import Incident
-from streammonitor_operator.fleet import Work
 from streammonitor_operator.kube import EVENTS, Rejected
 from streammonitor_operator.ledger import Announcement
 from streammonitor_operator.metrics import EVENTS as EVENTS_WRITTEN
 from streammonitor_operator.specs.event import build_event
 from streammonitor_operator.steps.concurrently import each
+from streammonitor_operator.work import Work
 
 _PER_PASS = 40
 """What is left waits for the next pass, a second later: a flood is slowed, not obeyed."""

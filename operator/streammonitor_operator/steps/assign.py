@@ -4,11 +4,12 @@ from streammonitor_api import names
 from streammonitor_api.assignment import Assignment
 from streammonitor_operator.children import AssignmentMap, read_assignment_map
 from streammonitor_operator.drafts import draft_assignment, same_content
-from streammonitor_operator.fleet import Work, WorkerView
+from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.kube import CONFIG_MAPS, MONITORS, Manifest, Rejected
 from streammonitor_operator.specs.configmap import build_configmap
 from streammonitor_operator.specs.identity import labels
 from streammonitor_operator.steps.concurrently import Gone, each
+from streammonitor_operator.work import Work
 
 _TRUST_S = 2.0
 """A StreamMonitor that the API spoke of less than this ago is taken to exist."""
@@ -47,9 +48,13 @@ def _drafts(work: Work) -> list[tuple[WorkerView, Assignment]]:
     spec, ledger = work.monitor.spec, work.memory.ledger
     if spec is None:
         return []
+    planned = [view for _, view in work.planned()]
+    # One that goes has work until others have taken it over.
+    leaving = [work.view(worker.name) for worker in work.plan.leaving]
+    busy = [view for view in leaving if work.share(view.name).streams]
     return [
-        (view, draft_assignment(work.monitor.owner, spec, worker, view, ledger.open))
-        for worker, view in work.planned()
+        (view, draft_assignment(work.monitor.owner, spec, view, work.share(view.name), ledger.open))
+        for view in (*planned, *busy)
     ]
 
 

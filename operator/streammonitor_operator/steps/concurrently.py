@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from streammonitor_operator.fleet import Work
 from streammonitor_operator.kube import KubeError, NotLeader
+from streammonitor_operator.work import Work
 
 T = TypeVar("T")
 _AT_ONCE = 8

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from streammonitor_operator.fleet import Work, WorkerView
+from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.kube import DEPLOYMENTS, Manifest
 from streammonitor_operator.plan import Worker
 from streammonitor_operator.quantities import parse_quantity
@@ -13,6 +13,7 @@ from streammonitor_operator.specs.deployment import (
     secret_names,
 )
 from streammonitor_operator.steps.concurrently import each
+from streammonitor_operator.work import Work
 
 
 async def deploy(work: Work) -> float | None:

@@ -5,9 +5,10 @@ the pod makes the kubelet look at once.
 """
 
 from streammonitor_api import names
-from streammonitor_operator.fleet import Nudge, PodView, Work, WorkerView
+from streammonitor_operator.fleet import PodView, WorkerView
 from streammonitor_operator.kube import PODS, Rejected
 from streammonitor_operator.steps.concurrently import each, soonest
+from streammonitor_operator.work import Nudge, Work
 
 _EVERY_S = 2.0
 _PATIENCE = 10

@@ -2,10 +2,11 @@
 
 from streammonitor_api.incident import EndReason
 from streammonitor_operator.drafts import draft_release, same_content
-from streammonitor_operator.fleet import Work, WorkerView
+from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.kube import CONFIG_MAPS, DEPLOYMENTS, Rejected
 from streammonitor_operator.steps.assign import write_assignment
 from streammonitor_operator.steps.concurrently import each, soonest
+from streammonitor_operator.work import Work
 
 PATIENCE_S = 20.0
 """A worker that does not acknowledge its release for so long is removed all the same."""
@@ -16,7 +17,7 @@ async def release(work: Work) -> float | None:
     if work.monitor.spec is None:
         return None
     memory = work.memory.released_at
-    leaving = {worker.name for worker in work.plan.leaving}
+    leaving = _leaving(work)
     for name in memory.keys() - leaving:
         del memory[name]
     views = [work.view(name) for name in sorted(leaving)]
@@ -28,7 +29,7 @@ async def retire(work: Work) -> float | None:
     """Delete the workers that have let go, or had time enough."""
     if work.monitor.spec is None:
         return None
-    views = [work.view(worker.name) for worker in work.plan.leaving]
+    views = [work.view(name) for name in sorted(_leaving(work))]
     done = [view for view in views if _has_let_go(work, view)]
     await each(work, done, lambda view: view.name, lambda view: _delete(work, view))
     waiting = [view.name for view in views if view not in done]
@@ -36,6 +37,12 @@ async def retire(work: Work) -> float | None:
         max(0.05, work.memory.released_at.get(name, work.now) + PATIENCE_S - work.now)
         for name in waiting
     )
+
+
+def _leaving(work: Work) -> set[str]:
+    """The workers that go and have nothing to hand over any more."""
+    names = (worker.name for worker in work.plan.leaving)
+    return {name for name in names if not work.share(name).streams}
 
 
 async def _release(work: Work, view: WorkerView) -> None:

@@ -2,7 +2,7 @@
 
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_operator.drafts import refuses
-from streammonitor_operator.fleet import Work
+from streammonitor_operator.work import Work
 
 
 async def settle(work: Work) -> float | None:
@@ -16,6 +16,7 @@ async def settle(work: Work) -> float | None:
         for pod in view.pods
         if pod.said is not None
         for incident in pod.said.incidents
+        if incident.end_reason is not EndReason.INTERRUPTED
     }
     views = [view for _, view in work.planned()]
     homes = {(one.group, stream) for one in work.plan.workers for stream in one.streams}

@@ -43,6 +43,8 @@ class FakeWorker:
     revision: int = 1
     incidents: dict[str, Incident] = field(default_factory=dict)
     states: dict[str, StreamStatus] = field(default_factory=dict)
+    cold: set[str] = field(default_factory=set)
+    """Streams on which it cannot tell anything yet."""
     deaf: bool = False
     """It does not read its assignment any more."""
 
@@ -55,14 +57,15 @@ class FakeWorker:
             return
         self.assignment = assignment
         for incident in assignment.open_incidents:
-            self.incidents.setdefault(incident.id, incident)
+            known = self.incidents.get(incident.id)
+            if known is None or known.end_reason is EndReason.INTERRUPTED:
+                self.incidents[incident.id] = incident
         for release in assignment.released:
             for incident in [i for i in self.incidents.values() if i.stream == release.stream]:
                 self.end(incident.id, release.reason)
         kept = {one.name for one in assignment.streams}
-        self.incidents = {
-            i.id: i for i in self.incidents.values() if not i.active or i.stream in kept
-        }
+        for incident in [i for i in self.incidents.values() if i.active and i.stream not in kept]:
+            self.end(incident.id, EndReason.INTERRUPTED)
         self.revision += 1
 
     def start(self, stream: str, defect: str = "freeze", episode: str = "1") -> Incident:
@@ -78,6 +81,13 @@ class FakeWorker:
         self.revision += 1
         return incident
 
+    def lose(self, stream: str) -> None:
+        """It does not receive a stream any more."""
+        now = datetime.now(UTC)
+        lost = StreamStatus(name=stream, state=StreamState.RETRYING, reason="Timeout", since=now)
+        self.states[stream] = lost
+        self.revision += 1
+
     def end(self, incident: str, reason: EndReason = EndReason.CLEARED) -> None:
         ended = {"ended_at": datetime.now(UTC), "end_reason": reason}
         self.incidents[incident] = self.incidents[incident].model_copy(update=ended)
@@ -90,7 +100,12 @@ class FakeWorker:
             revision=self.revision, epoch=self.assignment.epoch,
             streams=[
                 self.states.get(one.name)
-                or StreamStatus(name=one.name, state=StreamState.RECEIVING, since=now)
+                or StreamStatus(
+                    name=one.name,
+                    state=StreamState.RECEIVING,
+                    since=now,
+                    warm=one.name not in self.cold,
+                )
                 for one in self.assignment.streams
             ],
             incidents=list(self.incidents.values()),
@@ -106,6 +121,8 @@ class Cluster:
         """Processes by pod uid."""
         self.reconciler = Reconciler(self.kube, SETTINGS)
         self.schedulable = True
+        self.cold: set[str] = set()
+        """Streams on which workers that are new to them cannot tell anything yet."""
         self._silent: dict[str, float] = {}
         self._departed: list[WorkerStatus] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -255,7 +272,7 @@ class Cluster:
             worker = self.workers.get(metadata["uid"])
             nudge = metadata["annotations"].get(names.ANNOTATION_NUDGE, "")
             if worker is None:
-                worker = FakeWorker(pod, Assignment(epoch=1))
+                worker = FakeWorker(pod, Assignment(epoch=1), cold=self.cold)
                 self.workers[metadata["uid"]] = worker
                 worker.read(assignment)
                 self.say()

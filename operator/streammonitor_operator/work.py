@@ -1,0 +1,152 @@
+"""What one reconcile pass works on: the world as it is, and what the reconciler remembers of it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from streammonitor_api import names
+from streammonitor_api.assignment import Assignment
+from streammonitor_operator.cache import Store
+from streammonitor_operator.children import AssignmentMap, WorkerDeployment, WorkerPod
+from streammonitor_operator.fleet import PodView, WorkerView
+from streammonitor_operator.handover import Handover, Share
+from streammonitor_operator.kube import Kube, KubeError
+from streammonitor_operator.ledger import Ledger
+from streammonitor_operator.monitors import Monitor, Monitors
+from streammonitor_operator.observe import Observation
+from streammonitor_operator.plan import Plan, Worker
+from streammonitor_operator.settings import WorkerSettings
+
+C = TypeVar("C", AssignmentMap, WorkerDeployment)
+
+
+@dataclass(slots=True)
+class Nudge:
+    """How often a pod was told that its assignment changed."""
+
+    epoch: int
+    attempts: int = 0
+    due: float = 0.0
+
+
+@dataclass(slots=True)
+class Memory:
+    """What one StreamMonitor's reconciler remembers; everything can be found out again."""
+
+    uid: str
+    born: float
+    ledger: Ledger
+    assignments: dict[str, Assignment] = field(default_factory=dict)
+    """The last readable one of each worker, so that an epoch never goes back."""
+    updated: set[str] = field(default_factory=set)
+    """Workers whose assignment was changed, not created, by this process."""
+    nudges: dict[str, Nudge] = field(default_factory=dict)
+    """By pod uid."""
+    released_at: dict[str, float] = field(default_factory=dict)
+    """When a worker that goes was told so."""
+    accepted: dict[str, str] = field(default_factory=dict)
+    """Digest of what the API made of the last Deployment that was applied."""
+    unready_since: dict[str, datetime] = field(default_factory=dict)
+    """Workers that are not ready."""
+    status_sent: dict[str, object] = field(default_factory=dict)
+    status_returned: dict[str, object] = field(default_factory=dict)
+    status_at: float = float("-inf")
+
+
+@dataclass(slots=True)
+class World:
+    """The caches and the settings that every reconciler shares."""
+
+    kube: Kube
+    monitors: Monitors
+    maps: Store[AssignmentMap]
+    deployments: Store[WorkerDeployment]
+    pods: Store[WorkerPod]
+    settings: WorkerSettings
+
+
+@dataclass(slots=True)
+class Work:
+    """One reconcile pass: what is, what should be, and what went wrong."""
+
+    world: World
+    monitor: Monitor
+    memory: Memory
+    workers: dict[str, WorkerView]
+    plan: Plan
+    handover: Handover
+    now: float
+    """Loop time."""
+    time: datetime
+    """UTC."""
+    failures: list[tuple[str, KubeError]] = field(default_factory=list)
+    """What the API refused, with the worker that it concerns ("" for none)."""
+
+    def share(self, worker: str) -> Share:
+        """What a worker's assignment should list."""
+        return self.handover.shares.get(worker) or Share()
+
+    @property
+    def suspended(self) -> bool:
+        """Whether spec.suspend is set."""
+        return bool(self.monitor.spec and self.monitor.spec.suspend)
+
+    def planned(self) -> list[tuple[Worker, WorkerView]]:
+        """Every worker that should be, with what there is of it."""
+        return [(one, self.view(one.name, one.group)) for one in self.plan.workers]
+
+    def view(self, name: str, group: str = "") -> WorkerView:
+        """What there is of a worker, now: a step sees what the one before it wrote."""
+        old = self.workers.get(name)
+        key, monitor = self.monitor.key, self.monitor
+        return WorkerView(
+            name=name,
+            group=group or (old.group if old else ""),
+            assignment=self.memory.assignments.get(name),
+            map=_mine(self.world.maps.of(key), monitor).get(name),
+            deployment=_mine(self.world.deployments.of(key), monitor).get(name),
+            pods=old.pods if old else (),
+        )
+
+
+def find_workers(
+    world: World, monitor: Monitor, memory: Memory, observe: Callable[[str], Observation | None]
+) -> dict[str, WorkerView]:
+    """Every worker that there is any trace of, by name."""
+    now = asyncio.get_running_loop().time()
+    maps = _mine(world.maps.of(monitor.key), monitor)
+    deployments = _mine(world.deployments.of(monitor.key), monitor)
+    for name, child in maps.items():
+        if child.assignment is not None:
+            memory.assignments[name] = child.assignment
+    pods: dict[str, list[PodView]] = {}
+    for pod in world.pods.of(monitor.key).values():
+        pods.setdefault(pod.worker, []).append(PodView(pod, observe(pod.uid), now))
+    return {
+        name: WorkerView(
+            name=name,
+            group=_group(name, memory, deployments),
+            assignment=memory.assignments.get(name),
+            map=maps.get(name),
+            deployment=deployments.get(name),
+            pods=tuple(sorted(pods.get(name, []), key=lambda view: view.pod.name)),
+        )
+        for name in sorted({*maps, *deployments, *memory.assignments})
+    }
+
+
+def _group(name: str, memory: Memory, deployments: dict[str, WorkerDeployment]) -> str:
+    assignment = memory.assignments.get(name)
+    if assignment is not None:
+        return assignment.group
+    if name in deployments:
+        labels = deployments[name].manifest["metadata"].get("labels") or {}
+        return str(labels.get(names.LABEL_GROUP, ""))
+    return ""
+
+
+def _mine(children: dict[str, C], monitor: Monitor) -> dict[str, C]:
+    """Without what belongs to a StreamMonitor of the same name that was deleted before."""
+    return {name: child for name, child in children.items() if child.owner_uid == monitor.owner.uid}
