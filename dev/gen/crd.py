@@ -125,7 +125,7 @@ def _scheme_rule() -> Schema:
 def _order_rule() -> Schema:
     return {
         "rule": "!has(self.min) || !has(self.max) || self.min <= self.max",
-        # Writing the numbers costs more than the apiserver allows a rule.
+        # A fixed sentence: one with the numbers costs more than the apiserver allows.
         "message": "scaling.min is more than scaling.max: lower min or raise max",
     }
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -237,15 +238,14 @@ def test_what_is_open_travels_and_only_the_holder_ends_it(rig: WorkerRig, media:
         released = [{"stream": "b", "reason": "removed"}]
         rig.wait_epoch(rig.assign({}, detectors=black, released=released))
         left = {incident.stream: incident for incident in rig.status().incidents}
-        assert set(left) == {"b"}
+        assert left["a"].end_reason is EndReason.INTERRUPTED, "told on for those who had not heard"
         assert left["b"].end_reason is EndReason.REMOVED
 
         # a comes back with what the other worker holds.
         rig.assign(
             {"a": f"{web}/clean.ts"}, detectors=black, openIncidents=[raised["a"].to_json_object()]
         )
-        back = rig.wait_incident(lambda item: item.id == raised["a"].id)
-        assert back.active
+        rig.wait_incident(lambda item: item.id == raised["a"].id and item.active)
         ended = rig.wait_incident(lambda item: item.id == raised["a"].id and not item.active)
         assert ended.end_reason is EndReason.CLEARED
         rig.signal(signal.SIGTERM)
@@ -255,6 +255,45 @@ def test_what_is_open_travels_and_only_the_holder_ends_it(rig: WorkerRig, media:
     told = [(kind, item.stream, item.id) for kind, item in rig.events()]
     assert ("ended", "a", raised["a"].id) in told
     assert len([one for one in told if one[0] == "started" and one[1] == "a"]) == 1
+
+
+def test_a_stream_is_handed_over_with_what_is_open(tmp_path: Path, media: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    black = {"black": {"minDuration": "1s"}}
+    with (
+        http_server(media) as web,
+        WorkerRig(tmp_path / "old") as old,
+        WorkerRig(tmp_path / "new") as new,
+    ):
+        streams: dict[str, str | dict[str, Any]] = {"a": f"{web}/dark.ts"}
+        old.assign(streams, detectors=black)
+        old.start()
+        new.assign(streams, detectors=black, warming=["a"])
+        new.start()
+        raised = old.wait_incident(_active)
+        eventually("it sees the defect", lambda: _sees(new, "a") == "active")
+        assert new.status().incidents == [], "another holds it"
+        old.wait_epoch(old.assign({}, detectors=black))
+        [left] = old.status().incidents
+        assert (left.id, left.end_reason) == (raised.id, EndReason.INTERRUPTED)
+        new.assign(streams, detectors=black, openIncidents=[raised.to_json_object()])
+        back = new.wait_incident(lambda item: item.id == raised.id)
+        assert back.active
+        for rig in (old, new):
+            rig.signal(signal.SIGTERM)
+            rig.signal(signal.SIGINT)
+            rig.wait()
+
+    assert [kind for kind, _ in old.events()] == ["started"]
+    assert {item.id for _, item in new.events()} == {raised.id}
+    assert "started" not in [kind for kind, _ in new.events()]
+
+
+def _sees(rig: WorkerRig, stream: str) -> str | None:
+    """The state of the black detector, once it is warm."""
+    said = rig.stream(stream)
+    return said.detectors.get("black") if said and said.warm else None
 
 
 def test_a_killed_worker_goes_on_with_the_same_incident(rig: WorkerRig, media: Path) -> None:

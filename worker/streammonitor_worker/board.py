@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from streammonitor_api.incident import Incident
+from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.worker_status import StreamStatus, WorkerStatus
 from streammonitor_worker import __version__
 
@@ -104,11 +104,13 @@ class StatusBoard:
         self._notify(changed)
 
     def drop_stream(self, name: str) -> None:
-        """Say nothing more of a stream, nor of incidents that are open on it."""
+        """Say nothing more of a stream. What is open on it is another worker's to end."""
+        gone = {"ended_at": datetime.now(UTC), "end_reason": EndReason.INTERRUPTED}
         with self._lock:
             changed = self._streams.pop(name, None) is not None
             for key in [key for key, item in self._open.items() if item.stream == name]:
-                del self._open[key]
+                # Told on: the operator may not have heard yet that it was raised.
+                self._ended.append(self._open.pop(key).model_copy(update=gone))
             self._bump(changed)
         self._notify(changed)
 
@@ -118,11 +120,18 @@ class StatusBoard:
             before = self._open.pop(incident.id, None)
             if incident.active:
                 self._open[incident.id] = incident
+                self._forget_ended(incident.id)
             else:
                 self._ended.append(incident)
             changed = before is None or _matter(before) != _matter(incident)
             self._bump(changed)
         self._notify(changed)
+
+    def _forget_ended(self, incident_id: str) -> None:
+        """What was let go came back."""
+        if any(item.id == incident_id for item in self._ended):
+            kept = [item for item in self._ended if item.id != incident_id]
+            self._ended = deque(kept, maxlen=MAX_ENDED)
 
     def _bump(self, changed: bool) -> None:
         self._revision += changed

@@ -100,6 +100,7 @@ class Fleet:
         self._monitor_uid = assignment.monitor_uid
         detectors, problems = _usable(assignment.detectors)
         wanted = {stream.name: stream for stream in assignment.streams}
+        muted = set(assignment.warming)
         released = {release.stream: release.reason for release in assignment.released}
         held = self._held(assignment)
         for name in [name for name in self._runners if name not in wanted]:
@@ -107,7 +108,10 @@ class Fleet:
         changed = (detectors, assignment.profile) != (self._detectors, self._profile)
         self._detectors, self._profile = detectors, assignment.profile
         for name, stream in wanted.items():
-            self._bring_in_line(stream, changed, held.pop(name, []))
+            mine = held.pop(name, []) if name not in muted else []
+            self._bring_in_line(stream, changed, mine)
+            # What is held elsewhere was adopted before it is spoken of.
+            self._runners[name].set_muted(name in muted)
         self._settle(held, released)
         self._board.acknowledge(assignment.epoch)
         return problems
@@ -206,7 +210,11 @@ class Fleet:
         An assignment goes on listing an incident after this worker ended it, and while it holds
         it: neither opens it again.
         """
-        known = {item.id for item in self._board.document().incidents}
+        known = {
+            item.id
+            for item in self._board.document().incidents
+            if item.end_reason is not EndReason.INTERRUPTED
+        }
         candidates = {item.id: _reopened(item) for item in assignment.open_incidents}
         if self._journal is not None:
             candidates |= {item.id: _reopened(item) for item in self._journal.open_incidents()}

@@ -156,6 +156,11 @@ class StreamRunner:
             elif self._analysis.kinds_needed != needed:
                 self._reopen()
 
+    def set_muted(self, muted: bool) -> None:
+        """Follow the stream without telling anybody of incidents, or speak for it from now on."""
+        with self._lock:
+            self._analysis.muted = muted
+
     def finish(self, reason: EndReason) -> None:
         """Stop, and end what is open with `reason`."""
         with self._lock:

@@ -190,7 +190,7 @@ def test_the_document_is_bounded_but_tells_every_open_incident() -> None:
     assert sum(item.active for item in incidents) == 1
 
 
-def test_a_stream_that_moved_takes_its_open_incidents_along() -> None:
+def test_what_is_open_on_a_stream_that_moved_is_told_as_interrupted() -> None:
     board = StatusBoard("w")
     board.set_stream(_stream(DetectorState.ACTIVE))
     board.set_incident(_incident(1))
@@ -199,4 +199,16 @@ def test_a_stream_that_moved_takes_its_open_incidents_along() -> None:
 
     document = board.document()
     assert document.streams == []
-    assert [item.id for item in document.incidents] == ["2"]
+    assert {item.id: item.end_reason for item in document.incidents} == {
+        "1": EndReason.INTERRUPTED,
+        "2": EndReason.CLEARED,
+    }
+
+
+def test_what_comes_back_is_told_once() -> None:
+    board = StatusBoard("w")
+    board.set_incident(_incident(1))
+    board.drop_stream("a")
+    board.set_incident(_incident(1))
+
+    assert [item.active for item in board.document().incidents] == [True]

@@ -1,0 +1,93 @@
+"""Streams move from worker to worker while somebody watches them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dev.kube import Object, eventually
+from streammonitor_api import names
+from streammonitor_api.assignment import Assignment
+from streammonitor_api.incident import EndReason
+from streammonitor_api.worker_status import StreamState
+from tests.e2e.monitor import Monitor, channel, inject, lasting, now
+
+Figure = Callable[[str, str, str], None]
+STREAMS = ["channel-0", "channel-1"]
+SILENCE = {"silence": {"minDuration": "1s"}}
+
+
+def _spec(size: str) -> dict[str, Any]:
+    """The same streams on pods of another size."""
+    template = {"resources": {"requests": {"memory": size}}}
+    group = {"name": "all", "detectors": ["silence"], "template": template}
+    return {"streams": [channel(0), channel(1)], "detectors": SILENCE, "workers": [group]}
+
+
+def _assignments(monitor: Monitor) -> dict[str, Assignment]:
+    found = {}
+    for config in monitor.objects("configmaps"):
+        text = config["data"][names.ASSIGNMENT_KEY]
+        found[config["metadata"]["name"]] = Assignment.model_validate_json(text)
+    return found
+
+
+def _holders(assignments: dict[str, Assignment], stream: str) -> list[str]:
+    return [
+        worker
+        for worker, one in assignments.items()
+        if stream in {listed.name for listed in one.streams} - set(one.warming)
+    ]
+
+
+def _of_incident(events: list[Object], incident_id: str) -> list[str]:
+    return sorted(event["reason"] for event in events if incident_id in event["metadata"]["name"])
+
+
+def test_a_changed_template_moves_streams_without_a_gap(monitor: Monitor, figure: Figure) -> None:
+    monitor.apply(**_spec("128Mi"))
+    monitor.wait("Ready")
+    before = {one["metadata"]["name"] for one in monitor.objects("deployments")}
+    inject(monitor.access, 1, "silence", 60)
+    raised = monitor.wait_incident(
+        "open silence", lambda item: item.active and lasting(item), "channel-1"
+    )
+
+    let_go_at: dict[str, float] = {}
+    unwatched: list[str] = []
+
+    def moved() -> bool:
+        assignments = _assignments(monitor)
+        for stream in STREAMS:
+            assert len(_holders(assignments, stream)) <= 1, "two workers speak for one stream"
+            if not before & set(_holders(assignments, stream)):
+                let_go_at.setdefault(stream, now())
+        said = [one for worker in monitor.workers() for one in worker.streams]
+        receiving = {one.name for one in said if one.state is StreamState.RECEIVING}
+        unwatched.extend(set(STREAMS) - receiving)
+        if monitor.condition("Ready")["status"] != "True":
+            unwatched.append("Ready")
+        deployments = {one["metadata"]["name"] for one in monitor.objects("deployments")}
+        return not deployments & before
+
+    monitor.patch(**_spec("160Mi"))
+    changed_at = now()
+    eventually("the clones took over", moved, timeout_s=120, pause_s=0.1)
+    figure("template changed -> old worker gone", f"{now() - changed_at:.1f} s", "-")
+    assert unwatched == []
+    for stream in STREAMS:
+        seen = monitor.stream(stream)
+        assert seen is not None
+        assert seen.first_frame_at is not None
+        overlap_s = let_go_at[stream] - seen.first_frame_at.timestamp()
+        figure(f"{stream}: both workers analysed it for", f"{overlap_s:.1f} s", "> 0")
+        assert overlap_s > 0
+
+    ended = monitor.wait_incident(
+        "its end", lambda item: item.id == raised.id and not item.active, "channel-1", 90
+    )
+    assert ended.end_reason is EndReason.CLEARED
+    assert ended.started_at == raised.started_at
+    eventually(
+        "one Event of its start and one of its end",
+        lambda: _of_incident(monitor.events(), raised.id) == ["SilenceEnded", "SilenceStarted"],
+        timeout_s=15,
+    )
