@@ -89,6 +89,8 @@ class GroupStatus(Model):
 
     name: str
     """Name of the group."""
+    revision: str = ""
+    """Names what the group's pods are asked to be: it changes with template, image and Secrets."""
     streams: int = 0
     """Streams assigned."""
     workers: int = 0

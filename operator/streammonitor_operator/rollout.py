@@ -2,14 +2,11 @@
 
 from collections.abc import Iterable
 
+from streammonitor_operator.children import WorkerDeployment
 from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.monitors import Monitor
 from streammonitor_operator.settings import WorkerSettings
-from streammonitor_operator.specs.deployment import (
-    ANNOTATION_MANIFEST,
-    build_deployment,
-    secret_names,
-)
+from streammonitor_operator.specs.deployment import ANNOTATION_REVISION, revision, secret_names
 
 SURGE_RATIO = 0.25
 """The share of a group's workers, at least one, that is replaced at a time."""
@@ -28,21 +25,28 @@ def turn_to_go(monitor: Monitor, views: Iterable[WorkerView], settings: WorkerSe
 
 
 def outdated(monitor: Monitor, views: Iterable[WorkerView], settings: WorkerSettings) -> list[str]:
-    """The workers whose Deployment is not what the specification would make of it now."""
+    """The workers whose pods are not what the specification asks for now."""
+    wanted = revisions(monitor, settings)
+    return [
+        view.name
+        for view in views
+        if view.deployment is not None
+        and view.group in wanted
+        and _revision_of(view.deployment) != wanted[view.group]
+    ]
+
+
+def revisions(monitor: Monitor, settings: WorkerSettings) -> dict[str, str]:
+    """What each group's pods are asked to be, by group."""
     if monitor.spec is None:
-        return []
-    groups = {group.name: group for group in monitor.spec.groups}
+        return {}
     secrets = secret_names(monitor.spec.streams)
-    found = []
-    for view in views:
-        if view.deployment is None or view.group not in groups:
-            continue
-        made = build_deployment(monitor.owner, groups[view.group], view.name, secrets, settings)
-        live = view.deployment.manifest["metadata"].get("annotations") or {}
-        wanted = made["metadata"]["annotations"][ANNOTATION_MANIFEST]
-        if live.get(ANNOTATION_MANIFEST, wanted) != wanted:
-            found.append(view.name)
-    return found
+    return {group.name: revision(group, secrets, settings) for group in monitor.spec.groups}
+
+
+def _revision_of(deployment: WorkerDeployment) -> str:
+    annotations = deployment.manifest["metadata"].get("annotations") or {}
+    return str(annotations.get(ANNOTATION_REVISION, ""))
 
 
 def _first(members: list[WorkerView], old: list[str]) -> list[str]:

@@ -42,6 +42,8 @@ class Facts:
     """Planned workers, and what there is of them."""
     watchers: Mapping[tuple[str, str], WorkerView] = field(default_factory=dict)
     """By group and stream, the worker to ask while another is getting ready to take it over."""
+    revisions: Mapping[str, str] = field(default_factory=dict)
+    """What each group's pods are asked to be."""
     unplaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Streams by group that no worker may take."""
     leaving: tuple[str, ...] = ()
@@ -131,13 +133,14 @@ def _workers_status(facts: Facts) -> WorkersStatus:
 def _groups(facts: Facts) -> list[GroupStatus]:
     names = [group.name for group in facts.spec.groups] if facts.spec else []
     names += sorted({worker.group for worker, _ in facts.workers} - set(names))
-    return [_group(name, facts.workers) for name in names]
+    return [_group(name, facts.workers, facts.revisions.get(name, "")) for name in names]
 
 
-def _group(name: str, workers: Iterable[tuple[Worker, WorkerView]]) -> GroupStatus:
+def _group(name: str, workers: Iterable[tuple[Worker, WorkerView]], revision: str) -> GroupStatus:
     mine = [(worker, view) for worker, view in workers if worker.group == name]
     return GroupStatus(
         name=name,
+        revision=revision,
         streams=sum(len(worker.streams) for worker, _ in mine),
         workers=len(mine),
         ready=sum(view.ready for _, view in mine),

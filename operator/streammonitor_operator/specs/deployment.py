@@ -7,6 +7,7 @@ may have made.
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import asdict, fields
 
 from streammonitor_api import names
 from streammonitor_api.spec import Stream, Template, WorkerGroup
@@ -16,6 +17,8 @@ from streammonitor_operator.specs.identity import Owner, labels, metadata
 
 ANNOTATION_MANIFEST = f"{names.GROUP}/manifest"
 """Digest of what was applied: tells a changed wish from a change by hand."""
+ANNOTATION_REVISION = f"{names.GROUP}/revision"
+"""What the user and the platform team asked for when it was made."""
 GRACE_S = 15
 """How long a worker that was told to stop goes on, waiting to be released."""
 TERMINATION_S = 20
@@ -52,8 +55,22 @@ def build_deployment(
             "template": _pod_template(owner, group, worker, sorted(set(secrets)), settings),
         },
     }
-    manifest["metadata"]["annotations"][ANNOTATION_MANIFEST] = digest(manifest)
+    annotations = manifest["metadata"]["annotations"]
+    annotations[ANNOTATION_REVISION] = revision(group, secrets, settings)
+    annotations[ANNOTATION_MANIFEST] = digest(manifest)
     return manifest
+
+
+def revision(group: WorkerGroup, secrets: Iterable[str], settings: WorkerSettings) -> str:
+    """A short name for what a group's pods are asked to be; other pods have another.
+
+    It follows from what was asked for, not from the manifest that is made of it: so another
+    version of the operator, which may make it otherwise, leaves the workers alone.
+    """
+    built_in = {field.name: field.default for field in fields(settings)}
+    chosen = {key: value for key, value in asdict(settings).items() if value != built_in[key]}
+    template = group.template.to_json_object() if group.template else {}
+    return digest({"template": template, "secrets": sorted(set(secrets)), "settings": chosen})[:10]
 
 
 def secret_names(streams: Iterable[Stream]) -> list[str]:

@@ -8,6 +8,7 @@ from streammonitor_operator.plan import Worker
 from streammonitor_operator.quantities import parse_quantity
 from streammonitor_operator.specs.deployment import (
     ANNOTATION_MANIFEST,
+    ANNOTATION_REVISION,
     build_deployment,
     digest,
     secret_names,
@@ -43,11 +44,11 @@ def _is_right(work: Work, view: WorkerView, manifest: Manifest) -> bool:
         return False
     live = view.deployment.manifest
     annotations = live["metadata"].get("annotations") or {}
-    if (
-        annotations.get(ANNOTATION_MANIFEST)
-        != manifest["metadata"]["annotations"][ANNOTATION_MANIFEST]
-    ):
-        return False
+    wanted = manifest["metadata"]["annotations"]
+    if annotations.get(ANNOTATION_MANIFEST) != wanted[ANNOTATION_MANIFEST]:
+        # Another version of the operator made it, of the same wishes: that restarts no worker.
+        same = annotations.get(ANNOTATION_REVISION) == wanted[ANNOTATION_REVISION]
+        return same and bool(live["spec"].get("replicas") == 1)
     # Where a webhook changes what we apply, the API's own answer is as right as it gets.
     return covers(live, _comparable(manifest)) or digest(live) == work.memory.accepted.get(
         view.name

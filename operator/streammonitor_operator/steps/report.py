@@ -5,6 +5,7 @@ from typing import Any
 from streammonitor_api import names
 from streammonitor_operator.health import START_GRACE
 from streammonitor_operator.kube import MONITORS, KubeError, Rejected
+from streammonitor_operator.rollout import revisions
 from streammonitor_operator.status import Facts, compute_status
 from streammonitor_operator.steps.concurrently import Gone
 from streammonitor_operator.work import Work
@@ -76,6 +77,7 @@ def _facts(work: Work) -> Facts:
         fault=work.monitor.fault,
         workers=tuple(work.planned()),
         watchers={place: work.view(name) for place, name in work.handover.watchers.items()},
+        revisions=revisions(work.monitor, work.world.settings),
         unplaced=work.plan.unplaced,
         leaving=tuple(worker.name for worker in work.plan.leaving if work.view(worker.name).map),
         open_incidents=tuple(ledger.open.values()),

@@ -183,3 +183,22 @@ async def test_a_stream_that_is_taken_out_while_it_moves_is_gone_everywhere(
     assert lists(cluster, "b") == {}
     assert cluster.events() == ["FreezeEnded", "FreezeStarted"]
     assert cluster.status["lastIncident"]["endReason"] == "removed"
+
+
+async def test_another_version_of_the_operator_restarts_no_worker(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await monitoring(cluster, "a")
+    [before] = cluster.kube.all(DEPLOYMENTS)
+    monkeypatch.setattr("streammonitor_operator.specs.deployment.TERMINATION_S", 33)
+    await cluster.restart_operator()
+    await cluster.settle(5)
+    [after] = cluster.kube.all(DEPLOYMENTS)
+    assert after == before
+    cluster.apply(spec_of("a", workers=[group("2")]))
+    await cluster.settle(10)
+    [clone] = cluster.kube.all(DEPLOYMENTS)
+    assert clone["metadata"]["name"] != before["metadata"]["name"]
+    assert clone["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 33
+    revision = cluster.status["groups"][0]["revision"]
+    assert revision == clone["metadata"]["annotations"]["streammonitor.io/revision"]
