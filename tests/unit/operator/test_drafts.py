@@ -6,7 +6,7 @@ from streammonitor_api.assignment import Assignment
 from streammonitor_api.spec import StreamMonitorSpec
 from streammonitor_operator.drafts import draft_assignment, same_content
 from streammonitor_operator.fleet import WorkerView
-from streammonitor_operator.plan import Worker
+from streammonitor_operator.handover import Share
 from streammonitor_operator.specs.configmap import build_configmap
 from streammonitor_operator.specs.identity import Owner
 from tests.unit.operator.fake_kube import assignment_of
@@ -29,8 +29,8 @@ def spec(*streams: dict[str, Any], **more: Any) -> StreamMonitorSpec:
 
 def draft(asked: StreamMonitorSpec, group: str, before: Assignment | None = None) -> Assignment:
     view = WorkerView("w", group, assignment=before, map=None, deployment=None)
-    names = tuple(one.name for one in asked.streams)
-    return draft_assignment(OWNER, asked, Worker("w", group, names), view, {})
+    share = Share(holds={one.name for one in asked.streams})
+    return draft_assignment(OWNER, asked, view, share, {})
 
 
 def test_a_worker_gets_what_each_stream_sets_for_the_detectors_that_it_runs() -> None:
