@@ -53,8 +53,10 @@ class Worker:
         group: Its group.
         streams: What it monitors.
         warming: What it is getting ready to take over.
-        takes: Whether it may monitor anything: one that is lost, outdated or about to be drained
-            does not, and its streams are placed anew.
+        takes: Whether it may monitor anything: one that is outdated or about to be drained may
+            not, and its streams are placed anew.
+        lost: It does not answer. Its streams go where there is room. For those that find none no
+            worker is made: Kubernetes will have healed it before that is of use.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Worker:
     streams: tuple[str, ...] = ()
     takes: bool = True
     warming: tuple[str, ...] = ()
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +139,11 @@ class _Packing:
         homeless = self._keep(existing)
         self._trim(demand.max_workers, homeless)
         self._rooms: list[_Room] = []
-        self._open(self._held)
+        lost = {one.name for one in existing if one.lost}
+        self._open(self._held.keys() - lost)
         self._place(homeless)
-        if not self.unplaced:
+        self._evacuate(sorted(lost & self._held.keys()))
+        if not self.unplaced and not lost:
             self._shrink()
 
     def workers(self) -> list[Worker]:
@@ -221,6 +226,19 @@ class _Packing:
                 self.unplaced.append(stream)
             else:
                 self._move_in(stream, home)
+
+    def _evacuate(self, lost: Iterable[str]) -> None:
+        """Move what fits away from workers that do not answer."""
+        for worker in lost:
+            for stream in sorted(self._held[worker], key=self._lightest_first, reverse=True):
+                home = self._best_fit(self._demand.streams[stream])
+                if home is not None:
+                    self._take_out(stream, worker)
+                    self._move_in(stream, home)
+
+    def _take_out(self, stream: str, worker: str) -> None:
+        self._held[worker].remove(stream)
+        self._used_m[worker] -= self._demand.streams[stream]
 
     def _move_in(self, stream: str, home: str) -> None:
         room = self._room(home)

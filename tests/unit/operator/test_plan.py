@@ -72,6 +72,19 @@ def test_a_worker_that_takes_nothing_leaves_and_its_streams_move() -> None:
     assert result.leaving == (existing[0],)
 
 
+def test_streams_of_a_lost_worker_go_where_there_is_room_and_else_wait() -> None:
+    existing = [Worker("g-0", "g", ("a", "b"), lost=True), Worker("g-1", "g", ("c",))]
+    result = make([weighed(a=300, b=500, c=300)], existing)
+    assert result.holders("g") == {"a": "g-0", "b": "g-1", "c": "g-1"}
+    assert result.leaving == ()
+
+
+def test_a_lost_worker_is_given_nothing_new() -> None:
+    existing = [Worker("g-0", "g", ("a",), lost=True)]
+    result = make([weighed(a=300, new=100)], existing)
+    assert result.holders("g") == {"a": "g-1", "new": "g-1"}
+
+
 def test_streams_beyond_the_most_workers_are_named() -> None:
     result = make([weighed(1, a=600, b=600, c=600)])
     assert result.holders("g") == {"a": "g-0"}
@@ -148,7 +161,14 @@ def worlds(draw: st.DrawFn, *, limited: bool = True) -> World:
         for group in groups
     ]
     existing = [
-        Worker(name(group, slot), group, tuple(draw(NAMES)), draw(st.integers(0, 3)) > 0)
+        Worker(
+            name(group, slot),
+            group,
+            tuple(draw(NAMES)),
+            takes=draw(st.integers(0, 3)) > 0,
+            warming=tuple(draw(NAMES)) if draw(st.integers(0, 5)) == 0 else (),
+            lost=limited and draw(st.integers(0, 5)) == 0,
+        )
         for group in draw(st.lists(st.sampled_from("abcd"), unique=True))
         for slot in draw(st.lists(st.integers(0, 6), unique=True, max_size=4))
     ]
