@@ -104,7 +104,7 @@ async def _reconcile(
         watches = [asyncio.create_task(loop) for loop in loops]
         stack.push_async_callback(_stop, health, reconciler, observer, watches)
         await _first(stop, *(informer.synced.wait() for informer in informers))
-        reconciler.start(observer.of, observer.take_departed)
+        reconciler.start(observer.of, observer.take_departed, lambda: observer.doubtful)
         await _watch(settings, configuration, reconciler, stop)
 
 

@@ -17,6 +17,10 @@ from streammonitor_operator.health import Health, Rank, Trouble
 _MESSAGE = 1024
 _NAMED = 3
 _LISTED = 20
+_DOUBT = (
+    "Many workers fell silent at once, so the operator's own network is the likelier fault: no "
+    "stream is moved because of it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Picture:
     unready: tuple[str, ...]
     workers: int
     unplaced: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    doubtful: bool = False
     leaving: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
@@ -145,6 +150,8 @@ def _degraded(picture: Picture) -> Verdict:
         return True, "Refused", _list(picture.failures)
     if picture.suspended:
         return False, "Suspended", "Monitoring is suspended."
+    if picture.doubtful:
+        return True, "ObserverPartitioned", _DOUBT
     if picture.unplaced:
         return True, "CapacityExhausted", _unplaced(picture)
     if picture.problems:

@@ -9,6 +9,10 @@ from streammonitor_operator.observe import Observation
 
 SILENCE_GRACE_S = 5.0
 """A worker that does not answer for less than this is taken to be as it said last."""
+LOST_AFTER_S = 1.0
+"""After so long without an answer, others with room take over: a restart takes longer."""
+GONE_AFTER_S = 10.0
+"""After so long without a sign of its machine, a worker is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,11 @@ class PodView:
     def undecided(self) -> bool:
         """Whether it runs and has neither answered yet nor been silent for long."""
         return self.pod.running and bool(self.pod.ip) and self.said is None and not self.silent
+
+    def silent_for(self, duration_s: float) -> bool:
+        """Whether it answered once and has not for so long."""
+        since = self.seen.failing_since if self.seen and self.said else None
+        return since is not None and self.now - since >= duration_s
 
     def acknowledges(self, epoch: int) -> bool:
         """Whether it carries out this assignment, or a newer one."""
@@ -83,6 +92,19 @@ class WorkerView:
         """The pod that speaks for this worker: it answers, and is furthest."""
         answering = [view for view in self.staying if view.status is not None]
         return max(answering, key=_progress, default=None)
+
+    @property
+    def lost(self) -> bool:
+        """Whether it was at work and does not answer any more."""
+        return bool(self.staying) and all(pod.silent_for(LOST_AFTER_S) for pod in self.staying)
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is lost together with the machine that it ran on, as far as one can tell."""
+        return self.lost and all(
+            pod.silent_for(GONE_AFTER_S) and pod.seen is not None and not pod.seen.refused
+            for pod in self.staying
+        )
 
     @property
     def ready(self) -> bool:

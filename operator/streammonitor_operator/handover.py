@@ -91,6 +91,8 @@ def _watches(view: WorkerView, stream: str) -> bool:
 
     One that merely tries to receive it has nothing to hand over.
     """
+    if view.lost:
+        return False
     if stream in view.held and any(pod.undecided for pod in view.staying):
         return True  # an operator that has just started has asked nobody yet
     current = view.current

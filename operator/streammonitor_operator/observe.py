@@ -5,6 +5,7 @@ that does not answer keeps its last status, with the moment since when it has be
 """
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import random
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 WAIT_S = 10
 _MARGIN_S = 5.0
+DOUBT_FROM = 4
+DOUBT_RATIO = 0.3
+"""When at least so many pods, and a greater share of all, do not answer, none is taken as lost."""
 _BACKOFF_S = (0.25, 2.0)
 _PAUSE_S = 0.1
 """Between two answers: a worker that changes all the time is asked ten times a second at most."""
@@ -49,6 +53,8 @@ class Observation:
     """Loop time of the first failure since the last answer; None while it answers."""
     error: str = ""
     """Why it does not answer, in words for a person."""
+    refused: bool = False
+    """Its address refuses: the machine is there, the process is not. Kubernetes restarts it."""
 
 
 class Observer:
@@ -71,6 +77,16 @@ class Observer:
     def of(self, pod_uid: str) -> Observation | None:
         """What is known of a pod; None until it answered or failed to."""
         return self._seen.get(pod_uid)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether so many pods fell silent at once that the fault is likelier on this side.
+
+        A process that is gone refuses; a network that is cut off, or a policy, says nothing.
+        """
+        known = [seen for seen in self._seen.values() if seen.status is not None]
+        silent = sum(seen.failing_since is not None and not seen.refused for seen in known)
+        return silent >= DOUBT_FROM and silent > DOUBT_RATIO * len(known)
 
     def take_departed(self, monitor: Key) -> list[WorkerStatus]:
         """The last words of a StreamMonitor's pods that are gone; each is handed out once."""
@@ -147,8 +163,12 @@ class Observer:
             return
         now = asyncio.get_running_loop().time()
         text = str(error) or type(error).__name__
-        self._seen[pod.uid] = Observation(before.status, now, text[:200])
+        self._seen[pod.uid] = Observation(before.status, now, text[:200], _is_refusal(error))
         self._changed((pod.namespace, pod.monitor))
+
+
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, aiohttp.ClientConnectorError) and error.errno == errno.ECONNREFUSED
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -7,7 +7,7 @@ often, or what an earlier pass (of this process or of another) left half done.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from datetime import UTC, datetime
 
 from streammonitor_api.worker_status import WorkerStatus
@@ -69,15 +69,24 @@ class Reconciler:
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._observe: Callable[[str], Observation | None] = lambda _: None
         self._departed: Callable[[Key], list[WorkerStatus]] = lambda _: []
+        self._doubtful: Callable[[], bool] = lambda: False
         self._started = False
 
     def start(
         self,
         observe: Callable[[str], Observation | None],
         departed: Callable[[Key], list[WorkerStatus]],
+        doubtful: Callable[[], bool],
     ) -> None:
-        """Begin to reconcile; call it once the caches are filled."""
-        self._observe, self._departed, self._started = observe, departed, True
+        """Begin to reconcile; call it once the caches are filled.
+
+        Args:
+            observe: what is known of a pod, by uid.
+            departed: the last words of a StreamMonitor's pods that are gone.
+            doubtful: whether silence is likelier to be our own fault than the workers'.
+        """
+        self._observe, self._departed, self._doubtful = observe, departed, doubtful
+        self._started = True
         for key in self.world.monitors:
             self.wake(key)
 
@@ -170,7 +179,8 @@ class Reconciler:
             ],
             time,
         )
-        plan = _plan(monitor, list(workers.values()), self.world.settings)
+        doubtful = self._doubtful()
+        plan = _plan(monitor, list(workers.values()), self.world.settings, doubtful=doubtful)
         return Work(
             world=self.world,
             monitor=monitor,
@@ -178,31 +188,32 @@ class Reconciler:
             workers=workers,
             plan=plan,
             handover=hand_over(plan, workers),
+            doubtful=doubtful,
             now=now,
             time=time,
         )
 
 
-def _existing(
-    monitor: Monitor, views: Iterable[WorkerView], settings: WorkerSettings
-) -> list[Worker]:
-    """The workers as the planner takes them: those of an old template take nothing more."""
-    known = list(views)
-    outdated = turn_to_go(monitor, known, settings) if monitor.spec else set()
+def _existing(views: Sequence[WorkerView], old: Container[str], *, doubtful: bool) -> list[Worker]:
+    """The workers as the planner takes them."""
     return [
         Worker(
             view.name,
             view.group,
             tuple(sorted(view.held)),
-            takes=view.name not in outdated,
+            takes=view.name not in old and (doubtful or not view.gone),
             warming=tuple(sorted(view.warming)),
+            lost=view.lost and not doubtful,
         )
-        for view in known
+        for view in views
     ]
 
 
-def _plan(monitor: Monitor, views: Sequence[WorkerView], settings: WorkerSettings) -> Plan:
-    owner, existing = monitor.owner, _existing(monitor, views, settings)
+def _plan(
+    monitor: Monitor, views: Sequence[WorkerView], settings: WorkerSettings, *, doubtful: bool
+) -> Plan:
+    owner = monitor.owner
+    existing = _existing(views, turn_to_go(monitor, views, settings), doubtful=doubtful)
     if monitor.spec is None:
         return Plan(tuple(sorted(existing, key=lambda one: (one.group, one.name))))
     return make_plan(

@@ -44,6 +44,8 @@ class Facts:
     """By group and stream, the worker to ask while another is getting ready to take it over."""
     revisions: Mapping[str, str] = field(default_factory=dict)
     """What each group's pods are asked to be."""
+    doubtful: bool = False
+    """Whether silence says nothing of the workers."""
     unplaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Streams by group that no worker may take."""
     leaving: tuple[str, ...] = ()
@@ -74,6 +76,7 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
         ),
         workers=len(facts.workers),
         unplaced=facts.unplaced,
+        doubtful=facts.doubtful and any(view.lost for _, view in facts.workers),
         leaving=facts.leaving,
         failures=facts.failures,
         troubles={name: trouble for name, trouble in troubles.items() if trouble is not None},

@@ -77,6 +77,8 @@ class Work:
     workers: dict[str, WorkerView]
     plan: Plan
     handover: Handover
+    doubtful: bool
+    """Whether the workers' silence is likelier to be the operator's own fault."""
     now: float
     """Loop time."""
     time: datetime

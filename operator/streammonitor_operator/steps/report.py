@@ -3,6 +3,7 @@
 from typing import Any
 
 from streammonitor_api import names
+from streammonitor_operator.fleet import GONE_AFTER_S
 from streammonitor_operator.health import START_GRACE
 from streammonitor_operator.kube import MONITORS, KubeError, Rejected
 from streammonitor_operator.rollout import revisions
@@ -77,6 +78,7 @@ def _facts(work: Work) -> Facts:
         fault=work.monitor.fault,
         workers=tuple(work.planned()),
         watchers={place: work.view(name) for place, name in work.handover.watchers.items()},
+        doubtful=work.doubtful,
         revisions=revisions(work.monitor, work.world.settings),
         unplaced=work.plan.unplaced,
         leaving=tuple(worker.name for worker in work.plan.leaving if work.view(worker.name).map),
@@ -121,8 +123,8 @@ def _again(work: Work) -> float | None:
     """When time alone may change what the status says."""
     waiting = any(work.time - since < START_GRACE for since in work.memory.unready_since.values())
     silent = any(
-        pod.seen is not None and pod.seen.failing_since is not None and not pod.silent
+        pod.silent_for(0) and not pod.silent_for(GONE_AFTER_S)
         for view in work.workers.values()
         for pod in view.staying
     )
-    return 2.0 if silent else 5.0 if waiting else None
+    return 0.5 if silent else 5.0 if waiting else None

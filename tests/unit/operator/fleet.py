@@ -121,6 +121,9 @@ class Cluster:
         """Processes by pod uid."""
         self.reconciler = Reconciler(self.kube, SETTINGS)
         self.schedulable = True
+        self.doubtful = False
+        self.refusing = True
+        """Whether silent workers' addresses refuse; else nothing at all comes back."""
         self.cold: set[str] = set()
         """Streams on which workers that are new to them cannot tell anything yet."""
         self._silent: dict[str, float] = {}
@@ -136,7 +139,7 @@ class Cluster:
         self._tasks = [asyncio.create_task(one) for one in [*loops, self._play(), self._shell()]]
         for informer in informers:
             await informer.synced.wait()
-        self.reconciler.start(self._observe, self._take_departed)
+        self.reconciler.start(self._observe, self._take_departed, lambda: self.doubtful)
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -193,13 +196,21 @@ class Cluster:
         self._silent[worker.pod["metadata"]["uid"]] = asyncio.get_running_loop().time()
         self.reconciler.wake(KEY)
 
+    def answer(self, worker: FakeWorker) -> None:
+        """It answers again."""
+        del self._silent[worker.pod["metadata"]["uid"]]
+        self.reconciler.wake(KEY)
+
     def say(self) -> None:
         """A worker's status changed."""
         self.reconciler.wake(KEY)
 
     def _observe(self, uid: str) -> Observation | None:
         worker = self.workers.get(uid)
-        return Observation(worker.status(), self._silent.get(uid), "refused") if worker else None
+        if worker is None:
+            return None
+        since = self._silent.get(uid)
+        return Observation(worker.status(), since, "no answer", self.refusing)
 
     def _take_departed(self, _: Key) -> list[WorkerStatus]:
         told, self._departed = self._departed, []

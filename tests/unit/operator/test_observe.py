@@ -37,7 +37,7 @@ class Page:
     async def answer(self, request: web.Request) -> web.Response:
         self.queries.append(request.query_string)
         if self.broken is not None:
-            return self.broken
+            return web.Response(status=self.broken.status, body=self.broken.body)
         if int(request.query.get("since", -1)) >= self.revision:
             self.changed.clear()
             await self.changed.wait()
@@ -166,3 +166,15 @@ async def test_the_last_words_of_a_pod_that_is_gone_are_handed_out_once(rig: Rig
     [last] = rig.observer.take_departed(("video", "sports"))
     assert last.worker == "w"
     assert rig.observer.take_departed(("video", "sports")) == []
+
+
+async def test_many_pods_that_fall_silent_at_once_are_doubted(rig: Rig) -> None:
+    for number in range(6):
+        rig.observer.pod_changed(None, pod(uid=f"u{number}"))
+    await rig.until_woken(6)
+    assert not rig.observer.doubtful
+    rig.page.broken = web.Response(status=500)
+    async with asyncio.timeout(5):
+        while not rig.observer.doubtful:
+            rig.page.changed.set()  # one poll after the other hears of it
+            await asyncio.sleep(0.02)
