@@ -53,6 +53,8 @@ class Facts:
     last: IncidentSummary | None = None
     failures: tuple[str, ...] = ()
     """Sentences about what the API refused."""
+    reading: frozenset[str] = frozenset()
+    """Workers that were given something new so lately that they need not have read it."""
     unready_since: Mapping[str, datetime] = field(default_factory=dict)
 
 
@@ -97,8 +99,10 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
 
 def _is_missed(facts: Facts, worker: Worker, view: WorkerView) -> bool:
     """Whether a worker is not at work that nobody else does meanwhile."""
-    waiting = [one for one in worker.streams if (worker.group, one) not in facts.watchers]
-    return not view.ready and bool(waiting)
+    if view.ready or all((worker.group, one) in facts.watchers for one in worker.streams):
+        return False
+    # At work, and about to read what changed: a condition that flickers would tell nobody anything.
+    return not (view.name in facts.reading and view.current is not None)
 
 
 def _streams(facts: Facts, troubles: Mapping[str, health.Trouble | None]) -> dict[str, Health]:

@@ -50,6 +50,8 @@ class Memory:
     """Digest of what the API made of the last Deployment that was applied."""
     unready_since: dict[str, datetime] = field(default_factory=dict)
     """Workers that are not ready."""
+    unready_at: dict[str, float] = field(default_factory=dict)
+    """The same by loop time."""
     status_sent: dict[str, object] = field(default_factory=dict)
     status_returned: dict[str, object] = field(default_factory=dict)
     status_at: float = float("-inf")

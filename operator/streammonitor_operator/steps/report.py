@@ -12,6 +12,8 @@ from streammonitor_operator.steps.concurrently import Gone
 from streammonitor_operator.work import Work
 
 _INTERVAL_S = 1.0
+_READ_GRACE_S = 3.0
+"""A worker that answers is given so long to read a new assignment before the status says so."""
 _SETTLE_S = 6.0
 """After a start, workers have this long to answer before the status says that they do not."""
 
@@ -85,6 +87,7 @@ def _facts(work: Work) -> Facts:
         open_incidents=tuple(ledger.open.values()),
         last=ledger.last,
         failures=tuple(sorted(_sentence(*one) for one in work.failures if _needs_person(one[1]))),
+        reading=_reading(work),
         unready_since=work.memory.unready_since,
     )
 
@@ -100,11 +103,12 @@ def _needs_person(error: KubeError) -> bool:
 
 def _note_unready(work: Work) -> None:
     """Remember since when each planned worker is not ready."""
-    since = work.memory.unready_since
+    since, at = work.memory.unready_since, work.memory.unready_at
     unready = {view.name for _, view in work.planned() if not view.ready}
     for name in since.keys() - unready:
-        del since[name]
+        del since[name], at[name]
     for name in unready:
+        at.setdefault(name, work.now)
         since.setdefault(name, work.time.replace(microsecond=0))
 
 
@@ -127,4 +131,11 @@ def _again(work: Work) -> float | None:
         for view in work.workers.values()
         for pod in view.staying
     )
-    return 0.5 if silent else 5.0 if waiting else None
+    if silent:
+        return 0.5
+    return _READ_GRACE_S if _reading(work) else 5.0 if waiting else None
+
+
+def _reading(work: Work) -> frozenset[str]:
+    known = work.memory.unready_at.items()
+    return frozenset(name for name, at in known if work.now - at < _READ_GRACE_S)
