@@ -33,7 +33,8 @@ class Thumbnail:
     """A small copy of one picture.
 
     Attributes:
-        view: The picture, at most 320 pixels wide and high, in 8 bits, with planes of its own.
+        view: The picture as it was judged (its region, ignored parts blanked), at most 320 pixels
+            wide and high, in 8 bits, with planes of its own.
         tiles: Which parts are defective, shape (rows, columns) over the whole picture; None if that
             is not known.
     """
@@ -75,7 +76,8 @@ def thumbnail(measures: PictureMeasures) -> Thumbnail:
     # What is reduced belongs to the measures: it stays valid and nobody changes it.
     luma = reduced if factor == 1.0 else cv2.resize(reduced, size, interpolation=how)
     chroma = None if view.chroma is None else _chroma(view.chroma, size, view.bit_depth)
-    return Thumbnail(replace(view, luma=np.asarray(luma, np.uint8), chroma=chroma, bit_depth=8))
+    small = np.asarray(luma, np.uint8)
+    return Thumbnail(replace(view, luma=small, chroma=chroma, bit_depth=8, ignored=()))
 
 
 def _chroma(planes: Chroma, size: tuple[int, int], bit_depth: int) -> Chroma:
