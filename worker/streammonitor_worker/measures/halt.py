@@ -31,8 +31,12 @@ STOPPED_FACTOR, STOPPED_CODES = 2.5, 0.5
 """A tile has stopped that changed by so many times more before, and so much more."""
 GOING_CODES = 1.0
 """A tile that changed by more than this, and more than noise does, and has not stopped, goes on."""
+STRONG_CODES, BROAD_RATIO = 9.0, 0.5
+"""What stopped must have moved by so much somewhere, or in so much of the picture."""
 CUT_FACTOR, CUT_CODES, CUT_RATIO = 2.0, 6.0, 0.5
 """At a cut, half of the tiles change by so many times what is usual, and by so much more."""
+MOST_CUTS = 2
+"""Cuts that are cuts within what is remembered."""
 SETTLING = ((0.5, 0.15), (1.5, 0.03))
 """For so many seconds after a cut, an encoder may change the picture that it brought by as much, as
 a share of the picture's standard deviation; motion changes it by more."""
@@ -131,7 +135,10 @@ def _judge(pictures: Sequence[Glimpse], anchor: int, shown: Luma8) -> Halt:
     before, rest = _motion(pictures, cut, anchor, pops)
     stopped = where & (before > STOPPED_FACTOR * rest + STOPPED_CODES)
     going = where & ~stopped & (before > GOING_CODES)
-    if np.count_nonzero(stopped) <= np.count_nonzero(going):
+    # Under a dim light or at a low bit rate, an encoder may drop what little motion there is.
+    broad = np.count_nonzero(stopped) > BROAD_RATIO * np.count_nonzero(where)
+    strong = broad or bool((before[stopped] > STRONG_CODES).any())
+    if not strong or np.count_nonzero(stopped) <= np.count_nonzero(going):
         quiet = not steps[anchor + 1 :][:, where].any()
         return Halt(Halted.STILL if quiet else Halted.MOVING, first)
     changes = steps[:, stopped].mean(axis=1)
@@ -166,6 +173,8 @@ def relative_change(one: Luma8, other: Luma8, shown: Luma8, spread: float) -> fl
 def _last_cut(steps: npt.NDArray[np.float64], where: npt.NDArray[np.bool_]) -> int:
     """The number of the last picture before which there was a cut; 0 if there was none.
 
+    What seems to be cut again and again flickers or jumps: that is how it moves.
+
     Args:
         steps: Change of every tile towards picture 1, 2, and so on.
         where: Tiles that count.
@@ -173,7 +182,7 @@ def _last_cut(steps: npt.NDArray[np.float64], where: npt.NDArray[np.bool_]) -> i
     usual = np.median(steps, axis=0) if len(steps) > 2 else np.zeros(steps.shape[1:])
     far = steps > CUT_FACTOR * usual + CUT_CODES
     cuts = np.flatnonzero(far[:, where].mean(axis=1) >= CUT_RATIO)
-    return int(cuts[-1]) + 1 if cuts.size else 0
+    return int(cuts[-1]) + 1 if 0 < cuts.size <= MOST_CUTS else 0
 
 
 def _motion(
