@@ -2,11 +2,9 @@
 
 from collections import deque
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from streammonitor_api.durations import Duration
@@ -20,29 +18,24 @@ from streammonitor_worker.detectors.base import (
     Units,
     Verdict,
 )
-from streammonitor_worker.frames import FrameView
-from streammonitor_worker.measures.luma import Luma8
+from streammonitor_worker.measures.detail import Detail, detail_of
 from streammonitor_worker.measures.picture import PictureMeasures
+from streammonitor_worker.measures.shots import SAME_SHOT, likeness
 
-SAMPLE_EVERY_S = 0.5
-"""Detail does not come and go faster; looking rarely is what makes full resolution affordable."""
-TILES_ACROSS = 20
-TILES = 16
-"""So many of the sharpest tiles are looked at: a shot with a soft background has some, too."""
-MIN_TILE_PX = 32
-COARSE = 8
-"""A tile that is so many times smaller has only its shapes left: what blur leaves alone."""
-MIN_CONTRAST = 1.5
-"""Least contrast of those shapes, in codes: below it there is no detail to be lost."""
+LOOK_EVERY_S = 0.25
+"""Looking rarely is what makes full resolution affordable."""
+BEFORE, MIN_BEFORE, AFTER = 6, 2, 3
+"""A sudden loss is told from so many looks before it, or at least so many, and so many after."""
+STEADY = 0.8
+FURTHER = 0.25
+"""Before it, such a share of the detail is left; after it, so little of the loss follows, on a
+logarithmic scale. A focus pull takes longer."""
 BASELINE_S = 120.0
 BASELINE_PERCENT = 20
 """The stream's soft shots are its baseline, so that one more of them is nothing new."""
-WARM_UP_S = 5.0
-CLEAR_FACTOR = 1.25
+WARM_UP_S = 2.5
+CLEAR_FACTOR = 1.35
 """So many times the threshold is surely sharp again."""
-THUMBNAIL_PX = (40, 22)
-SAME_SHOT = 0.6
-"""Correlation of two thumbnails from which on they belong to one shot."""
 MIN_CUT = 0.03
 CUT_STEP = 3.0
 """A mean change of so much, and so many times that of the picture before, may be a cut."""
@@ -53,15 +46,13 @@ below so many thresholds, and still does after so many cuts."""
 ADOPT_S = 60.0
 """A programme that is softer than the one before becomes the baseline after so long."""
 
-Thumbnail = npt.NDArray[np.float32]
-
 
 class BlurParams(DetectorParams):
     """Parameters of the blur detector."""
 
     min_duration: Duration = Field(default=10.0, ge=0.1, le=3600)
     """How long the picture must lack detail before an incident is raised."""
-    clear_duration: Duration = Field(default=3.0, ge=0.1, le=3600)
+    clear_duration: Duration = Field(default=2.0, ge=0.1, le=3600)
     """How long the picture must be sharp again before the incident ends."""
     critical_after: Duration = Field(default=3600.0, ge=0.1, le=86400)
     """How long the picture must lack detail for the incident to become critical."""
@@ -75,28 +66,46 @@ class BlurParams(DetectorParams):
     }
 
 
+class _Look(NamedTuple):
+    """The detail of one picture, when it was seen, and in which shot."""
+
+    time_s: float
+    arrived_at: float
+    detail: Detail
+    shot: int
+
+
 class BlurDetector(Detector[BlurParams, PictureMeasures]):
-    """Finds that the picture has far less detail than the stream usually has.
+    """Finds that the picture suddenly has far less detail than it had.
 
-    Detail is the energy of the two finest scales relative to that of shapes, in the sharpest tiles
-    of the full picture: fades change all of them alike, a soft background is not among the
-    sharpest. The stream's own soft shots of the last two minutes are what it is compared with. What
-    is soft from the first picture of a shot may be meant to be: it counts only if next to nothing
-    is left in the shots that follow, too.
+    Detail is what changes from pixel to pixel at the two finest scales, relative to the contrast of
+    shapes, in the sharpest parts of the full picture but for the very sharpest: fades change all of
+    them alike, a soft background is not among the sharpest, and a logo stays sharp when the
+    programme does not.
 
-    Input: pictures of 8 to 16 bits, a few each second.
+    Within a shot, detail that is lost from one look to the next while it was steady before and
+    stays lost is a defect: cameras take longer to lose focus. What is soft from the first picture
+    of a shot, or became so gradually, may be meant to be: it is compared with the stream's own soft
+    shots, and counts only if next to nothing is left in the shots that follow, too. A blurred
+    stream is sharp again when the shot is, or another one is as sharp as the soft shots before.
 
-    Values: `detail` (energy of fine scales, relative to that of shapes), `usualDetail` (the same of
-    the stream's soft shots) and `detailRatio` (their quotient, 1 is as usual).
+    Input: pictures of 8 to 16 bits; it looks at four a second.
+
+    Values: `detail` (contrast of fine structures relative to that of shapes), `usualDetail` (the
+    same of the shot before it was blurred, or of the stream's soft shots) and `detailRatio` (their
+    quotient, 1 is as usual).
 
     Source: a ratio of gradient energies between scales, as in no-reference sharpness metrics since
     Marziliano et al., "A no-reference perceptual blur metric" (2002); the baseline is our own.
 
     Blind spots: blur from the very beginning, as of SD that was scaled up; a picture that was soft
-    before; blur that sets in together with a cut, unless it is heavy and outlasts several; pictures
-    with almost no contrast and the first seconds of a stream (both unknown). A programme that is
-    softer for good becomes the baseline after a minute, unless it was found blurred: then it stays
-    so until it is sharp again.
+    before; blur that sets in together with a cut, or gradually, unless it is heavy and outlasts
+    several shots; one whose logo, clock and ticker fill more than a fortieth of the picture and
+    stay sharp; pictures with almost no contrast and the first second of a shot (both unknown).
+    Taken for blur: large lettering that vanishes from a soft background without a cut, a shot that
+    is smeared in both directions at once and stays so. A programme that is softer for good becomes
+    the baseline after a minute, unless it was found blurred: then it stays so until it is sharp
+    again.
     """
 
     name: ClassVar[str] = "blur"
@@ -117,28 +126,40 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
 
     def reset(self) -> None:
         """Forget the baseline: another format has another."""
-        self._baseline: deque[float] = deque(maxlen=round(BASELINE_S / SAMPLE_EVERY_S))
+        self._baseline: deque[float] = deque(maxlen=round(BASELINE_S / LOOK_EVERY_S))
         self._pending: list[float] = []
+        self._looks: deque[_Look] = deque(maxlen=BEFORE + 1 + AFTER)
+        self._shot = 0
+        self._sharp: Detail | None = None
+        self._lost = False
+        self._soft: _Look | None = None
+        self._cuts = 0
         self._step = 0.0
         self._cut = False
         self._next_s = float("-inf")
-        self._cuts: int | None = None
         self._verdict = Verdict.UNKNOWN
+        self._since: _Look | None = None
         self._values: dict[str, float] = {}
 
     def observe(self, measures: PictureMeasures) -> Iterator[Measurement]:
         """Look at the picture if it is time to; otherwise what was last seen holds."""
         view = measures.view
         self._watch(measures)
+        self._since = None
         if view.time_s >= self._next_s:
-            self._next_s = view.time_s + SAMPLE_EVERY_S
-            self._look(measures)
+            self._next_s = view.time_s + LOOK_EVERY_S
+            found = detail_of(measures)
+            cut, self._cut = self._cut, False
+            self._shot += cut
+            look = found and _Look(view.time_s, view.arrived_at, found, self._shot)
+            self._verdict = self._look(look, cut)
         ratio = self._values.get("detailRatio", 1.0)
         depth = max(0.0, 1.0 - ratio / self.params.threshold)
+        since = self._since
         yield Measurement(
-            start_s=view.time_s,
+            start_s=view.time_s if since is None else since.time_s,
             end_s=view.time_s + view.duration_s,
-            arrived_at=view.arrived_at,
+            arrived_at=view.arrived_at if since is None else since.arrived_at,
             verdict=self._verdict,
             confidence=round(min(1.0, 0.5 + 0.7 * depth), 3),
             values=self._values,
@@ -149,104 +170,110 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
         step, before = measures.mean_step or 0.0, self._step
         self._step = step
         if measures.previous is not None and step > max(MIN_CUT, CUT_STEP * before):
-            shapes = _thumbnail(measures.previous) * _thumbnail(measures.reduced)
-            self._cut |= float(np.mean(shapes)) < SAME_SHOT
+            self._cut |= likeness(measures.previous, measures.reduced) < SAME_SHOT
 
-    def _look(self, measures: PictureMeasures) -> None:
-        detail = _detail(measures)
-        cut, self._cut = self._cut, False
-        if detail is None:
-            self._verdict, self._values = Verdict.UNKNOWN, {}
-        elif len(self._baseline) < WARM_UP_S / SAMPLE_EVERY_S:
-            self._baseline.append(detail)
-        else:
-            usual = float(np.percentile(self._baseline, BASELINE_PERCENT))
-            ratio = detail / max(usual, 1e-6)
-            self._values = {
-                "detail": round(detail, 4),
-                "usualDetail": round(usual, 4),
-                "detailRatio": round(ratio, 4),
-            }
-            self._verdict = self._judge(ratio, cut)
-            self._learn(detail)
+    def _look(self, look: _Look | None, cut: bool) -> Verdict:
+        if look is None:
+            self._looks.clear()
+            self._values = {}
+            return Verdict.BETWEEN if self._lost else Verdict.UNKNOWN
+        if cut and len(self._baseline) >= WARM_UP_S / LOOK_EVERY_S:
+            self._sharp = None
+        self._looks.append(look)
+        self._seek()
+        verdict = self._follow(look) if self._lost else self._compare(look, cut)
+        self._learn(look.detail.both)
+        return verdict
 
-    def _judge(self, ratio: float, cut: bool) -> Verdict:
-        limit = self.params.threshold
-        if ratio > limit * CLEAR_FACTOR:
-            self._cuts = None
-            return Verdict.GOOD
-        if ratio > limit:
+    def _seek(self) -> None:
+        """See whether the shot lost its detail AFTER looks ago, or got it back.
+
+        An encoder may need a look until it shows all of it.
+        """
+        looks, limit = list(self._looks), self.params.threshold
+        after = looks[-AFTER:]
+        between = looks[-AFTER - 1 : -AFTER]
+        before = [look for look in looks[: -AFTER - 1] if look.shot == after[0].shot]
+        if len(before) < MIN_BEFORE:
+            return
+        usual = _median(before)
+        steady, partly = (
+            one.detail.relative_to(usual) >= STEADY for one in (before[-1], between[0])
+        )
+        left = [look.detail.relative_to(usual) for look in after]
+        if before[-1].shot == after[-1].shot and max(left) <= limit:
+            further, whole = np.log(left[0] / left[-1]), np.log(1 / left[-1])
+            steady &= bool(further <= FURTHER * whole)
+        first = after[0] if partly else between[0]
+        if not self._lost and steady and max(left) <= limit:
+            self._lost, self._sharp, self._since = True, usual, first
+        elif self._lost and usual.relative_to(_median(after)) <= limit:
+            self._lost, self._since = False, first
+
+    def _follow(self, look: _Look) -> Verdict:
+        """Compare a blurred picture with what its shot was, or in another shot with the stream."""
+        usual = self._usual() or look.detail.both
+        ratio = look.detail.both / usual
+        if self._sharp is not None:
+            ratio = look.detail.relative_to(self._sharp)
+            usual = look.detail.both / max(ratio, 1e-6)
+        self._tell(look, usual, ratio)
+        if ratio <= self.params.threshold:
+            return Verdict.BAD
+        if ratio <= self.params.threshold * CLEAR_FACTOR:
             return Verdict.BETWEEN
-        if self._verdict is Verdict.GOOD and cut:
-            self._cuts = 0
-        elif self._cuts is not None:
+        self._lost = False
+        return Verdict.GOOD
+
+    def _compare(self, look: _Look, cut: bool) -> Verdict:
+        """Compare a picture with the stream's soft shots."""
+        usual = self._usual()
+        if usual is None:
+            self._values = {}
+            return Verdict.UNKNOWN
+        ratio = look.detail.both / usual
+        self._tell(look, usual, ratio)
+        if ratio > self.params.threshold:
+            self._soft, self._cuts = None, 0
+            return Verdict.GOOD
+        if self._soft is None:
+            self._soft = look
+        else:
             self._cuts += cut
-        meant = self._cuts is not None and (self._cuts < MIN_CUTS or ratio > limit * STRONG)
-        return Verdict.BETWEEN if meant else Verdict.BAD
+        if self._cuts < MIN_CUTS or ratio > self.params.threshold * STRONG:
+            return Verdict.GOOD
+        self._lost, self._sharp, self._since = True, None, self._soft
+        return Verdict.BAD
+
+    def _usual(self) -> float | None:
+        """The detail of the stream's soft shots; None until it is known.
+
+        Until then, what a shot was before it was blurred stands for them.
+        """
+        if len(self._baseline) < WARM_UP_S / LOOK_EVERY_S:
+            return self._sharp and self._sharp.both
+        return max(1e-6, float(np.percentile(self._baseline, BASELINE_PERCENT)))
+
+    def _tell(self, look: _Look, usual: float, ratio: float) -> None:
+        self._values = {
+            "detail": round(look.detail.both, 4),
+            "usualDetail": round(usual, 4),
+            "detailRatio": round(ratio, 4),
+        }
 
     def _learn(self, detail: float) -> None:
         """Soft shots enter the baseline once it is known that they are not a defect."""
-        if self._verdict is Verdict.BAD:
+        if self._lost:
             self._pending.clear()
             return
         self._pending.append(detail)
-        if self._verdict is Verdict.GOOD or len(self._pending) >= ADOPT_S / SAMPLE_EVERY_S:
+        adopted = len(self._pending) >= ADOPT_S / LOOK_EVERY_S
+        if self._soft is None or adopted:
             self._baseline += self._pending
             self._pending.clear()
 
 
-def _thumbnail(reduced: Luma8) -> Thumbnail:
-    """The picture's shapes with mean 0 and variance 1, shape (22, 40)."""
-    small = cv2.resize(reduced, THUMBNAIL_PX, interpolation=cv2.INTER_AREA).astype(np.float32)
-    small -= small.mean()
-    small /= max(float(small.std()), 1.0)
-    return small
-
-
-def _detail(measures: PictureMeasures) -> float | None:
-    """Energy of the two finest scales relative to that of shapes; None without contrast."""
-    fine = medium = shapes = 0.0
-    count = 0
-    for tile in _sharpest(measures):
-        half = cv2.resize(tile, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        side = tile.shape[0] // COARSE
-        coarse = cv2.resize(tile, (side, side), interpolation=cv2.INTER_AREA)
-        fine += _energy(tile)
-        medium += _energy(half)  # type: ignore[arg-type]
-        shapes += _energy(coarse)  # type: ignore[arg-type]
-        count += 1
-    if not count or shapes / count < MIN_CONTRAST**2:
-        return None
-    return float(np.sqrt(np.sqrt(fine * medium) / shapes))
-
-
-def _energy(tile: Luma8) -> float:
-    """Mean square of the Laplacian."""
-    return cv2.norm(cv2.Laplacian(tile, cv2.CV_16S), cv2.NORM_L2SQR) / tile.size
-
-
-def _sharpest(measures: PictureMeasures) -> Iterator[Luma8]:
-    """The tiles of the picture in full resolution that change most from pixel to pixel."""
-    view, reduced = measures.view, measures.reduced
-    height, width = view.luma.shape
-    side = max(MIN_TILE_PX, width // TILES_ACROSS)
-    rows, columns = height // side, width // side
-    if not rows or not columns:
-        return
-    steps = cv2.absdiff(reduced[:, 1:], reduced[:, :-1])
-    means = np.asarray(cv2.resize(steps, (columns, rows), interpolation=cv2.INTER_AREA))
-    ignored = measures.ignored_tiles(side, rows, columns)
-    if ignored is not None:
-        # Blanks have sharp edges, and keep them when the picture has none.
-        means = np.where(ignored, -1.0, means)
-    chosen = np.argsort(means.ravel(), kind="stable")[-TILES:]
-    for index in chosen[means.ravel()[chosen] >= 0].tolist():
-        row, column = divmod(index, columns)
-        yield _tile(view, row * side, column * side, side)
-
-
-def _tile(view: FrameView, top: int, left: int, side: int) -> Luma8:
-    tile = view.luma[top : top + side, left : left + side]
-    if tile.dtype == np.uint8:
-        return tile  # type: ignore[return-value]
-    return cv2.convertScaleAbs(tile, alpha=2.0 ** (8 - view.bit_depth))  # type: ignore[return-value]
+def _median(looks: list[_Look]) -> Detail:
+    """The usual detail of these pictures."""
+    across, down = np.median([look.detail for look in looks], axis=0).tolist()
+    return Detail(across, down)
