@@ -1,11 +1,15 @@
 """A StreamMonitor on the cluster, as its user sees it: by kubectl, Events, logs and metrics."""
 
 import json
+import os
+import signal
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -196,6 +200,18 @@ def inject(access: Access, number: int, defect: str, duration_s: float) -> None:
     # Straight to the pod, which this machine can reach: kubectl cannot post through the proxy.
     request = urllib.request.Request(f"http://{address}:8080/control", order.encode())
     urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+
+
+def kill_process(pod: Object) -> None:
+    """SIGKILL from outside, as the kernel kills for memory: the pods run on this machine."""
+    mark = f"pod{pod['metadata']['uid']}"
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (folder / "cmdline").read_bytes()
+            if mark in (folder / "cgroup").read_text() and b"bin/streammonitor" in command:
+                os.kill(int(folder.name), signal.SIGKILL)
+                return
+    raise AssertionError(f"no process of {pod['metadata']['name']} was found")
 
 
 def lasting(incident: Incident) -> bool:

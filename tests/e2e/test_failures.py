@@ -1,10 +1,5 @@
 """Workers and operators that die, and streams that cannot be monitored."""
 
-import os
-import signal
-from contextlib import suppress
-from pathlib import Path
-
 import pytest
 
 from dev.kube import Access, eventually
@@ -16,6 +11,7 @@ from tests.e2e.monitor import (
     Monitor,
     channel,
     inject,
+    kill_process,
     lasting,
 )
 
@@ -41,19 +37,6 @@ def _ended(monitor: Monitor, incident: Incident) -> Incident:
     )
 
 
-def _kill_process(monitor: Monitor) -> None:
-    """SIGKILL from outside, as the kernel kills for memory: the pods run on this machine."""
-    (pod,) = monitor.pods()
-    mark = f"pod{pod['metadata']['uid']}"
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            command = (folder / "cmdline").read_bytes()
-            if mark in (folder / "cgroup").read_text() and b"bin/streammonitor" in command:
-                os.kill(int(folder.name), signal.SIGKILL)
-                return
-    raise AssertionError(f"no process of {pod['metadata']['name']} was found")
-
-
 def _assert_one_start_and_one_end(monitor: Monitor, incident: Incident) -> None:
     """The Events of an incident: one key, one start, one end."""
 
@@ -71,7 +54,8 @@ def test_a_killed_process_takes_its_incident_up_again(monitor: Monitor) -> None:
     (pod,) = [item["metadata"]["name"] for item in monitor.pods()]
     first = monitor.worker(pod)
     incident = _open_silence(monitor)
-    _kill_process(monitor)
+    (killed,) = monitor.pods()
+    kill_process(killed)
     eventually(
         "another process", lambda: monitor.worker(pod).process != first.process, timeout_s=60
     )

@@ -8,7 +8,7 @@ from streammonitor_api import names
 from streammonitor_api.assignment import Assignment
 from streammonitor_api.incident import EndReason
 from streammonitor_api.worker_status import StreamState
-from tests.e2e.monitor import Monitor, channel, inject, lasting, now
+from tests.e2e.monitor import Monitor, channel, inject, kill_process, lasting, now
 
 Figure = Callable[[str, str, str], None]
 STREAMS = ["channel-0", "channel-1"]
@@ -91,3 +91,47 @@ def test_a_changed_template_moves_streams_without_a_gap(monitor: Monitor, figure
         lambda: _of_incident(monitor.events(), raised.id) == ["SilenceEnded", "SilenceStarted"],
         timeout_s=15,
     )
+
+
+def test_streams_of_a_killed_worker_go_on_where_there_is_room(
+    monitor: Monitor, figure: Figure
+) -> None:
+    for most in (1, 2):  # two workers with a stream each, and room for another
+        scaling = {"maxStreamsPerWorker": most}
+        group = {"name": "all", "detectors": ["silence"], "scaling": scaling}
+        spec = {"streams": [channel(0), channel(1)], "detectors": SILENCE, "workers": [group]}
+        monitor.apply(**spec)
+        monitor.wait("Ready")
+    inject(monitor.access, 1, "silence", 60)
+    raised = monitor.wait_incident(
+        "open silence", lambda item: item.active and lasting(item), "channel-1"
+    )
+    (holder,) = _holders(_assignments(monitor), "channel-1")
+    (other,) = _holders(_assignments(monitor), "channel-0")
+    (killed,) = _pods(monitor, holder)
+    (spare,) = [one["metadata"]["name"] for one in _pods(monitor, other)]
+    kill_process(killed)
+    killed_at = now()
+
+    def taken() -> float | None:
+        streams = {one.name: one for one in monitor.worker(spare).streams}
+        seen = streams.get("channel-1")
+        return seen.first_frame_at.timestamp() if seen and seen.first_frame_at else None
+
+    first_frame_at = eventually("the other worker has it", taken, timeout_s=30, pause_s=0.1)
+    figure(
+        "worker killed -> its stream analysed by another",
+        f"{first_frame_at - killed_at:.1f} s",
+        "5 s",
+    )
+    ended = monitor.wait_incident(
+        "its end", lambda item: item.id == raised.id and not item.active, "channel-1", 90
+    )
+    assert (ended.worker, ended.started_at) == (other, raised.started_at)
+    monitor.wait("Ready")
+
+
+def _pods(monitor: Monitor, worker: str) -> list[Object]:
+    return [
+        pod for pod in monitor.pods() if pod["metadata"]["labels"][names.LABEL_WORKER] == worker
+    ]
