@@ -30,6 +30,7 @@ import av.error
 import numpy as np
 
 from dev.media.pictures import PICTURES, make_picture
+from dev.media.scheduling import open_modestly
 from dev.media.visible import Bytes, runs, seen, size_of
 from dev.origin.origin import Canvas
 
@@ -160,6 +161,7 @@ def encode(pictures: Iterable[Bytes], coding: Coding) -> bytes:
     with av.open(out, "w", format=coding.format) as container:
         stream: Any = container.add_stream(ENCODERS[coding.codec], rate=Fraction(coding.rate))
         _configure(stream.codec_context, coding, size_of(first))
+        open_modestly(stream.codec_context)
         for index, picture in enumerate(chain([first], left)):
             frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
             frame.pts, frame.time_base = index, 1 / Fraction(coding.rate)

@@ -12,6 +12,7 @@ from typing import Self
 import av
 import numpy as np
 
+from dev.media.scheduling import open_modestly
 from dev.origin.origin import SAMPLE_RATE, Canvas, Floats
 from tests.accuracy.formats import Former, tag
 
@@ -128,6 +129,7 @@ class Writer:
             context.qmin = context.qmax = scale
             context.bit_rate = 20_000_000
         context.options = encoding.options()
+        open_modestly(context)
         return stream
 
     def _add_audio(self) -> av.AudioStream:
