@@ -11,8 +11,6 @@ Cells of one colour whose borders are all steps are no damage but a picture made
 that hides a face, a checkerboard.
 """
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +24,10 @@ CELL = 8
 """The same in a picture of half the width and height, which evens out noise and coding."""
 STEP_CODES = 8
 """By how much the step of a border exceeds those beside it, in 8-bit codes."""
-STEPS = 6
-"""Of the eight pixels of a border, how many must have such a step."""
+STEPS_RATIO = 0.75
+"""Share of the pixels along a border that must have such a step."""
+ROW_STEP = 2
+"""Steps from left to right are looked for in every second row."""
 REGION_BLOCKS = 5
 """Side of the neighbourhood that is judged, in blocks: single borders fall in line by chance."""
 LINE_BORDERS = 2
@@ -36,31 +36,23 @@ MOST = 2 * LINE_BORDERS * REGION_BLOCKS
 """Evidence where every line of a neighbourhood has its borders in both directions."""
 FEWER_FACTOR = 3
 """Evidence is at most so many times that of the rarer direction: one straight edge has only one."""
-FLAT_CODES, FLAT_PIXELS = 5, 8
+FLAT_CODES, FLAT_PIXELS = 5, 12
 """A cell has one colour if no more of its inner pixels differ from the next by so many codes."""
-FLAT_RATIO, CELLS_RATIO = 0.85, 0.45
+FLAT_RATIO, CELLS_RATIO = 0.85, 0.6
 """From which share of flat cells, and of borders that are steps, a neighbourhood is a mosaic."""
+PLAIN_RATIO = 0.5
+"""In a picture with fewer flat cells than that, they are a mosaic wherever they are many."""
 UNWRITTEN_CHROMA = 48
 """Luma and chroma below this, of 8 bits, are no colour: red and blue would be less than -80."""
 MIN_SIDE_PX = 96
+CELLS_EVIDENCE = 4
+"""Less than that is not worth looking for cells."""
 _PHASES = 4
 _REGION = np.ones((REGION_BLOCKS, REGION_BLOCKS), np.uint8)
 _INNER = np.frombuffer(bytes([0, 0, 1, 1, 1, 1, 1, 0]), np.uint64)[0] * np.uint64(255)
 """The differences of a row of eight that lie well inside a cell."""
 
 Evidence = npt.NDArray[np.int16]
-
-
-class _Steps(NamedTuple):
-    """What is found in one direction.
-
-    Attributes:
-        borders: Which borders are steps, at phases 0, 4, 8 and 12 pixels; shape (rows, columns, 4).
-        inner: How many inner pixels of each block differ from the next, 0..40.
-    """
-
-    borders: Luma8
-    inner: Luma8
 
 
 class BlockBorders:
@@ -84,11 +76,10 @@ class BlockBorders:
         if min(luma.shape) < MIN_SIDE_PX:
             return None
         half = self._halved(luma, bit_depth)
-        upright, level = _upright(half, self._memory), _level(half, self._memory)
-        _drop_cells(upright, level)
-        found = [_crowded(upright.borders, (1, 0)), _crowded(level.borders, (0, 1))]
-        fewer, more = np.minimum(*found), np.maximum(*found)
-        evidence: Evidence = np.minimum(FEWER_FACTOR * fewer, fewer + more)
+        upright, level = _upright(half, *self._memory), _level(half, *self._memory)
+        evidence = _evidence(upright, level)
+        if evidence.max() >= CELLS_EVIDENCE and _drop_cells(half, upright, level):
+            evidence = _evidence(upright, level)
         return evidence
 
     def _halved(self, luma: LumaArray, bit_depth: int) -> Luma8:
@@ -96,46 +87,64 @@ class BlockBorders:
         height, width = (side // BLOCK_PX * CELL for side in luma.shape)
         if (height, width) != self._shape:
             self._shape = height, width
-            self._memory = tuple(np.zeros((height, width), np.uint8) for _ in range(4))
+            self._memory = tuple(np.zeros((height, width), np.uint8) for _ in range(3))
         whole = luma[: 2 * height, : 2 * width]
         half = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
         if half.dtype != np.uint8:
-            half = cv2.convertScaleAbs(half, alpha=2.0 ** (8 - bit_depth))
+            # Halves are rounded up, as they are with 8 bits.
+            half = cv2.convertScaleAbs(half, alpha=2.0 ** (8 - bit_depth), beta=0.001)
         return half  # type: ignore[return-value]
 
 
-def _upright(half: Luma8, memory: tuple[Luma8, ...]) -> _Steps:
-    """Steps from left to right."""
-    change, most, steps, inner = memory
-    width = half.shape[1]
+def _evidence(upright: Luma8, level: Luma8) -> Evidence:
+    found = [_crowded(upright, (1, 0)), _crowded(level, (0, 1))]
+    fewer, more = np.minimum(*found), np.maximum(*found)
+    evidence: Evidence = np.minimum(FEWER_FACTOR * fewer, fewer + more)
+    return evidence
+
+
+def _upright(half: Luma8, *memory: Luma8) -> Luma8:
+    """Which borders are steps from left to right, at four phases; shape (rows, columns, 4)."""
+    rows = half[::ROW_STEP]
+    change, most, steps = (each[: len(rows)] for each in memory)
     # change[:, x] is the difference of pixels x - 1 and x.
-    cv2.absdiff(half[:, 1:], half[:, :-1], dst=change[:, 1:])
+    cv2.absdiff(rows[:, 1:], rows[:, :-1], dst=change[:, 1:])
     cv2.max(change[:, :-2], change[:, 2:], dst=most[:, 1:-1])
     cv2.subtract(change[:, 2:-1], most[:, 2:-1], dst=steps[:, 2:-1])
     steps[:, :2] = steps[:, -1:] = 0
     cv2.threshold(steps, STEP_CODES - 1, 1, cv2.THRESH_BINARY, dst=steps)
-    counts = steps.reshape(-1, CELL, width).sum(1, dtype=np.uint8)
-    cv2.threshold(change, FLAT_CODES - 1, 1, cv2.THRESH_BINARY, dst=inner)
-    rows = inner.reshape(-1, CELL, width).sum(1, dtype=np.uint8)
-    borders = (counts[:, ::2] >= STEPS).view(np.uint8).reshape(len(counts), -1, _PHASES)
-    return _Steps(borders, _sums_of_eight(rows, inner=True))
+    count = CELL // ROW_STEP
+    counts = steps.reshape(-1, count, steps.shape[1]).sum(1, dtype=np.uint8)
+    found = (counts[:, ::2] >= STEPS_RATIO * count).view(np.uint8)
+    return found.reshape(len(found), -1, _PHASES)
 
 
-def _level(half: Luma8, memory: tuple[Luma8, ...]) -> _Steps:
-    """Steps from above to below."""
-    change, most, steps, inner = memory
-    width = half.shape[1]
+def _level(half: Luma8, *memory: Luma8) -> Luma8:
+    """The same from above to below."""
+    change, most, steps = memory
     cv2.absdiff(half[1:], half[:-1], dst=change[1:])
     cv2.max(change[:-2], change[2:], dst=most[1:-1])
     cv2.subtract(change[2:-1], most[2:-1], dst=steps[2:-1])
     steps[:2] = steps[-1:] = 0
-    cv2.threshold(steps, STEP_CODES - 1, 1, cv2.THRESH_BINARY, dst=steps)
-    counts = _sums_of_eight(steps[::2])
-    cv2.threshold(change, FLAT_CODES - 1, 1, cv2.THRESH_BINARY, dst=inner)
-    cells = inner.reshape(-1, CELL, width)[:, 2:-1].sum(1, dtype=np.uint8)
-    found = (counts >= STEPS).view(np.uint8).reshape(-1, _PHASES, width // CELL)
-    borders = np.ascontiguousarray(found.transpose(0, 2, 1))
-    return _Steps(borders, _sums_of_eight(cells))
+    even = np.ascontiguousarray(steps[::2])
+    cv2.threshold(even, STEP_CODES - 1, 1, cv2.THRESH_BINARY, dst=even)
+    found = (_sums_of_eight(even) >= STEPS_RATIO * CELL).view(np.uint8)
+    return np.ascontiguousarray(found.reshape(-1, _PHASES, found.shape[1]).transpose(0, 2, 1))
+
+
+def _flat(half: Luma8) -> npt.NDArray[np.bool_]:
+    """Which blocks have one colour inside."""
+    width = half.shape[1]
+    beside, below = np.zeros_like(half), np.zeros_like(half)
+    cv2.absdiff(half[:, 1:], half[:, :-1], dst=beside[:, 1:])
+    cv2.absdiff(half[1:], half[:-1], dst=below[1:])
+    for change in (beside, below):
+        cv2.threshold(change, FLAT_CODES - 1, 1, cv2.THRESH_BINARY, dst=change)
+    rows = beside.reshape(-1, CELL, width).sum(1, dtype=np.uint8)
+    columns = below.reshape(-1, CELL, width)[:, 2:-1].sum(1, dtype=np.uint8)
+    flat = _sums_of_eight(rows, inner=True) <= FLAT_PIXELS
+    both: npt.NDArray[np.bool_] = flat & (_sums_of_eight(columns) <= FLAT_PIXELS)
+    return both
 
 
 def _sums_of_eight(rows: Luma8, *, inner: bool = False) -> Luma8:
@@ -148,15 +157,18 @@ def _sums_of_eight(rows: Luma8, *, inner: bool = False) -> Luma8:
     return sums
 
 
-def _drop_cells(upright: _Steps, level: _Steps) -> None:
+def _drop_cells(half: Luma8, upright: Luma8, level: Luma8) -> bool:
     """Take out the borders between cells of one colour where there is nothing but such cells."""
-    flat = (upright.inner <= FLAT_PIXELS) & (level.inner <= FLAT_PIXELS)
-    steps = upright.borders[..., 0] + level.borders[..., 0]
-    cells = (_mean(flat.view(np.uint8)) >= FLAT_RATIO) & (_mean(steps) >= 2 * CELLS_RATIO)
-    if cells.any():
-        within = cv2.dilate(cells.view(np.uint8), _REGION).view(np.bool_) & flat
-        upright.borders[:, 1:, 0][within[:, 1:] & flat[:, :-1]] = 0
-        level.borders[1:, :, 0][within[1:] & flat[:-1]] = 0
+    flat = _flat(half)
+    cells = _mean(flat.view(np.uint8)) >= FLAT_RATIO
+    if np.count_nonzero(flat) >= PLAIN_RATIO * flat.size:
+        cells &= _mean(upright[..., 0] + level[..., 0]) >= 2 * CELLS_RATIO
+    if not cells.any():
+        return False
+    within = cv2.dilate(cells.view(np.uint8), _REGION).view(np.bool_) & flat
+    upright[:, 1:, 0][within[:, 1:] & flat[:, :-1]] = 0
+    level[1:, :, 0][within[1:] & flat[:-1]] = 0
+    return True
 
 
 def _crowded(borders: Luma8, along: tuple[int, int]) -> Evidence:
