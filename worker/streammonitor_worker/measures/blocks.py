@@ -116,7 +116,8 @@ def _upright(half: Luma8, *memory: Luma8) -> Luma8:
     count = CELL // ROW_STEP
     counts = steps.reshape(-1, count, steps.shape[1]).sum(1, dtype=np.uint8)
     found = (counts[:, ::2] >= STEPS_RATIO * count).view(np.uint8)
-    return found.reshape(len(found), -1, _PHASES)
+    borders: Luma8 = found.reshape(len(found), -1, _PHASES)
+    return borders
 
 
 def _level(half: Luma8, *memory: Luma8) -> Luma8:
