@@ -22,18 +22,25 @@ from tests.accuracy.sources import HALVES, PICTURES, SOUNDS, Source, half_of, so
 from tests.accuracy.table import page
 
 H264 = Encoding("h264", crf=28, gop_s=1.0)
-# The fixture makes and examines nine clips: a minute on a busy machine.
+# The fixture makes and examines all these clips: a minute on a busy machine.
 pytestmark = pytest.mark.timeout(400)
 
 SHORT: tuple[tuple[str, str, Encoding, tuple[tuple[str, float, float], ...]], ...] = (
-    ("black", "handheld", H264, (("level 16", 1.6, 4), ("logo", 6, 8.4))),
-    ("black", "traffic", Encoding("mpeg2"), (("level 30", 1.6, 4), ("noise", 6, 8.4))),
-    ("freeze", "documentary", H264, (("held", 1.6, 5.2),)),
-    ("freeze", "football", Encoding("mpeg2"), (("held grain", 1.6, 5.2),)),
-    ("silence", "woman", Encoding(audio="aac"), (("digital", 4, 16), ("floor -75 dBFS", 20, 32))),
-    ("silence", "rain", Encoding(audio="mp2"), (("hum -72 dBFS", 4, 16),)),
+    ("black", "landscape", H264, (("level 16", 1.6, 4), ("logo", 6, 8.4))),
+    ("black", "flock", Encoding("mpeg2"), (("level 30", 1.6, 4), ("noise", 6, 8.4))),
+    ("freeze", "landscape", H264, (("held", 1.6, 5.2),)),
+    ("freeze", "cooking", Encoding("mpeg2"), (("held grain", 1.6, 5.2),)),
+    ("blockCorruption", "landscape", H264, (("grey mosaic", 4, 5),)),
+    ("blur", "landscape", H264, (("quarter size", 13, 26),)),
+    ("stutter", "landscape", H264, (("repeats 5 %", 8, 13),)),
+    ("silence", "man", Encoding(audio="aac"), (("digital", 4, 16), ("floor -75 dBFS", 20, 32))),
+    ("silence", "nature film", Encoding(audio="mp2"), (("hum -72 dBFS", 4, 16),)),
+    ("channelLoss", "nature film", H264, (("left gone", 4, 24),)),
+    ("clipping", "man", H264, (("+20 dB", 4, 8),)),
+    ("audioDropout", "tones", H264, (("gap of 200 ms", 4, 7),)),
+    ("loudness", "tones", H264, (("+10 LU", 60, 80),)),
 )
-"""Defect, family, encoding, and what is where."""
+"""Defect, family, encoding, and what is where; nothing of it is held out."""
 
 
 def short_cases() -> list[Case]:
@@ -44,9 +51,10 @@ def short_cases() -> list[Case]:
         end_s = spans[-1][2] + 2.4
         found.append(Case(Role.DEFECT, defect, kind, family, 1, end_s, injections, encoding))
     fades = (Injection("black", "fades", 1.0, 5.0, negative=True),)
-    found.append(Case(Role.NEGATIVE, "black", Kind.VIDEO, "city", 1, 6.0, fades, H264))
-    found.append(Case(Role.CLEAN, "", Kind.VIDEO, "newsroom", 1, 6.0, encoding=H264))
-    found.append(Case(Role.CLEAN, "", Kind.AUDIO, "piano", 1, 30.0, encoding=H264))
+    found.append(Case(Role.NEGATIVE, "black", Kind.VIDEO, "cooking", 1, 6.0, fades, H264))
+    found.append(Case(Role.CLEAN, "", Kind.VIDEO, "split screen", 1, 6.0, encoding=H264))
+    found.append(Case(Role.CLEAN, "", Kind.AUDIO, "podcast", 1, 30.0, encoding=H264))
+    assert {half_of(case.family) for case in found} == {HALVES[0]}
     return found
 
 
@@ -57,17 +65,17 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
         return [examine(case) for case in short_cases()]
 
 
-@pytest.mark.parametrize("defect", ["black", "freeze", "silence"])
+@pytest.mark.parametrize("defect", sorted(benches))
 def test_what_every_detector_must_find_is_found_and_nothing_else(
     defect: str, outcomes: list[Outcome]
 ) -> None:
     found = tally(defect, OURS, outcomes)
     assert [(one.outcome.case.source, one.event) for one in found.misses] == []
     assert [(one.outcome.case.source, one.alarm) for one in found.false] == []
-    assert found.events >= 2
+    assert found.events >= 1
     assert found.clean_s > 5
     # Coarse on purpose: docs/accuracy.md has the figures; this notices that something broke.
-    assert max(one.onset_error_s for one in found.hits) <= 0.2
+    assert max(one.onset_error_s for one in found.hits) <= 0.4
 
 
 def test_the_filters_of_ffmpeg_are_heard(outcomes: list[Outcome]) -> None:
@@ -86,14 +94,14 @@ def test_the_page_has_a_row_for_each_defect(
     for defect in benches:
         assert f"| {defect} | {OURS} |" in text
     assert "- a note" in text
-    assert "**Only 9 of the bench's 100 clips**" in text
+    assert "**Only 16 of the bench's 100 clips**" in text
     assert "No event was missed." in text
     assert "| 3341-1 | integrated | -23 | -22.98 | -0.1 / +0.1 | reached |" in text
     assert "| black | recall | >= 0.98 | 1.000 | reached |" in text
     assert "| freeze | onset error, p95 | <= 1 frames |" in text
     # Six seconds are no two hours.
     assert "| 0 in 0.00 h from 1 sources (0.0% unknown) | **not reached** |" in text
-    assert "| blur | recall | >= 0.90 | - | not measured |" in text
+    assert "| blur | recall | >= 0.90 | 1.000 | reached |" in text
     assert "| 1 of 1 figures | reached |" in text
 
 

@@ -18,6 +18,9 @@ from tests.accuracy.ebu import (
 from tests.accuracy.filters import metadata_of_sound
 from tests.accuracy.mixes import SOUNDS
 
+# A quarter of an hour of sound is metered: a minute or two on a busy machine.
+pytestmark = pytest.mark.timeout(400)
+
 CASES = [f"3341-{n}" for n in (*range(1, 7), *range(9, 24))] + [f"3342-{n}" for n in range(1, 5)]
 
 
