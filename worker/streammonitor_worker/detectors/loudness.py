@@ -106,10 +106,11 @@ class LoudnessDetector(HopDetector[LoudnessParams]):
     Source: ITU-R BS.1770-5 Annexes 1 and 2; EBU R 128; EBU Tech 3341 and 3342 (its test signals
     are part of the tests).
 
-    Blind spots: without a target, a stream that was too loud or too quiet all along, and what
-    changes gradually. A quiet scene longer than `quietAfter` is reported, and with a target one as
-    long as the window. A dual-mono voice in one channel counts as one channel. Layouts of an
-    unusual order get wrong weights.
+    Blind spots: without a target, a stream that was too loud or too quiet all along, what changes
+    gradually, and a step that stays within the stream's own range (speech and drama have one of 10
+    LU and more), which then becomes usual. A quiet scene longer than `quietAfter` is reported, and
+    with a target one as long as the window. A dual-mono voice in one channel counts as one channel.
+    Layouts of an unusual order get wrong weights.
     """
 
     name: ClassVar[str] = "loudness"
