@@ -87,6 +87,21 @@ def test_pictures_that_are_missing_are_found() -> None:
     assert max(one.values["droppedRatio"] for one in bad(found)) > 0.05
 
 
+def test_pictures_that_were_lost_without_a_trace_in_time_are_found() -> None:
+    rng = np.random.default_rng(6)
+    smooth = np.arange(75)
+    hurried = 75 + np.cumsum(rng.choice([1, 2], 55, p=[0.85, 0.15]))
+    found = measure(views(shown([*smooth.tolist(), *hurried.tolist()])))
+    assert max(one.values["droppedRatio"] for one in bad(found)) > 0.05
+    assert min(one.start_s for one in bad(found)) == pytest.approx(3.0, abs=0.5)
+
+
+def test_repeats_that_begin_to_recur_in_a_shot_and_jump_are_found() -> None:
+    numbers = [index - (index >= 75 and index % 9 == 0) for index in range(130)]
+    found = bad(measure(views(shown(numbers))))
+    assert min(one.start_s for one in found) == pytest.approx(81 / 25, abs=0.05)
+
+
 def test_one_long_gap_is_not_stutter() -> None:
     first, second = list(views(PICTURES[:100])), list(views(PICTURES[:100], start_s=4.3))
     assert not bad(measure([*first, *second]))

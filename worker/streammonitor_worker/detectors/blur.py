@@ -37,7 +37,7 @@ WARM_UP_S = 2.5
 CLEAR_FACTOR = 1.35
 """So many times the threshold is surely sharp again."""
 MIN_CUT = 0.03
-CUT_STEP = 3.0
+CUT_STEP = 1.4
 """A mean change of so much, and so many times that of the picture before, may be a cut."""
 STRONG = 0.6
 MIN_CUTS = 3
@@ -56,7 +56,7 @@ class BlurParams(DetectorParams):
     """How long the picture must be sharp again before the incident ends."""
     critical_after: Duration = Field(default=3600.0, ge=0.1, le=86400)
     """How long the picture must lack detail for the incident to become critical."""
-    threshold: float = Field(default=0.55, ge=0.05, le=0.95)
+    threshold: float = Field(default=0.6, ge=0.05, le=0.95)
     """Share of the stream's usual detail up to which the picture counts as blurred."""
 
     units: ClassVar[Units] = {"threshold": "ratio"}

@@ -252,6 +252,7 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
             arrived_at=view.arrived_at,
             near=near,
             far=far,
+            level=changes[0],
             key_frame=view.key_frame,
             cut=self._is_cut(*changes, measures.reduced, previous),
             missing=missing,

@@ -42,6 +42,7 @@ class Step(NamedTuple):
         arrived_at: Unix time at which it had arrived.
         near: Mean absolute difference of luma from the picture before, in codes, shape (240,).
         far: The same from the picture before that.
+        level: Mean of `near`.
         key_frame: Whether it was coded without reference to others.
         cut: Whether it begins another shot.
         missing: Pictures that are missing before it, by its time stamp.
@@ -51,6 +52,7 @@ class Step(NamedTuple):
     arrived_at: float
     near: Tiles
     far: Tiles
+    level: float
     key_frame: bool
     cut: bool
     missing: int
@@ -77,7 +79,12 @@ class Moved(NamedTuple):
 def tile_changes(picture: Luma8, other: Luma8) -> Tiles:
     """Mean absolute difference of two pictures in each tile, in codes, shape (240,)."""
     difference = cv2.absdiff(picture, other)
-    means = cv2.resize(difference, GRID, interpolation=cv2.INTER_AREA)
+    # Whole pixels in a tile: OpenCV averages those several times faster.
+    height, width = (
+        size // tiles * tiles or size
+        for size, tiles in zip(difference.shape, GRID[::-1], strict=True)
+    )
+    means = cv2.resize(difference[:height, :width], GRID, interpolation=cv2.INTER_AREA)
     return means.ravel().astype(np.float32)
 
 
@@ -110,8 +117,9 @@ class Motion:
         shot = _same_shot(steps, index)
         new = _new(steps, shot)
         others = [n for n in new if n != index and not steps[n].key_frame]
+        changes = np.array([steps[n].near for n in others])
         if len(others) >= MIN_NEW:
-            self._usual = np.median([steps[n].near for n in others], axis=0)
+            self._usual = _median(changes)
         usual = self._usual
         if usual is None:
             return Moved(step, None, 0.0, None)
@@ -120,13 +128,19 @@ class Motion:
         if change < MIN_CHANGE:
             return Moved(step, None, 0.0, None)
         if len(others) >= MIN_NEW:
-            levels = np.array([steps[n].near[busiest].mean() for n in others]) / change
-            self._spread = 1.48 * float(np.median(np.abs(levels - np.median(levels))))
+            levels = changes[:, busiest].mean(axis=1) / change
+            self._spread = 1.48 * float(_median(np.abs(levels - _median(levels))))
         ratio = _ratio(step.near[busiest], usual[busiest])
         if step.key_frame or ratio < NEW_RATIO:
             return Moved(step, None if step.key_frame else ratio, self._spread, None)
         pairs = [n for n in others if n - 1 in new and abs(n - index - 0.5) > 1]
         return Moved(step, ratio, self._spread, _advance(steps, index, usual, pairs))
+
+
+def _median(values: Tiles) -> Tiles:
+    """The upper median along the first axis, in a fraction of the time of NumPy's."""
+    middle: Tiles = np.sort(values, axis=0)[len(values) // 2]
+    return middle
 
 
 def _ratio(near: Tiles, usual: Tiles) -> float:
@@ -148,16 +162,16 @@ def _same_shot(steps: list[Step], index: int) -> range:
 
 def _new(steps: list[Step], shot: range) -> set[int]:
     """Those of them that are no repeats of the picture before."""
-    levels = np.array([steps[n].near.mean() for n in shot])
-    limit = NEW_RATIO * float(np.percentile(levels, NEW_PERCENT))
-    return {n for n, level in zip(shot, levels.tolist(), strict=True) if level > limit}
+    levels = sorted(steps[n].level for n in shot)
+    limit = NEW_RATIO * levels[len(levels) * NEW_PERCENT // 100]
+    return {n for n in shot if steps[n].level > limit}
 
 
 def _advance(steps: list[Step], index: int, usual: Tiles, pairs: list[int]) -> float | None:
     """Pictures of motion up to one, from what its neighbours do two pictures on."""
     if len(pairs) < MIN_PAIRS:
         return None
-    gain = np.median([steps[n].far for n in pairs], axis=0) - usual
+    gain = _median(np.array([steps[n].far for n in pairs])) - usual
     moving = np.argpartition(gain, -TOP)[-TOP:]
     per_picture = float(gain[moving].mean())
     if per_picture < MIN_GAIN_RATIO * float(usual[moving].mean()) or per_picture <= 0:
