@@ -275,6 +275,19 @@ class TestFreeze:
     def test_a_scene_that_always_stood_under_a_clock_is_no_freeze(self) -> None:
         assert freezes(clocked(STILL, index) for index in range(150)) == []
 
+    def test_a_scene_that_moves_along_its_edge_only_can_freeze(self) -> None:
+        def traffic(index: int) -> Luma:
+            drawn = STILL.copy()
+            for lane in range(4):
+                left = (6 * index + 80 * lane) % 300
+                drawn[156:168, left : left + 20] = 235
+            return drawn
+
+        moving = [traffic(index) for index in range(100)]
+        ((start, end),) = freezes([*moving, *hold(moving[-1], 100), *pan(25)])
+        assert start == pytest.approx(99 / 25, abs=0.041)
+        assert end == 8.0
+
     @pytest.mark.parametrize("gain", [0.05, 0.15])
     def test_what_moves_under_a_dim_light_moves(self, gain: float) -> None:
         dimmed = [(16 + (one - 16.0) * gain).astype(np.uint8) for one in pan(150, seed=2)]

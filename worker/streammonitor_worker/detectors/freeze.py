@@ -257,6 +257,11 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
         """A still is good until it has stood for too long."""
         candidate, view = self._candidate, measures.view
         end_s = view.time_s + view.duration_s
+        if candidate.picture.overlay_stopped(view.time_s):
+            # It was all that moved in a still scene, rather than something put over it.
+            self._still = None
+            yield from self._go_on(measures)
+            return
         self._still = _Still(measures.small, halt.start, end_s)
         too_long = end_s - halt.start.time_s >= self.params.still_after
         stands = candidate.picture.overlay is None and candidate.picture.exact_ratio >= MIN_EXACT

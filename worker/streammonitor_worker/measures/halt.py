@@ -21,7 +21,7 @@ from streammonitor_worker.measures.tiles import Tiles, tile_means
 BEFORE_S = 1.6
 """What is remembered of the time before the picture came to a halt."""
 AFTER_PICTURES = 40
-"""Pictures that are remembered of the time since then."""
+"""Pictures that are remembered of the time since then: so many of the first and of the last."""
 MOST_PICTURES = 120
 TILE_PX = 4
 """Side of a tile in a small picture: 16 pixels or more of the source."""
@@ -35,7 +35,7 @@ STRONG_CODES, BROAD_RATIO = 9.0, 0.5
 """What stopped must have moved by so much somewhere, or in so much of the picture."""
 CUT_FACTOR, CUT_CODES, CUT_RATIO = 2.0, 6.0, 0.5
 """At a cut, half of the tiles change by so many times what is usual, and by so much more."""
-MOST_CUTS = 2
+MOST_CUTS = 4
 """Cuts that are cuts within what is remembered."""
 SETTLING = ((0.5, 0.15), (1.5, 0.03))
 """For so many seconds after a cut, an encoder may change the picture that it brought by as much, as
@@ -86,7 +86,7 @@ class Recent:
     def __init__(self) -> None:
         self._before: deque[Glimpse] = deque(maxlen=MOST_PICTURES)
         self._first: list[Glimpse] = []
-        self._last: deque[Glimpse] = deque(maxlen=2 * LAG)
+        self._last: deque[Glimpse] = deque(maxlen=AFTER_PICTURES)
 
     def reset(self) -> None:
         """Forget everything: what follows does not adjoin it."""

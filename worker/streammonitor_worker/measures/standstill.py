@@ -22,6 +22,9 @@ MAX_KEY_FRAME_DRIFT = 0.35
 STIRRING = 0.01
 """By how much a picture must be further away than any before it to show that motion returns."""
 
+MIN_STIRS, PAUSE_S = 10, 0.5
+"""What goes on in so many pictures without such a pause is no clock, whose seconds are apart."""
+
 
 class Look(Enum):
     """What a picture looks like beside the one before it."""
@@ -61,6 +64,8 @@ class Standstill:
         pictures: How many resembled the one before them.
         exact: How many repeated it exactly.
         reach: The greatest drift so far.
+        stirs: In how many pictures the overlay went on without a pause.
+        stirred_s: Media time of the last one, in seconds.
         stirring: Where the pictures began to be further away, one after the other, than any before.
     """
 
@@ -76,6 +81,8 @@ class Standstill:
     pictures: int = 0
     exact: int = 0
     reach: float = 0.0
+    stirs: int = 0
+    stirred_s: float = 0.0
     stirring: Moment | None = None
 
     @classmethod
@@ -118,6 +125,7 @@ class Standstill:
         self.step = self._beside_overlay(tiles, MAX_POP if popping else still, measures)
         if self.step > (MAX_POP if popping else moved):
             return Look.MOVED
+        self._watch_overlay(tiles, still, measures.view.time_s)
         if popping:
             return self._look_at_key_frame(measures, still)
         if self.step > 0.0:
@@ -137,6 +145,10 @@ class Standstill:
         elif self.stirring is None:
             self.stirring = Moment(measures.view.time_s, measures.view.arrived_at)
         self.reach = max(self.reach, self.drift)
+
+    def overlay_stopped(self, time_s: float) -> bool:
+        """Whether what seemed to be an overlay went on all the time, and then stopped."""
+        return self.stirs >= MIN_STIRS and time_s - self.stirred_s > PAUSE_S
 
     def shown(self, measures: PictureMeasures) -> Luma8:
         """255 where the small picture shows through the overlay."""
@@ -165,6 +177,12 @@ class Standstill:
         if self.creeps(measures, self.first, MAX_KEY_FRAME_DRIFT):
             return Look.CREPT
         return Look.STILL if self.step <= still else Look.POPPED
+
+    def _watch_overlay(self, tiles: Tiles, still: float, time_s: float) -> None:
+        if self.overlay is None or float(tiles[self.overlay].max()) <= still:
+            return
+        self.stirs = self.stirs + 1 if time_s - self.stirred_s <= PAUSE_S else 1
+        self.stirred_s = time_s
 
     def _beside_overlay(self, tiles: Tiles, limit: float, measures: PictureMeasures) -> float:
         """The largest change; what exceeds the limit along the edges becomes part of an overlay."""
