@@ -1,7 +1,6 @@
 """Workers that do not answer any more."""
 
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -14,25 +13,20 @@ pytestmark = pytest.mark.looptime(start=time.monotonic)
 
 
 @pytest_asyncio.fixture
-async def cluster() -> AsyncIterator[Cluster]:
+async def pair(cluster: Cluster) -> tuple[FakeWorker, FakeWorker]:
     """Two workers: one with a and b, one with c; each takes three."""
-    cluster = Cluster()
-    await cluster.start()
     for most in (2, 3):
         group = {"name": "g", "detectors": ["freeze"], "scaling": {"maxStreamsPerWorker": most}}
         cluster.apply(spec_of("a", "b", "c", workers=[group]))
         await cluster.settle()
     assert cluster.condition("Ready")["status"] == "True"
-    yield cluster
-    await cluster.stop()
-
-
-def pair(cluster: Cluster) -> tuple[FakeWorker, FakeWorker]:
     return cluster.worker_of("a"), cluster.worker_of("c")
 
 
-async def test_what_has_room_elsewhere_is_monitored_again_at_once(cluster: Cluster) -> None:
-    big, small = pair(cluster)
+async def test_what_has_room_elsewhere_is_monitored_again_at_once(
+    cluster: Cluster, pair: tuple[FakeWorker, FakeWorker]
+) -> None:
+    big, small = pair
     incident = small.start("c")
     cluster.say()
     await cluster.settle()
@@ -43,8 +37,10 @@ async def test_what_has_room_elsewhere_is_monitored_again_at_once(cluster: Clust
     assert cluster.events() == ["FreezeStarted"]
 
 
-async def test_one_that_comes_back_has_let_go(cluster: Cluster) -> None:
-    big, small = pair(cluster)
+async def test_one_that_comes_back_has_let_go(
+    cluster: Cluster, pair: tuple[FakeWorker, FakeWorker]
+) -> None:
+    big, small = pair
     cluster.silence(small)
     await cluster.settle(3)
     cluster.answer(small)
@@ -54,9 +50,9 @@ async def test_one_that_comes_back_has_let_go(cluster: Cluster) -> None:
 
 
 async def test_what_has_no_room_waits_for_kubernetes_to_restart_the_process(
-    cluster: Cluster,
+    cluster: Cluster, pair: tuple[FakeWorker, FakeWorker]
 ) -> None:
-    big, small = pair(cluster)
+    big, small = pair
     cluster.silence(big)
     await cluster.settle(60)
     held = {stream: lists(cluster, stream) for stream in "abc"}
@@ -65,8 +61,10 @@ async def test_what_has_no_room_waits_for_kubernetes_to_restart_the_process(
     assert len(cluster.kube.all(DEPLOYMENTS)) <= 2, "no worker is made for a process that crashes"
 
 
-async def test_workers_of_a_machine_that_is_gone_are_replaced(cluster: Cluster) -> None:
-    big, small = pair(cluster)
+async def test_workers_of_a_machine_that_is_gone_are_replaced(
+    cluster: Cluster, pair: tuple[FakeWorker, FakeWorker]
+) -> None:
+    big, small = pair
     cluster.refusing = False
     cluster.silence(big)
     cluster.silence(small)
@@ -77,8 +75,10 @@ async def test_workers_of_a_machine_that_is_gone_are_replaced(cluster: Cluster) 
         assert name not in (big.name, small.name)
 
 
-async def test_many_that_fall_silent_at_once_are_doubted(cluster: Cluster) -> None:
-    big, small = pair(cluster)
+async def test_many_that_fall_silent_at_once_are_doubted(
+    cluster: Cluster, pair: tuple[FakeWorker, FakeWorker]
+) -> None:
+    big, small = pair
     cluster.refusing, cluster.doubtful = False, True
     cluster.silence(big)
     cluster.silence(small)

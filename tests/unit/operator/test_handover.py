@@ -1,11 +1,9 @@
 """Streams that move while they are monitored: warm, let go, hold."""
 
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from streammonitor_api.incident import EndReason
 from streammonitor_operator.kube import CONFIG_MAPS, DEPLOYMENTS
@@ -13,14 +11,6 @@ from tests.unit.operator.fake_kube import assignment_of
 from tests.unit.operator.fleet import Cluster, FakeWorker, spec_of
 
 pytestmark = pytest.mark.looptime(start=time.monotonic)
-
-
-@pytest_asyncio.fixture
-async def cluster() -> AsyncIterator[Cluster]:
-    cluster = Cluster()
-    await cluster.start()
-    yield cluster
-    await cluster.stop()
 
 
 def group(cpu: str = "1", **more: Any) -> dict[str, Any]:

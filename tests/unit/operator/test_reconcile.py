@@ -2,11 +2,9 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
-import pytest_asyncio
 
 from streammonitor_api import names
 from streammonitor_api.worker_status import StreamState, StreamStatus
@@ -14,16 +12,7 @@ from streammonitor_operator.kube import CONFIG_MAPS, DEPLOYMENTS, EVENTS, MONITO
 from tests.unit.operator.fake_kube import assignment_of, rejected
 from tests.unit.operator.fleet import KEY, Cluster, spec_of, stream
 
-# The fixture runs before virtual time begins, so that must begin where real time is.
 pytestmark = pytest.mark.looptime(start=time.monotonic)
-
-
-@pytest_asyncio.fixture
-async def cluster() -> AsyncIterator[Cluster]:
-    cluster = Cluster()
-    await cluster.start()
-    yield cluster
-    await cluster.stop()
 
 
 async def monitoring(cluster: Cluster, *streams: str, **more: object) -> None:

@@ -3,9 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,38 +17,20 @@ from streammonitor_worker import stream as module
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.fleet import Fleet
 from streammonitor_worker.frames import FormatChange, FrameView, MediaItem
-from streammonitor_worker.ingest import Counters
+from tests.unit.worker.made_up import MadeUpSource
 
 VIDEO = VideoFormat(codec="h264", width=64, height=64, frame_rate=25)
 STEP_S = 0.04
 CORNER = {"left": 0.5, "top": 0, "width": 0.5, "height": 0.5}
 
 
-class LitCorner:
-    """A live source: black but for a quarter, without end."""
-
-    finite = False
-    video = VIDEO
-    audio = None
-    counters = Counters()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Nothing to close."""
-
-    def __iter__(self) -> Iterator[MediaItem]:
-        luma = np.full((64, 64), 16, np.uint8)
-        luma[:32, 32:] = 200
-        yield FormatChange(video=VIDEO, audio=None)
-        for number in range(10**9):
-            yield FrameView(number * STEP_S, STEP_S, time.time(), luma)
+def lit_corner() -> Iterator[MediaItem]:
+    """A picture that is black but for a quarter, without end."""
+    luma = np.full((64, 64), 16, np.uint8)
+    luma[:32, 32:] = 200
+    yield FormatChange(video=VIDEO, audio=None)
+    for number in count():
+        yield FrameView(number * STEP_S, STEP_S, time.time(), luma)
 
 
 class Rig:
@@ -65,9 +47,9 @@ class Rig:
         )
         self.board.listen(self.notify)
 
-    def open_source(self, url: str, **_: object) -> LitCorner:
+    def open_source(self, url: str, **_: object) -> MadeUpSource:
         self.opened.append(url)
-        return LitCorner()
+        return MadeUpSource(lit_corner(), VIDEO)
 
     def tell(self, kind: str, incident: Incident) -> None:
         if kind == "started":

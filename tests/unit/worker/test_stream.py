@@ -2,10 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import pytest
@@ -17,9 +15,10 @@ from streammonitor_api.worker_status import StreamState, StreamStatus, VideoForm
 from streammonitor_worker import stream as module
 from streammonitor_worker.analysis import EventKind, IncidentEvent
 from streammonitor_worker.frames import FormatChange, FrameView, MediaItem
-from streammonitor_worker.ingest import Counters, SourceError
+from streammonitor_worker.ingest import SourceError
 from streammonitor_worker.stream import StreamRunner
 from streammonitor_worker.surroundings import Surroundings
+from tests.unit.worker.made_up import MadeUpSource
 
 VIDEO = VideoFormat(codec="h264", width=64, height=36, frame_rate=25)
 STEP_S = 0.04
@@ -34,36 +33,16 @@ def frames(count: int, level: int = 120) -> Iterator[MediaItem]:
         yield FrameView(time_s=index * STEP_S, duration_s=STEP_S, arrived_at=time.time(), luma=luma)
 
 
-class FakeSource:
-    """Plays what it was given."""
-
-    def __init__(self, items: Iterator[MediaItem], *, finite: bool = False) -> None:
-        self.items = items
-        self.finite = finite
-        self.video = VIDEO
-        self.audio = None
-        self.counters = Counters(decode_errors=2)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Nothing to close."""
-
-    def __iter__(self) -> Iterator[MediaItem]:
-        return self.items
+def playing(items: Iterable[MediaItem], *, finite: bool = False) -> MadeUpSource:
+    """A source in the one format of these tests."""
+    return MadeUpSource(items, VIDEO, finite=finite)
 
 
 class Rig:
     """Opens what a test queues, and remembers what the stream reports."""
 
     def __init__(self, folder: Path) -> None:
-        self.sources: list[FakeSource | Exception] = []
+        self.sources: list[MadeUpSource | Exception] = []
         self.opened: list[str] = []
         self.statuses: list[StreamStatus] = []
         self.events: list[IncidentEvent] = []
@@ -72,7 +51,7 @@ class Rig:
             reporter=self, secrets_folder=folder, monitor_uid="u", worker="w", backoff=lambda _: 0.0
         )
 
-    def open_source(self, url: str, **_: object) -> FakeSource:
+    def open_source(self, url: str, **_: object) -> MadeUpSource:
         self.opened.append(url)
         source = self.sources.pop(0) if self.sources else SourceError("Timeout", "no more")
         if isinstance(source, Exception):
@@ -112,7 +91,7 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
 def start(rig: Rig) -> Iterator[Callable[..., StreamRunner]]:
     started: list[StreamRunner] = []
 
-    def begin(*sources: FakeSource | Exception, url: str = "http://h/a") -> StreamRunner:
+    def begin(*sources: MadeUpSource | Exception, url: str = "http://h/a") -> StreamRunner:
         rig.sources = list(sources)
         runner = StreamRunner(Stream(name="a", url=url), DETECTORS, rig.around)
         started.append(runner)
@@ -132,7 +111,7 @@ def _endless(level: int = 120) -> Iterator[MediaItem]:
 def test_a_finite_source_is_completed_and_ends_what_is_open(
     rig: Rig, start: Callable[..., StreamRunner]
 ) -> None:
-    runner = start(FakeSource(frames(100, level=16), finite=True))
+    runner = start(playing(frames(100, level=16), finite=True))
     rig.wait_state(StreamState.COMPLETED)
 
     assert runner.join(10)
@@ -148,7 +127,7 @@ def test_a_finite_source_is_completed_and_ends_what_is_open(
 def test_a_live_source_that_ends_is_opened_again_on_one_timeline(
     rig: Rig, start: Callable[..., StreamRunner]
 ) -> None:
-    runner = start(FakeSource(frames(50)), FakeSource(frames(50)), FakeSource(_endless()))
+    runner = start(playing(frames(50)), playing(frames(50)), playing(_endless()))
     rig.wait_state(StreamState.RETRYING, "Ended")
     rig.wait(lambda: runner.figures().connects == 3 and runner.figures().media_s > 10)
 
@@ -160,7 +139,7 @@ def test_a_live_source_that_ends_is_opened_again_on_one_timeline(
 def test_a_live_playlist_that_was_closed_is_not_played_again(
     rig: Rig, start: Callable[..., StreamRunner]
 ) -> None:
-    runner = start(FakeSource(frames(50)), FakeSource(_endless(), finite=True))
+    runner = start(playing(frames(50)), playing(_endless(), finite=True))
     rig.wait_state(StreamState.COMPLETED)
 
     assert runner.figures().frames == 50
@@ -169,7 +148,7 @@ def test_a_live_playlist_that_was_closed_is_not_played_again(
 def test_a_fault_of_ours_is_survived_and_counted(
     rig: Rig, start: Callable[..., StreamRunner], caplog: pytest.LogCaptureFixture
 ) -> None:
-    runner = start(ZeroDivisionError("bug"), FakeSource(_endless()))
+    runner = start(ZeroDivisionError("bug"), playing(_endless()))
     rig.wait_state(StreamState.RETRYING, "InternalError")
     rig.wait_state(StreamState.RECEIVING)
 
@@ -191,7 +170,7 @@ def test_a_scheme_that_is_not_allowed_is_not_tried_again(
 def test_another_url_keeps_the_incident_that_is_open(
     rig: Rig, start: Callable[..., StreamRunner]
 ) -> None:
-    runner = start(FakeSource(_endless(level=16)), FakeSource(_endless(level=16)))
+    runner = start(playing(_endless(level=16)), playing(_endless(level=16)))
     rig.wait(lambda: bool(rig.events))
     runner.configure(Stream(name="a", url="http://h/b"), DETECTORS, None)
     rig.wait(lambda: rig.opened == ["http://h/a", "http://h/b"])
@@ -205,7 +184,7 @@ def test_another_url_keeps_the_incident_that_is_open(
 def test_an_interrupted_incident_says_when_it_expires(
     rig: Rig, start: Callable[..., StreamRunner]
 ) -> None:
-    runner = start(FakeSource(_endless(level=16)))
+    runner = start(playing(_endless(level=16)))
     rig.wait(lambda: bool(rig.events))
     runner.finish(EndReason.INTERRUPTED)
     runner.finish(EndReason.INTERRUPTED)
@@ -217,7 +196,7 @@ def test_an_interrupted_incident_says_when_it_expires(
 
 
 def test_a_stream_that_is_let_go_ends_nothing(rig: Rig, start: Callable[..., StreamRunner]) -> None:
-    runner = start(FakeSource(_endless(level=16)))
+    runner = start(playing(_endless(level=16)))
     rig.wait(lambda: bool(rig.events))
     runner.let_go()
     runner.join(10)
@@ -228,9 +207,9 @@ def test_a_stream_that_is_let_go_ends_nothing(rig: Rig, start: Callable[..., Str
 def test_a_detector_without_its_media_is_the_streams_problem(
     rig: Rig, start: Callable[..., StreamRunner]
 ) -> None:
-    runner = start(FakeSource(_endless()))
+    runner = start(playing(_endless()))
     rig.wait_state(StreamState.RECEIVING)
-    rig.sources = [FakeSource(_endless())]
+    rig.sources = [playing(_endless())]
     runner.configure(runner.stream, {"black": {}, "silence": {}}, None)
     rig.wait_state(StreamState.RECEIVING, "NoAudio")
 
@@ -249,7 +228,7 @@ OVERRIDDEN = Stream(
 def test_other_parameters_and_regions_leave_the_source_open(
     rig: Rig, start: Callable[..., StreamRunner]
 ) -> None:
-    runner = start(FakeSource(_endless(level=16)))
+    runner = start(playing(_endless(level=16)))
     rig.wait(lambda: bool(rig.events))
     runner.configure(OVERRIDDEN, DETECTORS, "relaxed")
     seen = runner.figures().frames
@@ -264,7 +243,7 @@ def test_other_parameters_and_regions_leave_the_source_open(
 def test_a_value_that_a_detector_refuses_is_the_streams_problem_until_it_is_corrected(
     rig: Rig, start: Callable[..., StreamRunner]
 ) -> None:
-    runner = start(FakeSource(_endless()))
+    runner = start(playing(_endless()))
     rig.wait_state(StreamState.RECEIVING)
     wrong = runner.stream.model_copy(update={"detectors": {"black": {"minDuration": "1ms"}}})
     runner.configure(wrong, DETECTORS, None)
