@@ -15,6 +15,8 @@ from tests.accuracy.score import Alarm
 
 def rival_alarms(clip: Path, rivals: Sequence[Rival], kind: Kind) -> list[list[Alarm]]:
     """The alarms of each filter, in seconds from the first picture or sample."""
+    if not rivals:
+        return []
     starts: list[list[float]] = [[] for _ in rivals]
     ends: list[list[float]] = [[] for _ in rivals]
     first_s, last_s = math.nan, 0.0
