@@ -93,6 +93,8 @@ class Writer:
         self._video = self._add_video(size) if size else None
         self._audio = self._add_audio() if sound else None
         self.frames = self.samples = 0
+        self.lead = 0
+        """Samples at the beginning that no player presents: they went with the priming."""
 
     def __enter__(self) -> Self:
         return self
@@ -191,5 +193,12 @@ class Writer:
         for packet in packets:
             early = packet.pts is not None and packet.pts < 0
             if early and self._container.format.name == "mpegts":
+                self._primed(packet)
                 continue
             self._container.mux(packet)
+
+    def _primed(self, packet: av.Packet[av.VideoStream] | av.Packet[av.AudioStream]) -> None:
+        """Note where the sound begins without this packet, which may hold more than priming."""
+        if self._video is None and packet.pts is not None and packet.time_base:
+            end_s = (packet.pts + (packet.duration or 0)) * packet.time_base
+            self.lead = max(self.lead, round(end_s * SAMPLE_RATE))

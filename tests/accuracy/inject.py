@@ -13,7 +13,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -234,7 +234,8 @@ def inject(
         sound=footage.has_sound,
     ) as writer:
         run.write(writer)
-    truths = _damaged(out, run.truths(writer.frames, writer.samples), seed)
+    truths = _presented(run.truths(writer.frames, writer.samples), writer)
+    truths = _damaged(out, truths, seed)
     return Manifest(
         source=footage.name,
         source_sha256=footage.sha256() or run.digest.hexdigest(),
@@ -245,6 +246,21 @@ def inject(
         frames=writer.frames,
         samples=writer.samples if _sounds(out) else 0,
         truths=truths,
+    )
+
+
+def _presented(truths: tuple[Truth, ...], writer: Writer) -> tuple[Truth, ...]:
+    """Times from the first sample that is presented, where it is not the first of the source."""
+    lead_s = writer.lead / SAMPLE_RATE
+    return tuple(
+        replace(
+            one,
+            start_s=one.start_s - lead_s,
+            end_s=one.end_s - lead_s,
+            first=one.first - writer.lead,
+            end=one.end - writer.lead,
+        )
+        for one in truths
     )
 
 
