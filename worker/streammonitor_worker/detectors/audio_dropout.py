@@ -28,6 +28,8 @@ from streammonitor_worker.measures.gaps import (
 )
 from streammonitor_worker.measures.hops import Hop
 
+LONGEST_MISSING_S = 1.0
+"""Samples that are missing for longer belong to a stream that jumped."""
 CLICK_S = 0.02
 """A click is reported as this long, so that `minDuration` tells clicks from longer gaps."""
 
@@ -35,7 +37,7 @@ CLICK_S = 0.02
 class AudioDropoutParams(DetectorParams):
     """Parameters of the audioDropout detector."""
 
-    min_duration: Duration = Field(default=0.01, ge=0.01, le=3.5)
+    min_duration: Duration = Field(default=0.0075, ge=0.005, le=3.5)
     """How long sound must be interrupted before an incident is raised; a click counts as 20 ms."""
     clear_duration: Duration = Field(default=1.0, ge=0.1, le=3600)
     """How long sound must go on before the incident ends; dropouts in between belong to it."""
@@ -47,7 +49,7 @@ class AudioDropoutParams(DetectorParams):
     """Level in dBFS at or below which every channel must be within a gap."""
     depth: float = Field(default=30.0, ge=10.0, le=90.0)
     """How far, in dB, sound must fall for a gap."""
-    click_height: float = Field(default=20.0, ge=6.0, le=80.0)
+    click_height: float = Field(default=14.0, ge=6.0, le=80.0)
     """How far, in dB, a click must stand out of the sound before and after it."""
 
     units: ClassVar[Units] = {"threshold": "dBFS", "depth": "dB", "clickHeight": "dB"}
@@ -58,10 +60,11 @@ class AudioDropoutParams(DetectorParams):
 
 
 class AudioDropoutDetector(HopDetector[AudioDropoutParams]):
-    """Finds gaps of 10 ms to 3.5 s with abrupt edges, and clicks.
+    """Finds gaps of 8 ms to 3.5 s with abrupt edges, missing packets, and clicks.
 
     Input: hops of 100 ms of any number of channels. A gap must be in all of them at once; a click
-    may be in any. Until there was any sound, the detector is unknown.
+    may be in any. Time stamps that leave up to a second without samples are a gap too, whatever
+    sounds beside it. Until there was any sound, the detector is unknown.
 
     Values: `gapMilliseconds` (0 for a click), `levelDbfs` (loudest 2.5 ms of the hop),
     `clickHeightDb` (how far the highest sample stands out; 0 where nothing does).
@@ -69,9 +72,10 @@ class AudioDropoutDetector(HopDetector[AudioDropoutParams]):
     Source: Essentia's GapsDetector (energy before the gap, silence inside, 10 to 3500 ms) with
     abrupt edges on both sides; its ClickDetector with a third difference for the prediction.
 
-    Blind spots: gaps that were concealed by repetition or faded by the decoder; a click that the
-    sound around it masks, and most clicks after a low bit rate; a gap in one channel of several.
-    Music that is cut and gated by hand counts.
+    Blind spots: gaps that were concealed by repetition or faded by the decoder; packets that are
+    missing without a trace in the time stamps; gaps of less than 10 ms, and clicks that the sound
+    around them masks, after most lossy codecs; a gap in one channel of several. Music that is cut
+    and gated by hand counts, and so does the crackle of an old record.
     """
 
     name: ClassVar[str] = "audioDropout"
@@ -108,7 +112,14 @@ class AudioDropoutDetector(HopDetector[AudioDropoutParams]):
     def _take(self, hop: Hop) -> Iterator[Measurement]:
         if not hop.adjoins or not hop.finite:
             yield from self._give_up()
+            heard, until_s = self._heard, self._until_s
             self._forget()
+            missing_s = min(hop.missing_s, hop.start_s - until_s)
+            if heard and self.params.min_duration <= missing_s <= LONGEST_MISSING_S:
+                self._heard = True
+                values = {"gapMilliseconds": round(missing_s * 1000, 1)}
+                begins_s = hop.start_s - missing_s
+                yield Measurement(begins_s, hop.start_s, hop.arrived_at, Verdict.BAD, 1.0, values)
         if not hop.finite:
             yield Measurement(hop.start_s, hop.end_s, hop.arrived_at, Verdict.UNKNOWN)
             return

@@ -102,9 +102,9 @@ class GapRules:
 
 
 _BEFORE_STEPS = 20
-_EDGE_STEPS = 3
+_EDGE_STEPS = 2
 _LOUD_DBFS = -40.0
-_STILL_DB = 8.0
+_STILL_DB = 7.0
 _AGAIN_DB = 14.0
 _RISE_DB = 6.0
 
@@ -112,8 +112,8 @@ _RISE_DB = 6.0
 class GapFinder:
     """Follows an envelope and finds gaps with abrupt edges on both sides.
 
-    A gap begins where sound that had a level falls by the depth within 7.5 ms, and ends where it
-    returns within 7.5 ms to about that level. What decays, as drums and rooms do, or swells, as
+    A gap begins where sound that had a level falls by the depth within 5 ms, and ends where it
+    returns within 5 ms to about that level. What decays, as drums and rooms do, or swells, as
     syllables and fades do, is none.
     """
 
