@@ -6,7 +6,8 @@ import pytest
 from streammonitor_worker.detectors.audio_dropout import AudioDropoutDetector, AudioDropoutParams
 from streammonitor_worker.detectors.base import Verdict
 from streammonitor_worker.frames import SampleArray
-from tests.contract.material import SAMPLE_RATE, notes, silent, tone
+from streammonitor_worker.measures.sound import SoundMeter
+from tests.contract.material import SAMPLE_RATE, buffers, notes, silent, tone
 from tests.unit.worker.hearing import drums, hear, incidents, limited, speech
 
 
@@ -38,6 +39,16 @@ def test_a_click_is_found_where_it_is(channel: int) -> None:
     samples[channel, round(2.137 * SAMPLE_RATE)] += 0.4
     ((start_s, _),) = incidents(samples, "audioDropout")
     assert start_s == pytest.approx(2.137, abs=0.001)
+
+
+@pytest.mark.parametrize(("lost", "found"), [(3, 1), (60, 0)])
+def test_packets_that_are_missing_are_a_gap_unless_the_stream_jumped(lost: int, found: int) -> None:
+    meter, detector = SoundMeter(), AudioDropoutDetector(AudioDropoutParams())
+    views = [view for number, view in enumerate(buffers(notes(4))) if not 90 <= number < 90 + lost]
+    told = [one for view in views for one in detector.observe(meter.measure(view))]
+    bad = [(one.start_s, one.end_s) for one in told if one.verdict is Verdict.BAD]
+    span_s = pytest.approx((90 * 1024 / SAMPLE_RATE, (90 + lost) * 1024 / SAMPLE_RATE), abs=0.021)
+    assert bad == [span_s] * found
 
 
 def test_samples_that_are_missing_click() -> None:

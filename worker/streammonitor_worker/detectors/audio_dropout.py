@@ -49,7 +49,7 @@ class AudioDropoutParams(DetectorParams):
     """Level in dBFS at or below which every channel must be within a gap."""
     depth: float = Field(default=30.0, ge=10.0, le=90.0)
     """How far, in dB, sound must fall for a gap."""
-    click_height: float = Field(default=14.0, ge=6.0, le=80.0)
+    click_height: float = Field(default=17.0, ge=6.0, le=80.0)
     """How far, in dB, a click must stand out of the sound before and after it."""
 
     units: ClassVar[Units] = {"threshold": "dBFS", "depth": "dB", "clickHeight": "dB"}

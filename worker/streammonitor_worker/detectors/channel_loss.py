@@ -41,9 +41,9 @@ class ChannelLossParams(DetectorParams):
     """How long all channels must be back before the incident ends."""
     critical_after: Duration = Field(default=30.0, ge=0.1, le=86400)
     """How long a channel must be lost for the incident to become critical."""
-    threshold: float = Field(default=-60.0, ge=-120.0, le=-50.0)
+    threshold: float = Field(default=-55.0, ge=-120.0, le=-50.0)
     """Level in dBFS at or below which a channel is gone while others sound."""
-    difference: float = Field(default=30.0, ge=6.0, le=90.0)
+    difference: float = Field(default=25.0, ge=6.0, le=90.0)
     """How far, in dB, a channel that is gone must be below the loudest one."""
     clear_margin: float = Field(default=6.0, ge=0.0, le=40.0)
     """How far, in dB, a channel must rise above either limit to count as back."""
@@ -176,7 +176,7 @@ class ChannelLossDetector(HopDetector[ChannelLossParams]):
         usual = phase.usual
         limit = self.params.phase_threshold
         if usual >= WEAKEST:
-            limit = max(limit, -max(WEAKEST, 0.6 * usual))
+            limit = max(limit, -max(WEAKEST, 0.75 * usual))
         if phase.blocks >= PHASE_BLOCKS and phase.correlation <= limit:
             if self._inverted_s is None:
                 self._inverted_s = phase.turned_s()

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from streammonitor_worker.frames import SampleArray
 from streammonitor_worker.measures.sound import Levels, decibels
 
-STEP_S = 0.0025
+STEP_S = 0.00125
 """Length of a step of the envelope, in seconds: a gap's edges are known to within one."""
 _NEAR_S = 0.0005
 GUARD_S = 0.006
@@ -101,8 +101,9 @@ class GapRules:
     longest_s: float
 
 
-_BEFORE_STEPS = 20
-_EDGE_STEPS = 2
+_BEFORE_STEPS = 40
+_FALL_STEPS = 3
+_RISE_STEPS = 4
 _LOUD_DBFS = -40.0
 _STILL_DB = 7.0
 _AGAIN_DB = 14.0
@@ -112,7 +113,7 @@ _RISE_DB = 6.0
 class GapFinder:
     """Follows an envelope and finds gaps with abrupt edges on both sides.
 
-    A gap begins where sound that had a level falls by the depth within 5 ms, and ends where it
+    A gap begins where sound that had a level falls by the depth within 4 ms, and ends where it
     returns within 5 ms to about that level. What decays, as drums and rooms do, or swells, as
     syllables and fades do, is none.
     """
@@ -162,7 +163,7 @@ class GapFinder:
         if level > limit_db:
             return
         self._quiet = True
-        if before_db >= _LOUD_DBFS and max(self._recent[-_EDGE_STEPS:]) >= before_db - _STILL_DB:
+        if before_db >= _LOUD_DBFS and max(self._recent[-_FALL_STEPS:]) >= before_db - _STILL_DB:
             self._gap_s, self._rise_s = time_s, None
             self._limit_db = limit_db + _RISE_DB
             self._again_db = max(_LOUD_DBFS, before_db - _AGAIN_DB)
@@ -180,6 +181,6 @@ class GapFinder:
         if level >= self._again_db:
             self._quiet = False
             return True
-        if time_s - self._rise_s > (_EDGE_STEPS - 0.5) * step_s:
+        if time_s - self._rise_s > (_RISE_STEPS - 0.5) * step_s:
             self._gap_s = self._rise_s = None
         return False
