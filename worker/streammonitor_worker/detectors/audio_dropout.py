@@ -37,7 +37,7 @@ CLICK_S = 0.02
 class AudioDropoutParams(DetectorParams):
     """Parameters of the audioDropout detector."""
 
-    min_duration: Duration = Field(default=0.0075, ge=0.005, le=3.5)
+    min_duration: Duration = Field(default=0.008, ge=0.005, le=3.5)
     """How long sound must be interrupted before an incident is raised; a click counts as 20 ms."""
     clear_duration: Duration = Field(default=1.0, ge=0.1, le=3600)
     """How long sound must go on before the incident ends; dropouts in between belong to it."""
