@@ -18,8 +18,8 @@ TILES = 26
 OVERLAID = 6
 """The sharpest of them may be a logo or a clock, which stays sharp when the programme does not: a
 fortieth of the picture."""
-SHAPES = 2
-"""Pixels of the coarse picture in a tile: so small, it has only its shapes left."""
+SHAPES_PX = (40, 22)
+"""A picture that is so small has only its shapes left."""
 MIN_CONTRAST = 0.4
 """Least contrast of those shapes, in codes: below it there is no detail to be lost."""
 
@@ -55,22 +55,18 @@ def detail_of(measures: PictureMeasures) -> Detail | None:
     rows, columns = height // side, width // side
     if not rows or not columns:
         return None
-    chosen = _busiest(measures, side, rows, columns)
-    shapes = _shapes(measures.reduced, rows, columns)
+    contrast = _contrast(measures.reduced)
     found = []
-    for index in chosen:
+    for index in _busiest(measures, side, rows, columns):
         row, column = divmod(index, columns)
         tile = _tile(view, row * side, column * side, side)
         half = cv2.resize(tile, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         fine, medium = _energies(tile), _energies(half)
-        found.append((*(fine * medium) ** 0.25, shapes[row, column], float(fine.sum())))
-    if not found:
+        found.append((*(fine * medium) ** 0.25, float(fine.sum())))
+    if not found or contrast < MIN_CONTRAST:
         return None
     found.sort(key=lambda one: -one[-1])
     energies = np.array(found)[min(OVERLAID, len(found) - 1) :].mean(axis=0)
-    contrast = float(np.sqrt(energies[2]))
-    if contrast < MIN_CONTRAST:
-        return None
     return Detail(across=float(energies[0]) / contrast, down=float(energies[1]) / contrast)
 
 
@@ -88,15 +84,14 @@ def _busiest(measures: PictureMeasures, side: int, rows: int, columns: int) -> l
     return numbers
 
 
-def _shapes(reduced: Luma8, rows: int, columns: int) -> npt.NDArray[np.float64]:
-    """Contrast between neighbouring shapes in each tile, as a mean square."""
-    size = (columns * SHAPES, rows * SHAPES)
-    coarse = cv2.resize(reduced, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    across = cv2.Sobel(coarse, cv2.CV_32F, 1, 0, ksize=1)
-    down = cv2.Sobel(coarse, cv2.CV_32F, 0, 1, ksize=1)
-    square = (across * across + down * down) / 4
-    tiles = cv2.resize(square, (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.asarray(tiles, np.float64)
+def _contrast(reduced: Luma8) -> float:
+    """Contrast between neighbouring shapes of the whole picture, as a root mean square in codes."""
+    coarse = cv2.resize(reduced, SHAPES_PX, interpolation=cv2.INTER_AREA).astype(np.float32)
+    squares = (
+        cv2.norm(cv2.Sobel(coarse, cv2.CV_32F, *order, ksize=1), cv2.NORM_L2SQR)
+        for order in ((1, 0), (0, 1))
+    )
+    return float(np.sqrt(sum(squares) / 4 / coarse.size))
 
 
 def _energies(tile: MatLike) -> npt.NDArray[np.float64]:
