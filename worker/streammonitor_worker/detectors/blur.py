@@ -27,9 +27,10 @@ LOOK_EVERY_S = 0.25
 BEFORE, MIN_BEFORE, AFTER = 6, 2, 3
 """A sudden loss is told from so many looks before it, or at least so many, and so many after."""
 STEADY = 0.8
+UNTOUCHED = 0.95
 FURTHER = 0.25
-"""Before it, such a share of the detail is left; after it, so little of the loss follows, on a
-logarithmic scale. A focus pull takes longer."""
+"""Before it, such a share of the detail is left, or so much if a look shows half of it; after it,
+so little of the loss follows, on a logarithmic scale. A focus pull takes longer."""
 BASELINE_S = 120.0
 BASELINE_PERCENT = 20
 """The stream's soft shots are its baseline, so that one more of them is nothing new."""
@@ -198,14 +199,13 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
         if len(before) < MIN_BEFORE:
             return
         usual = _median(before)
-        steady, partly = (
-            one.detail.relative_to(usual) >= STEADY for one in (before[-1], between[0])
-        )
+        sharp = between[0].detail.relative_to(usual) >= STEADY
+        steady = before[-1].detail.relative_to(usual) >= (STEADY if sharp else UNTOUCHED)
         left = [look.detail.relative_to(usual) for look in after]
         if before[-1].shot == after[-1].shot and max(left) <= limit:
             further, whole = np.log(left[0] / left[-1]), np.log(1 / left[-1])
             steady &= bool(further <= FURTHER * whole)
-        first = after[0] if partly else between[0]
+        first = after[0] if sharp else between[0]
         if not self._lost and steady and max(left) <= limit:
             self._lost, self._sharp, self._since = True, usual, first
         elif self._lost and usual.relative_to(_median(after)) <= limit:
