@@ -18,7 +18,7 @@ REACH = 6
 """A picture is compared with so many before and after it."""
 MIN_NEW, MIN_PAIRS = 3, 4
 """What motion usually does is known from so many pictures, and so many that follow one another."""
-MIN_CHANGE = 0.4
+MIN_CHANGE = 0.8
 """Mean change of the moving tiles, in codes: with less, nothing moves."""
 MIN_GAIN_RATIO = 0.12
 """Two pictures on, moving tiles must differ by so much more than one picture on."""
