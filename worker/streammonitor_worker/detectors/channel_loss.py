@@ -103,7 +103,12 @@ class ChannelLossDetector(HopDetector[ChannelLossParams]):
     )
 
     def _take(self, hop: Hop) -> Iterator[Measurement]:
-        yield self._judge(hop)
+        before = set(self._gone_s)
+        found = self._judge(hop)
+        if before and not before & set(self._gone_s):
+            # What went is back: sound that moves from side to side is no loss that goes on.
+            yield Measurement(hop.start_s, hop.start_s, hop.arrived_at, Verdict.GOOD)
+        yield found
 
     def _forget(self) -> None:
         self._usage, self._width, self._phase = Usage(), Width(), Phase()
