@@ -87,6 +87,16 @@ class TestBlack:
         (found,) = BlackDetector(BlackParams()).observe(meter.measure(view))
         assert found.verdict is Verdict.BAD
 
+    def test_a_logo_is_left_out_of_the_map(self) -> None:
+        picture = np.full((180, 320), 16, np.uint8)
+        picture[16:32, 288:304] = 200
+        meter, detector = PictureMeter(), BlackDetector(BlackParams())
+        (view,) = views([picture])
+        (found,) = detector.observe(meter.measure(view))
+        assert found.verdict is Verdict.BAD
+        assert found.tiles is not None
+        assert np.argwhere(~found.tiles).tolist() == [[1, 18]]
+
     def test_range_decides_what_is_dark(self) -> None:
         assert verdicts(flat(1, 35)) == {Verdict.BAD}
         assert verdicts(flat(1, 35), full_range=True) == {Verdict.GOOD}
@@ -260,6 +270,8 @@ class TestFreeze:
             *_, last = [None, *detector.observe(meter.measure(view))]
         assert last is not None
         assert 0.005 < last.values["overlayRatio"] < 0.06
+        assert last.tiles is not None
+        assert 1 - last.tiles.mean() == pytest.approx(last.values["overlayRatio"], abs=0.02)
         assert last.values["still"] == 0.0
 
     def test_what_stirs_in_the_middle_is_motion(self) -> None:

@@ -115,6 +115,7 @@ class BlackDetector(Detector[BlackParams, PictureMeasures]):
             verdict=verdict,
             confidence=_confidence(values),
             values=values,
+            tiles=measures.dark_tiles(self.params.threshold) if verdict is Verdict.BAD else None,
         )
 
     def _verdict(self, measures: PictureMeasures, values: dict[str, float]) -> Verdict:

@@ -309,6 +309,7 @@ class FreezeDetector(Detector[FreezeParams, PictureMeasures]):
                 "overlayRatio": round(picture.overlay_ratio, 4),
                 "still": float(still),
             },
+            tiles=picture.standing if verdict is Verdict.BAD else None,
         )
 
 

@@ -102,6 +102,10 @@ class PictureMeasures:
             self._dark[threshold] = self._share(dark)
         return self._dark[threshold]
 
+    def dark_tiles(self, threshold: float) -> npt.NDArray[np.bool_]:
+        """Which tiles of the whole picture are at most as bright as `threshold` on average."""
+        return tile_means(self.reduced, self._tile_px) <= self.scale.code(threshold)
+
     def lettering_ratio(self, threshold: float) -> float:
         """Share of the active picture that is above `threshold` outside its four corners, 0..1.
 

@@ -104,6 +104,11 @@ class Standstill:
         return self.exact / self.pictures if self.pictures else 0.0
 
     @property
+    def standing(self) -> TileMask | None:
+        """The tiles that stand still; None if all of them do."""
+        return None if self.overlay is None else ~self.overlay
+
+    @property
     def overlay_ratio(self) -> float:
         """Share of the picture that goes on."""
         return 0.0 if self.overlay is None else float(self.overlay.mean())
