@@ -15,7 +15,14 @@ from streammonitor_api import names
 from streammonitor_operator.cache import Informer
 from streammonitor_operator.handlers import watch_monitors
 from streammonitor_operator.http import Health, serve
-from streammonitor_operator.kube import CONFIG_MAPS, DEPLOYMENTS, MONITORS, PODS, KubeError
+from streammonitor_operator.kube import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    MONITORS,
+    NODES,
+    PODS,
+    KubeError,
+)
 from streammonitor_operator.kube_client import KubeClient, load_configuration
 from streammonitor_operator.leader import Leader, LeadershipLost
 from streammonitor_operator.metrics import LEADER
@@ -29,6 +36,9 @@ log = logging.getLogger(__name__)
 EXIT_LEADERSHIP_LOST = 3
 _CRD_RETRY_S = 3.0
 _GUARD_S = 0.5
+_WITHOUT_NODES = (
+    "Nodes may not be read: streams stay on a cordoned node until their worker is evicted from it."
+)
 
 
 async def run(settings: Settings) -> None:
@@ -96,6 +106,8 @@ async def _reconcile(
             )
             for namespace in settings.namespaces or ("",)
         ]  # fmt: skip
+        nodes = Informer(client, NODES, "", world.nodes, selector="", without=_WITHOUT_NODES)
+        informers.append(nodes)
         resyncs = [
             Resync(client, namespace, world.monitors) for namespace in settings.namespaces or ("",)
         ]

@@ -1,4 +1,4 @@
-"""Selector-scoped caches of the objects that the operator owns, kept fresh by watches.
+"""Caches of the objects that the operator owns (by label), and of nodes, kept fresh by watches.
 
 A watch may end at any time: by the server's time-out (go on), with 410 (list again), by a broken
 or silently dead connection (back off, go on). Answers to our own writes go into the store at once,
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=Child)
 _BACKOFF_S = (0.5, 20.0)
+_FORBIDDEN_S = 60.0
+"""How often to ask again for what may not be read: the right may be given at any time."""
 
 
 class Store(Generic[C]):
@@ -36,6 +38,14 @@ class Store(Generic[C]):
     def of(self, monitor: Key) -> dict[str, C]:
         """The objects of one StreamMonitor by name."""
         return self._by_monitor.get(monitor, {})
+
+    def find(self, namespace: str, name: str) -> C | None:
+        """One object by its name."""
+        return self._objects.get((namespace, name))
+
+    def all(self) -> Iterable[C]:
+        """Every object."""
+        return self._objects.values()
 
     def put(self, manifest: Manifest) -> C:
         """Take note of an object as it was read or as a write left it."""
@@ -84,16 +94,32 @@ class Store(Generic[C]):
 
 
 class Informer(Generic[C]):
-    """Keeps a store fresh from one list and watch."""
+    """Keeps a store fresh from one list and watch.
 
-    def __init__(self, kube: Kube, resource: Resource, namespace: str, store: Store[C]) -> None:
+    Args:
+        kube: The API.
+        resource: What to watch.
+        namespace: Where; empty for everywhere.
+        store: What to keep fresh.
+        selector: Labels of the objects; empty for all.
+        without: What is left undone without the right to read these objects, as a sentence; empty
+            if nothing can be done without it.
+    """
+
+    def __init__(
+        self, kube: Kube, resource: Resource, namespace: str, store: Store[C],
+        *, selector: str = SELECTOR, without: str = "",
+    ) -> None:  # fmt: skip
         self._kube = kube
+        self._selector = selector
+        self._without = without
+        self._missed = False
         self._resource = resource
         self._namespace = namespace
         self._store = store
         self._version = ""
         self.synced = asyncio.Event()
-        """Set once the first list is in the store."""
+        """Set once the first list is in the store, or is known not to be had."""
         self.heard_at = time.monotonic()
         """When the API last answered."""
 
@@ -119,26 +145,38 @@ class Informer(Generic[C]):
             self._version = ""
             if error.expired:
                 return "expired", 0.0
+            if error.forbidden and self._without:
+                return "forbidden", self._do_without(error)
             delay_s = max(delay_s, error.retry_after_s)
         log.warning("Watch of %s broke: %s", self._resource.plural, error)
         return "broken", delay_s
 
+    def _do_without(self, error: Rejected) -> float:
+        """Go on without what may not be read; returns when to ask again, in seconds."""
+        if not self._missed:
+            log.warning("%s The API says: %s", self._without, error)
+        self._missed = True
+        self.heard_at = time.monotonic()
+        self.synced.set()
+        return _FORBIDDEN_S
+
     async def _list(self) -> None:
-        answer = await self._kube.list_all(self._resource, self._namespace, SELECTOR)
+        answer = await self._kube.list_all(self._resource, self._namespace, self._selector)
+        self._missed = False
         self._version = answer["metadata"]["resourceVersion"]
         self._store.replace(self._namespace, answer["items"], int(self._version))
         self.heard_at = time.monotonic()
         self.synced.set()
 
     async def _watch(self) -> None:
-        stream = self._kube.watch(self._resource, self._namespace, SELECTOR, self._version)
+        stream = self._kube.watch(self._resource, self._namespace, self._selector, self._version)
         async for event in stream:
             self.heard_at = time.monotonic()
             manifest = event["object"]
             metadata = manifest["metadata"]
             if event["type"] == "DELETED":
                 version = int(metadata["resourceVersion"])
-                self._store.drop(metadata["namespace"], metadata["name"], version)
+                self._store.drop(metadata.get("namespace", ""), metadata["name"], version)
             elif event["type"] != "BOOKMARK":
                 self._store.put(manifest)
             self._version = metadata["resourceVersion"]

@@ -103,13 +103,16 @@ class WorkerPod:
     reason: str
     """Why it does not run, as in ImagePullBackOff; empty when nothing is wrong."""
     message: str
+    node: str = ""
+    """Name of the node that it was put on; empty before that."""
 
     def differs(self, older: Child) -> bool:
         """A pod's heartbeats and probes are not interesting."""
         return not isinstance(older, WorkerPod) or self._facts() != older._facts()
 
     def _facts(self) -> tuple[object, ...]:
-        return (self.uid, self.ip, self.running, self.terminating, self.reason, self.message)
+        place = (self.uid, self.node, self.ip)
+        return (*place, self.running, self.terminating, self.reason, self.message)
 
 
 def read_assignment_map(manifest: Manifest) -> AssignmentMap:
@@ -166,6 +169,7 @@ def read_pod(manifest: Manifest) -> WorkerPod:
         terminating="deletionTimestamp" in metadata or phase in ("Failed", "Succeeded"),
         reason=reason,
         message=message,
+        node=(manifest.get("spec") or {}).get("nodeName", ""),
     )
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from streammonitor_api.assignment import Assignment
-from streammonitor_api.worker_status import StreamStatus, WorkerStatus
+from streammonitor_api.worker_status import StreamState, StreamStatus, WorkerStatus
 from streammonitor_operator.children import AssignmentMap, WorkerDeployment, WorkerPod
+from streammonitor_operator.nodes import Node
 from streammonitor_operator.observe import Observation
 
 SILENCE_GRACE_S = 5.0
@@ -22,6 +23,8 @@ class PodView:
     pod: WorkerPod
     seen: Observation | None
     now: float
+    node: Node | None = None
+    """Where it runs, as far as nodes may be read."""
 
     @property
     def said(self) -> WorkerStatus | None:
@@ -44,10 +47,25 @@ class PodView:
         """Whether it runs and has neither answered yet nor been silent for long."""
         return self.pod.running and bool(self.pod.ip) and self.said is None and not self.silent
 
+    @property
+    def departing(self) -> bool:
+        """Whether it is on its way out and its process still answers.
+
+        The kubelet brings nothing to the volumes of such a pod any more: its process goes on with
+        the assignment that it has read last, for as long as its grace lasts.
+        """
+        on_its_way = self.pod.terminating and self.pod.running and bool(self.pod.ip)
+        return on_its_way and (self.seen is None or self.seen.failing_since is None)
+
     def silent_for(self, duration_s: float) -> bool:
         """Whether it answered once and has not for so long."""
         since = self.seen.failing_since if self.seen and self.said else None
         return since is not None and self.now - since >= duration_s
+
+    def stream(self, name: str) -> StreamStatus | None:
+        """What it says of a stream, unless it has been silent for too long."""
+        streams = self.status.streams if self.status else ()
+        return next((stream for stream in streams if stream.name == name), None)
 
     def acknowledges(self, epoch: int) -> bool:
         """Whether it carries out this assignment, or a newer one."""
@@ -94,6 +112,26 @@ class WorkerView:
         return max(answering, key=_progress, default=None)
 
     @property
+    def departing(self) -> tuple[PodView, ...]:
+        """The pods that are on their way out and go on until then."""
+        return tuple(view for view in self.pods if view.departing)
+
+    @property
+    def evicted(self) -> bool:
+        """Whether its pod is on its way out with streams, and none has come up in its place."""
+        busy = any(pod.said is not None and pod.said.streams for pod in self.departing)
+        return busy and self.current is None
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether it runs where no pod should be put any more."""
+        template = self.deployment.manifest["spec"]["template"]["spec"] if self.deployment else {}
+        tolerations = template.get("tolerations") or []
+        return bool(self.staying) and all(
+            pod.node is not None and pod.node.repels(tolerations) for pod in self.staying
+        )
+
+    @property
     def lost(self) -> bool:
         """Whether it was at work and does not answer any more."""
         return bool(self.staying) and all(pod.silent_for(LOST_AFTER_S) for pod in self.staying)
@@ -114,10 +152,13 @@ class WorkerView:
 
     def stream(self, name: str) -> StreamStatus | None:
         """What it says of a stream."""
-        status = self.current.status if self.current else None
-        if status is None:
-            return None
-        return next((stream for stream in status.streams if stream.name == name), None)
+        return self.current.stream(name) if self.current else None
+
+    def heard(self, name: str) -> StreamStatus | None:
+        """The same, but of a pod on its way out as long as that receives the stream."""
+        said = [pod.stream(name) for pod in self.departing]
+        receiving = [one for one in said if one and one.state is StreamState.RECEIVING]
+        return receiving[0] if receiving else self.stream(name)
 
 
 def _progress(view: PodView) -> tuple[int, float]:

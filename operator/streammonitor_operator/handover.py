@@ -9,6 +9,9 @@ what workers say, so that any operator can go on with it:
    followed everything meanwhile, so nothing went unseen; nobody told of anything twice.
 
 A stream that no worker receives has nothing to lose: its new worker holds it at once.
+
+A pod that was told to end cannot be told anything more, and speaks until its grace is over. The
+stream's next worker, or the pod that comes in its place in the same worker, warms until then.
 """
 
 from collections.abc import Iterable, Mapping
@@ -73,15 +76,19 @@ def _step(
     stream: str,
 ) -> None:
     """One stream's next step."""
-    if target is not None and stream in target.held:
+    departing = target is not None and _departs(target, stream)
+    if target is not None and stream in target.held and not departing:
         share.holds.add(stream)
         return
-    watcher = next((view for view in others if _watches(view, stream)), None)
+    candidates = [*others, target] if target is not None and departing else others
+    watcher = next((one for one in candidates if _watches(one, stream)), None)
     if watcher is None:
         share.holds.add(stream)
         return
     share.warms.add(stream)
     result.watchers[watcher.group, stream] = watcher.name
+    if _departs(watcher, stream):
+        return  # it goes on by itself, and a pod that comes in its place must not join in
     if stream in watcher.held and not _is_warm(target, stream):
         result.shares[watcher.name].holds.add(stream)
 
@@ -91,6 +98,8 @@ def _watches(view: WorkerView, stream: str) -> bool:
 
     One that merely tries to receive it has nothing to hand over.
     """
+    if _departs(view, stream):
+        return True
     if view.lost:
         return False
     if stream in view.held and any(pod.undecided for pod in view.staying):
@@ -102,6 +111,18 @@ def _watches(view: WorkerView, stream: str) -> bool:
         return False
     said = view.stream(stream)
     return said is not None and said.state is StreamState.RECEIVING
+
+
+def _departs(view: WorkerView, stream: str) -> bool:
+    """Whether a pod on its way out speaks for a stream until its end."""
+    for pod in view.departing:
+        if pod.said is None:
+            return True  # nobody asked it yet
+        said = pod.stream(stream)
+        told = stream not in view.held and pod.acknowledges(view.epoch)
+        if not told and said is not None and said.state is StreamState.RECEIVING:
+            return True
+    return False
 
 
 def _is_warm(target: WorkerView | None, stream: str) -> bool:

@@ -86,7 +86,7 @@ def worker_trouble(
 
 def stream_health(name: str, view: WorkerView, trouble: Trouble | None) -> Health:
     """How a stream is in one group, by the worker that has it."""
-    stream = view.stream(name)
+    stream = view.heard(name)
     if stream is not None:
         return _reported(stream)
     if trouble is None:

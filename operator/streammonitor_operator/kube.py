@@ -16,7 +16,7 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True)
 class Resource:
-    """A namespaced kind of object."""
+    """A kind of object."""
 
     api_version: str
     plural: str
@@ -35,6 +35,7 @@ MONITORS = Resource(names.API_VERSION, names.PLURAL)
 CONFIG_MAPS = Resource("v1", "configmaps")
 DEPLOYMENTS = Resource("apps/v1", "deployments")
 PODS = Resource("v1", "pods")
+NODES = Resource("v1", "nodes")
 EVENTS = Resource("v1", "events")
 LEASES = Resource("coordination.k8s.io/v1", "leases")
 
@@ -70,6 +71,11 @@ class Rejected(KubeError):
         return self.status == 404
 
     @property
+    def forbidden(self) -> bool:
+        """This process has no right to that."""
+        return self.status == 403
+
+    @property
     def conflict(self) -> bool:
         """The object is there already, or is not what was read."""
         return self.status == 409
@@ -92,7 +98,7 @@ class Kube(Protocol):
         ...
 
     async def list_all(self, resource: Resource, namespace: str, selector: str) -> Manifest:
-        """Read the objects with certain labels: `items`, and `metadata.resourceVersion`."""
+        """Read the objects with certain labels (none: all): `items`, `metadata.resourceVersion`."""
         ...
 
     def watch(

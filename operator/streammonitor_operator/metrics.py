@@ -37,7 +37,7 @@ EVENTS = Counter(
 )
 WATCH_RESTARTS = Counter(
     "streammonitor_operator_watch_restarts",
-    "Watches that were begun again, by resource and cause: ended, expired, broken.",
+    "Watches that were begun again, by resource and cause: ended, expired, broken, forbidden.",
     ["resource", "cause"],
     registry=REGISTRY,
 )

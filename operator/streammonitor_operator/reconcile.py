@@ -26,6 +26,7 @@ from streammonitor_operator.ledger import Ledger
 from streammonitor_operator.metrics import PASS_SECONDS, PASSES
 from streammonitor_operator.monitors import Monitor, Monitors
 from streammonitor_operator.naming import worker_name
+from streammonitor_operator.nodes import Node, read_node
 from streammonitor_operator.observe import Observation
 from streammonitor_operator.plan import Plan, Worker
 from streammonitor_operator.plan import plan as make_plan
@@ -63,8 +64,10 @@ class Reconciler:
             maps=Store(read_assignment_map, self.wake),
             deployments=Store(read_deployment, self.wake),
             pods=Store(read_pod, self.wake),
+            nodes=Store(read_node, lambda _: None),
             settings=settings,
         )
+        self.world.nodes.listeners.append(self._node_changed)
         self._events: dict[Key, asyncio.Event] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._observe: Callable[[str], Observation | None] = lambda _: None
@@ -109,6 +112,13 @@ class Reconciler:
             event = self._events[key] = asyncio.Event()
             self._tasks[key] = asyncio.create_task(self._keep(key, event), name="/".join(key))
         event.set()
+
+    def _node_changed(self, old: Node | None, new: Node | None) -> None:
+        """Wake whoever has a pod there."""
+        names = {node.name for node in (old, new) if node is not None}
+        for pod in self.world.pods.all():
+            if pod.node in names:
+                self.wake((pod.namespace, pod.monitor))
 
     async def _keep(self, key: Key, event: asyncio.Event) -> None:
         """Reconcile one StreamMonitor until it is gone."""
@@ -203,7 +213,7 @@ def _existing(views: Sequence[WorkerView], old: Container[str], *, doubtful: boo
             tuple(sorted(view.held)),
             takes=view.name not in old and (doubtful or not view.gone),
             warming=tuple(sorted(view.warming)),
-            lost=view.lost and not doubtful,
+            lost=(view.lost and not doubtful) or view.evicted,
         )
         for view in views
     ]

@@ -1,4 +1,4 @@
-"""Which workers are of an old template, and whose turn it is to be replaced. Pure."""
+"""Which workers are to be replaced by clones, and whose turn it is. Pure."""
 
 from collections.abc import Iterable
 
@@ -13,15 +13,24 @@ SURGE_RATIO = 0.25
 
 
 def turn_to_go(monitor: Monitor, views: Iterable[WorkerView], settings: WorkerSettings) -> set[str]:
-    """The workers of an old template that are to hand over to clones now."""
+    """The workers that are to hand over to clones now.
+
+    Those on a node that is cordoned or drained come before those of an old template.
+    """
     groups: dict[str, list[WorkerView]] = {}
     for view in sorted(views, key=lambda one: one.name):
         groups.setdefault(view.group, []).append(view)
     return {
         name
         for members in groups.values()
-        for name in _first(members, outdated(monitor, members, settings))
+        for name in _first(members, _replaced(monitor, members, settings))
     }
+
+
+def _replaced(monitor: Monitor, views: list[WorkerView], settings: WorkerSettings) -> list[str]:
+    unsettled = [view.name for view in views if view.unsettled]
+    old = outdated(monitor, views, settings)
+    return [*unsettled, *(name for name in old if name not in unsettled)]
 
 
 def outdated(monitor: Monitor, views: Iterable[WorkerView], settings: WorkerSettings) -> list[str]:

@@ -15,6 +15,7 @@ from streammonitor_operator.handover import Handover, Share
 from streammonitor_operator.kube import Kube, KubeError
 from streammonitor_operator.ledger import Ledger
 from streammonitor_operator.monitors import Monitor, Monitors
+from streammonitor_operator.nodes import Node
 from streammonitor_operator.observe import Observation
 from streammonitor_operator.plan import Plan, Worker
 from streammonitor_operator.settings import WorkerSettings
@@ -66,6 +67,7 @@ class World:
     maps: Store[AssignmentMap]
     deployments: Store[WorkerDeployment]
     pods: Store[WorkerPod]
+    nodes: Store[Node]
     settings: WorkerSettings
 
 
@@ -127,7 +129,8 @@ def find_workers(
             memory.assignments[name] = child.assignment
     pods: dict[str, list[PodView]] = {}
     for pod in world.pods.of(monitor.key).values():
-        pods.setdefault(pod.worker, []).append(PodView(pod, observe(pod.uid), now))
+        node = world.nodes.find("", pod.node) if pod.node else None
+        pods.setdefault(pod.worker, []).append(PodView(pod, observe(pod.uid), now, node))
     return {
         name: WorkerView(
             name=name,

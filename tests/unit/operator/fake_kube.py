@@ -140,7 +140,8 @@ class FakeKube:
         self._tell("DELETED", resource.plural, manifest)
         uid = manifest["metadata"]["uid"]
         for plural, space, child in list(self.objects):
-            owners = self.objects[plural, space, child]["metadata"].get("ownerReferences") or []
+            owned = self.objects.get((plural, space, child), {"metadata": {}})
+            owners = owned["metadata"].get("ownerReferences") or []
             if any(owner["uid"] == uid for owner in owners):
                 kind = {r.plural: r for r in (CONFIG_MAPS, DEPLOYMENTS, PODS)}[plural]
                 self.remove(kind, space, child)

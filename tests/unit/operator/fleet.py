@@ -15,13 +15,22 @@ from streammonitor_api.incident import EndReason, Incident, Severity, incident_i
 from streammonitor_api.worker_status import StreamState, StreamStatus, WorkerStatus
 from streammonitor_operator.cache import Informer
 from streammonitor_operator.children import Key
-from streammonitor_operator.kube import CONFIG_MAPS, DEPLOYMENTS, EVENTS, MONITORS, PODS, Manifest
+from streammonitor_operator.kube import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    EVENTS,
+    MONITORS,
+    NODES,
+    PODS,
+    Manifest,
+)
 from streammonitor_operator.observe import Observation
 from streammonitor_operator.reconcile import Reconciler
 from streammonitor_operator.settings import WorkerSettings
 from tests.unit.operator.fake_kube import FakeKube
 
 KEY: Key = ("video", "sports")
+GRACE_S = 15.0
 SETTINGS = WorkerSettings(image="registry.example/worker:1")
 
 
@@ -127,6 +136,7 @@ class Cluster:
         self.cold: set[str] = set()
         """Streams on which workers that are new to them cannot tell anything yet."""
         self._silent: dict[str, float] = {}
+        self._ends_at: dict[str, float] = {}
         self._departed: list[WorkerStatus] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -135,6 +145,9 @@ class Cluster:
         world = self.reconciler.world
         stores = ((CONFIG_MAPS, world.maps), (DEPLOYMENTS, world.deployments), (PODS, world.pods))
         informers: list[Any] = [Informer(self.kube, kind, "", store) for kind, store in stores]
+        informers.append(
+            Informer(self.kube, NODES, "", world.nodes, selector="", without="No nodes.")
+        )
         loops = [informer.run() for informer in informers]
         self._tasks = [asyncio.create_task(one) for one in [*loops, self._play(), self._shell()]]
         for informer in informers:
@@ -191,6 +204,18 @@ class Cluster:
         self._departed.append(worker.status())
         self.kube.remove(PODS, metadata["namespace"], metadata["name"])
 
+    def evict(self, worker: FakeWorker) -> None:
+        """The pod is told to end, and goes on with what it has read last for its grace."""
+        ends_at = asyncio.get_running_loop().time() + GRACE_S
+        self._ends_at[worker.pod["metadata"]["uid"]] = ends_at
+        metadata = {**worker.pod["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}
+        self.kube.put(PODS, {"metadata": metadata})
+
+    def node(self, name: str, **spec: Any) -> None:
+        """A node as it is now; pods are put on the first by name that takes any."""
+        self.kube.remove(NODES, "", name)
+        self.kube.put(NODES, {"metadata": {"namespace": "", "name": name}, "spec": spec})
+
     def silence(self, worker: FakeWorker) -> None:
         """It does not answer any more."""
         self._silent[worker.pod["metadata"]["uid"]] = asyncio.get_running_loop().time()
@@ -235,31 +260,47 @@ class Cluster:
         while True:
             deployments = {one["metadata"]["name"]: one for one in self.kube.all(DEPLOYMENTS)}
             pods = {
-                one["metadata"]["labels"][names.LABEL_WORKER]: one for one in self.kube.all(PODS)
+                one["metadata"]["labels"][names.LABEL_WORKER]
+                for one in self.kube.all(PODS)
+                if "deletionTimestamp" not in one["metadata"]
             }
-            for name in deployments.keys() - pods.keys():
+            for name in deployments.keys() - pods:
                 self._start_pod(deployments[name])
-            for name in pods.keys() - deployments.keys():
-                self.kube.remove(PODS, KEY[0], pods[name]["metadata"]["name"])
+            self._end_evicted()
             self._forget_gone()
             self._mount()
             await asyncio.sleep(0.2)
+
+    def _end_evicted(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for uid in [uid for uid, ends_at in self._ends_at.items() if now >= ends_at]:
+            del self._ends_at[uid]
+            worker = self.workers.get(uid)
+            if worker is None:
+                continue  # its Deployment was deleted
+            for incident in [one for one in worker.incidents.values() if one.active]:
+                worker.end(incident.id, EndReason.INTERRUPTED)
+            self.kill_pod(worker)
 
     def _start_pod(self, deployment: Manifest) -> None:
         template = deployment["spec"]["template"]
         name = deployment["metadata"]["name"]
         number = len(self.kube.writes) + len(self.workers)
         status: Manifest = {"phase": "Pending"}
-        if self.schedulable:
+        free = [n for n in self.kube.all(NODES) if not n["spec"].get("unschedulable")]
+        place = {"nodeName": free[0]["metadata"]["name"]} if free and self.schedulable else {}
+        if self.schedulable and (free or not self.kube.all(NODES)):
             status = {"phase": "Running", "podIP": f"10.0.0.{number % 250}"}
         self.kube.put(
             PODS,
             {
                 "metadata": {
                     **template["metadata"],
+                    "ownerReferences": [{"uid": deployment["metadata"]["uid"]}],
                     "namespace": KEY[0],
                     "name": f"{name}-{number}",
                 },
+                "spec": place,
                 "status": status,
             },
         )
@@ -273,7 +314,7 @@ class Cluster:
         """A starting pod reads its ConfigMap; a running one when it was nudged."""
         for pod in self.kube.all(PODS):
             metadata = pod["metadata"]
-            if pod["status"]["phase"] != "Running":
+            if pod["status"]["phase"] != "Running" or "deletionTimestamp" in metadata:
                 continue
             name = metadata["labels"][names.LABEL_WORKER]
             known = self.kube.objects.get((CONFIG_MAPS.plural, KEY[0], name))
