@@ -57,6 +57,8 @@ class Worker:
             not, and its streams are placed anew.
         lost: It does not answer. Its streams go where there is room. For those that find none no
             worker is made: Kubernetes will have healed it before that is of use.
+        closed: It is to be replaced when its turn comes: it keeps its streams until then, and gets
+            others only where there may be no more workers.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Worker:
     takes: bool = True
     warming: tuple[str, ...] = ()
     lost: bool = False
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +143,12 @@ class _Packing:
         self._trim(demand.max_workers, homeless)
         self._rooms: list[_Room] = []
         lost = {one.name for one in existing if one.lost}
-        self._open(self._held.keys() - lost)
+        closed = {one.name for one in existing if one.closed}
+        self._shut = sorted(self._held.keys() & (lost | closed))
+        self._open(self._held.keys() - lost - closed)
         self._place(homeless)
         self._evacuate(sorted(lost & self._held.keys()))
-        if not self.unplaced and not lost:
+        if not self.unplaced and not self._shut:
             self._shrink()
 
     def workers(self) -> list[Worker]:
@@ -222,10 +227,14 @@ class _Packing:
         costs = self._demand.streams
         for stream in sorted(homeless, key=lambda one: (-costs[one], self._order[one])):
             home = self._best_fit(costs[stream]) or self._grow()
-            if home is None:
+            if home is not None:
+                self._move_in(stream, home)
+                continue
+            shut = next((one for one in self._shut if self._fits(one, costs[stream])), None)
+            if shut is None:
                 self.unplaced.append(stream)
             else:
-                self._move_in(stream, home)
+                self._put(stream, shut)
 
     def _evacuate(self, lost: Iterable[str]) -> None:
         """Move what fits away from workers that do not answer."""

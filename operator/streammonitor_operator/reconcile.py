@@ -7,7 +7,7 @@ often, or what an earlier pass (of this process or of another) left half done.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from streammonitor_api.worker_status import WorkerStatus
@@ -30,7 +30,7 @@ from streammonitor_operator.nodes import Node, read_node
 from streammonitor_operator.observe import Observation
 from streammonitor_operator.plan import Plan, Worker
 from streammonitor_operator.plan import plan as make_plan
-from streammonitor_operator.rollout import turn_to_go
+from streammonitor_operator.rollout import Turns, turns
 from streammonitor_operator.settings import WorkerSettings
 from streammonitor_operator.steps.announce import announce
 from streammonitor_operator.steps.assign import assign
@@ -204,16 +204,17 @@ class Reconciler:
         )
 
 
-def _existing(views: Sequence[WorkerView], old: Container[str], *, doubtful: bool) -> list[Worker]:
+def _existing(views: Sequence[WorkerView], going: Turns, *, doubtful: bool) -> list[Worker]:
     """The workers as the planner takes them."""
     return [
         Worker(
             view.name,
             view.group,
             tuple(sorted(view.held)),
-            takes=view.name not in old and (doubtful or not view.gone),
+            takes=view.name not in going.now and (doubtful or not view.gone),
             warming=tuple(sorted(view.warming)),
             lost=(view.lost and not doubtful) or view.evicted,
+            closed=view.name in going.later,
         )
         for view in views
     ]
@@ -223,7 +224,7 @@ def _plan(
     monitor: Monitor, views: Sequence[WorkerView], settings: WorkerSettings, *, doubtful: bool
 ) -> Plan:
     owner = monitor.owner
-    existing = _existing(views, turn_to_go(monitor, views, settings), doubtful=doubtful)
+    existing = _existing(views, turns(monitor, views, settings), doubtful=doubtful)
     if monitor.spec is None:
         return Plan(tuple(sorted(existing, key=lambda one: (one.group, one.name))))
     return make_plan(

@@ -1,6 +1,7 @@
 """Which workers are to be replaced by clones, and whose turn it is. Pure."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from streammonitor_operator.children import WorkerDeployment
 from streammonitor_operator.fleet import WorkerView
@@ -12,19 +13,32 @@ SURGE_RATIO = 0.25
 """The share of a group's workers, at least one, that is replaced at a time."""
 
 
-def turn_to_go(monitor: Monitor, views: Iterable[WorkerView], settings: WorkerSettings) -> set[str]:
-    """The workers that are to hand over to clones now.
+@dataclass(slots=True)
+class Turns:
+    """The workers that are to be replaced."""
+
+    now: set[str] = field(default_factory=set)
+    """Those that are to hand over now."""
+    later: set[str] = field(default_factory=set)
+    """Those whose turn comes."""
+
+
+def turns(monitor: Monitor, views: Iterable[WorkerView], settings: WorkerSettings) -> Turns:
+    """Which workers are to hand over to clones.
 
     Those on a node that is cordoned or drained come before those of an old template.
     """
     groups: dict[str, list[WorkerView]] = {}
     for view in sorted(views, key=lambda one: one.name):
         groups.setdefault(view.group, []).append(view)
-    return {
-        name
-        for members in groups.values()
-        for name in _first(members, _replaced(monitor, members, settings))
-    }
+    found = Turns()
+    for members in groups.values():
+        # Those that are on their way come first again: they hold nothing, or their clone warms.
+        old = _replaced(monitor, members, settings)
+        most = max(1, int(SURGE_RATIO * len(members)))
+        found.now.update(old[:most])
+        found.later.update(old[most:])
+    return found
 
 
 def _replaced(monitor: Monitor, views: list[WorkerView], settings: WorkerSettings) -> list[str]:
@@ -56,9 +70,3 @@ def revisions(monitor: Monitor, settings: WorkerSettings) -> dict[str, str]:
 def _revision_of(deployment: WorkerDeployment) -> str:
     annotations = deployment.manifest["metadata"].get("annotations") or {}
     return str(annotations.get(ANNOTATION_REVISION, ""))
-
-
-def _first(members: list[WorkerView], old: list[str]) -> list[str]:
-    """Those that are on their way already come first: they hold nothing, or their clone warms."""
-    most = max(1, int(SURGE_RATIO * len(members)))
-    return old[:most]

@@ -79,6 +79,19 @@ def test_streams_of_a_lost_worker_go_where_there_is_room_and_else_wait() -> None
     assert result.leaving == ()
 
 
+def test_a_worker_that_is_to_be_replaced_keeps_its_streams_and_is_given_no_others() -> None:
+    existing = [Worker("g-0", "g", ("a",), closed=True)]
+    result = make([equal("g", "ab", 2)], existing)
+    assert result.holders("g") == {"a": "g-0", "b": "g-1"}
+
+
+def test_one_that_is_lost_or_to_be_replaced_is_better_than_none() -> None:
+    for shut in (Worker("g-0", "g", ("a",), lost=True), Worker("g-0", "g", ("a",), closed=True)):
+        result = make([weighed(most=1, a=1, b=1)], [shut])
+        assert result.holders("g") == {"a": "g-0", "b": "g-0"}
+        assert not result.unplaced
+
+
 def test_a_lost_worker_is_given_nothing_new() -> None:
     existing = [Worker("g-0", "g", ("a",), lost=True)]
     result = make([weighed(a=300, new=100)], existing)
@@ -168,6 +181,7 @@ def worlds(draw: st.DrawFn, *, limited: bool = True) -> World:
             takes=draw(st.integers(0, 3)) > 0,
             warming=tuple(draw(NAMES)) if draw(st.integers(0, 5)) == 0 else (),
             lost=limited and draw(st.integers(0, 5)) == 0,
+            closed=limited and draw(st.integers(0, 5)) == 0,
         )
         for group in draw(st.lists(st.sampled_from("abcd"), unique=True))
         for slot in draw(st.lists(st.integers(0, 6), unique=True, max_size=4))
