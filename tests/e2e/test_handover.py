@@ -1,18 +1,23 @@
 """Streams move from worker to worker while somebody watches them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from dev.kube import Object, eventually
+import pytest
+
+from dev import cluster
+from dev.host import Failure
+from dev.kube import Access, Object, eventually
 from streammonitor_api import names
 from streammonitor_api.assignment import Assignment
 from streammonitor_api.incident import EndReason
-from streammonitor_api.worker_status import StreamState
+from streammonitor_api.worker_status import StreamState, WorkerStatus
 from tests.e2e.monitor import Monitor, channel, inject, kill_process, lasting, now
 
 Figure = Callable[[str, str, str], None]
 STREAMS = ["channel-0", "channel-1"]
 SILENCE = {"silence": {"minDuration": "1s"}}
+SECOND = 2
 
 
 def _spec(size: str) -> dict[str, Any]:
@@ -91,6 +96,77 @@ def test_a_changed_template_moves_streams_without_a_gap(monitor: Monitor, figure
         lambda: _of_incident(monitor.events(), raised.id) == ["SilenceEnded", "SilenceStarted"],
         timeout_s=15,
     )
+
+
+@pytest.fixture(scope="module")
+def two_nodes(access: Access) -> Iterator[None]:
+    """A second node for as long as these tests run."""
+    there = len(access.items("nodes")) > 1
+    cluster.join(SECOND)
+    yield
+    if not there:
+        cluster.leave(SECOND)
+
+
+def _answers(monitor: Monitor) -> list[WorkerStatus]:
+    """What every process says, those that were told to end included."""
+    said = []
+    for pod in monitor.pods(terminating=True):
+        try:
+            said.append(monitor.worker(pod["metadata"]["name"]))
+        except Failure:
+            continue  # it is starting, or it has ended
+    return said
+
+
+@pytest.mark.usefixtures("two_nodes")
+@pytest.mark.parametrize("command", ["cordon", "drain"])
+def test_streams_leave_a_node_without_a_gap(monitor: Monitor, figure: Figure, command: str) -> None:
+    monitor.apply(**_spec("128Mi"))
+    monitor.wait("Ready")
+    (pod,) = monitor.pods()
+    node = pod["spec"]["nodeName"]
+    inject(monitor.access, 1, "silence", 60)
+    raised = monitor.wait_incident(
+        "open silence", lambda item: item.active and lasting(item), "channel-1"
+    )
+    unwatched: list[str] = []
+
+    def moved() -> bool:
+        assignments = _assignments(monitor)
+        for stream in STREAMS:
+            assert len(_holders(assignments, stream)) <= 1, "two workers speak for one stream"
+        streams = [one for said in _answers(monitor) for one in said.streams]
+        receiving = {one.name for one in streams if one.state is StreamState.RECEIVING}
+        unwatched.extend(set(STREAMS) - receiving)
+        pods = monitor.pods(terminating=True)
+        return bool(pods) and all(one["spec"].get("nodeName", node) != node for one in pods)
+
+    # Draining begins with a cordon. It is not waited for: what happens meanwhile is looked at.
+    drain = ("drain", node, f"--pod-selector={names.LABEL_MONITOR}={monitor.name}",
+             "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=1s")  # fmt: skip
+    left_at = now()
+    try:
+        if command == "cordon":
+            monitor.access.kubectl("cordon", node)
+        else:
+            monitor.access.kubectl(*drain, check=False)
+        eventually("its streams are elsewhere", moved, timeout_s=120, pause_s=0.1)
+        figure(f"node {command}ed -> no pod left on it", f"{now() - left_at:.1f} s", "-")
+    finally:
+        monitor.access.kubectl("uncordon", node)
+    assert unwatched == []
+    ended = monitor.wait_incident(
+        "its end", lambda item: item.id == raised.id and not item.active, "channel-1", 90
+    )
+    assert ended.end_reason is EndReason.CLEARED
+    assert ended.started_at == raised.started_at
+    eventually(
+        "one Event of its start and one of its end",
+        lambda: _of_incident(monitor.events(), raised.id) == ["SilenceEnded", "SilenceStarted"],
+        timeout_s=15,
+    )
+    monitor.wait("Ready")
 
 
 def test_streams_of_a_killed_worker_go_on_where_there_is_room(
