@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
 from streammonitor_api.model import LIST_SET, Model, list_map
 from streammonitor_api.regions import IgnoreRegion, Region, region_faults
+from streammonitor_api.streams_from import StreamsFrom
 
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 URL_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps")
@@ -46,6 +47,7 @@ ONE_MODEL_SOURCE = (
     "modelVolume names none or several sources: name exactly one of persistentVolumeClaim and "
     "configMap"
 )
+NO_STREAMS = "the specification names no streams: set spec.streams, spec.streamsFrom or both"
 MAX_STREAMS = 500
 MAX_GROUPS = 16
 MAX_IGNORED = 16
@@ -216,8 +218,11 @@ class StreamMonitorSpec(Model):
     streams: Annotated[
         list[Stream],
         Field(min_length=1, max_length=MAX_STREAMS, json_schema_extra=list_map("name")),
-    ]
-    """The streams to monitor."""
+    ] = []
+    """The streams to monitor. Default: those of streamsFrom; one of both there must be."""
+    streams_from: StreamsFrom | None = None
+    """Further streams, from a list that is kept elsewhere. Together there may be 500, and a name of
+    spec.streams counts there. Default: none."""
     profile: ProfileName | None = None
     """How soon and how easily detectors raise, where no parameter says otherwise: strict (for
     engineers who want to see everything), broadcast, or relaxed (for alarms at night).
@@ -236,6 +241,8 @@ class StreamMonitorSpec(Model):
     @model_validator(mode="after")
     def _coherent(self) -> Self:
         """Hold what CEL holds in the cluster, for those who run a monitor without one."""
+        if not self.streams and self.streams_from is None:
+            raise ValueError(NO_STREAMS)
         _unique("stream", [stream.name for stream in self.streams])
         groups = self.groups
         _unique("worker group", [group.name for group in groups])
@@ -255,11 +262,12 @@ class StreamMonitorSpec(Model):
                         f"spec.detectors does not declare: declare it or take it out of the group"
                     )
         for stream in self.streams:
-            for fault in self._stream_faults(stream):
+            for fault in self.stream_faults(stream):
                 raise ValueError(f"stream {stream.name!r}: {fault}")
         return self
 
-    def _stream_faults(self, stream: Stream) -> Iterator[str]:
+    def stream_faults(self, stream: Stream) -> Iterator[str]:
+        """What does not fit about one of its streams, a sentence each."""
         for name in stream.detectors or {}:
             if name not in self.detectors:
                 yield (

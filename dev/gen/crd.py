@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from dev.gen.structural import Schema, overrides, parameters, structural
+from dev.gen.structural import Schema, duration_rule, overrides, parameters, structural
 from streammonitor_api import names
 from streammonitor_api.regions import ROUNDING
-from streammonitor_api.spec import ONE_MODEL_SOURCE, URL_SCHEMES, StreamMonitorSpec
+from streammonitor_api.spec import NO_STREAMS, ONE_MODEL_SOURCE, URL_SCHEMES, StreamMonitorSpec
 from streammonitor_api.status import StreamMonitorStatus
+from streammonitor_api.streams_from import INTERVAL_S, LOSS_HOLD_S, ONE_STREAMS_SOURCE
 from streammonitor_worker.detectors import registry
 
 _COLUMNS = [
@@ -104,7 +105,8 @@ def _add_rules(spec: Schema) -> None:
     spec["x-kubernetes-validations"] = [
         rule for name in sorted(registry) for rule in [*_home_rules(name), _override_rule(name)]
     ]
-    spec["x-kubernetes-validations"].append(_volume_rule())
+    spec["x-kubernetes-validations"] += [_volume_rule(), _some_streams_rule()]
+    _add_source_rules(spec["properties"]["streamsFrom"])
     regions = stream["properties"]
     regions["region"]["x-kubernetes-validations"] = _inside_rules()
     ignored = regions["ignoreRegions"]["items"]
@@ -175,11 +177,26 @@ def _volume_rule() -> Schema:
     }
 
 
+def _some_streams_rule() -> Schema:
+    return {"rule": "has(self.streams) || has(self.streamsFrom)", "message": NO_STREAMS}
+
+
+def _add_source_rules(source: Schema) -> None:
+    """Exactly one source, and the bounds of the durations."""
+    source["x-kubernetes-validations"] = [
+        {"rule": "has(self.configMap) != has(self.http)", "message": ONE_STREAMS_SOURCE}
+    ]
+    hold, http = source["properties"]["lossHold"], source["properties"]["http"]
+    hold["x-kubernetes-validations"] = [duration_rule("lossHold", *LOSS_HOLD_S)]
+    interval = http["properties"]["interval"]
+    interval["x-kubernetes-validations"] = [duration_rule("interval", *INTERVAL_S)]
+
+
 def _override_rule(name: str) -> Schema:
     """A stream sets parameters of declared detectors only."""
     return {
         "rule": (
-            f"has(self.detectors.{name}) || "
+            f"has(self.detectors.{name}) || !has(self.streams) || "
             f"!self.streams.exists(s, has(s.detectors) && has(s.detectors.{name}))"
         ),
         "message": (

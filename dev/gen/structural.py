@@ -103,7 +103,7 @@ def parameters(params: type[Model]) -> Schema:
             f"{prop.get('description', '')} Default: {default(info)}. {_sentence(told)}"
         )
         if is_duration(info):
-            prop["x-kubernetes-validations"] = [_duration_rule(alias, *bounds(info))]
+            prop["x-kubernetes-validations"] = [duration_rule(alias, *bounds(info))]
         elif rule := _fraction_rule(alias, prop, told):
             prop["x-kubernetes-validations"] = [rule]
     return schema
@@ -126,7 +126,8 @@ def _fraction_rule(name: str, prop: Schema, told: str) -> Schema | None:
     }
 
 
-def _duration_rule(name: str, low_s: float | None, high_s: float | None) -> Schema:
+def duration_rule(name: str, low_s: float | None, high_s: float | None) -> Schema:
+    """Hold the form and the bounds of a duration, with a sentence that names what was found."""
     if low_s is None or high_s is None:
         raise ValueError(f"the duration {name} needs bounds: Field(ge=..., le=...)")
     low, high = format_duration(low_s), format_duration(high_s)

@@ -30,6 +30,7 @@ from streammonitor_operator.observe import Observer
 from streammonitor_operator.reconcile import Reconciler
 from streammonitor_operator.resync import Resync
 from streammonitor_operator.settings import Settings
+from streammonitor_operator.sources import Sources
 
 log = logging.getLogger(__name__)
 
@@ -93,10 +94,11 @@ async def _reconcile(
     await _first(stop, _wait_for_crd(client))
     if stop.is_set():
         return
-    reconciler = Reconciler(client, settings.worker)
-    world = reconciler.world
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(_poll_session())
+        sources = Sources(client, session, settings.discovery_hosts)
+        reconciler = Reconciler(client, settings.worker, sources)
+        world = reconciler.world
         observer = Observer(session, reconciler.wake)
         world.pods.listeners.append(observer.pod_changed)
         informers = [
@@ -170,7 +172,7 @@ async def _wait_for_crd(client: KubeClient) -> None:
 
 
 def _poll_session() -> aiohttp.ClientSession:
-    """For the workers: no proxy, no cookies, as many connections as there are pods."""
+    """For workers and lists: no proxy, no cookies, as many connections as there are pods."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),

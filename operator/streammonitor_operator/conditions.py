@@ -12,6 +12,7 @@ from streammonitor_api.status import (
     StreamProblem,
 )
 from streammonitor_operator import health
+from streammonitor_operator.discovery import ListProblem
 from streammonitor_operator.health import Health, Rank, Trouble
 
 _MESSAGE = 1024
@@ -37,6 +38,7 @@ class Picture:
     doubtful: bool = False
     leaving: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
+    list_problem: ListProblem | None = None
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
 
     @property
@@ -118,6 +120,8 @@ def _receiving(picture: Picture) -> Verdict:
     if picture.suspended:
         return False, "Suspended", "Monitoring is suspended: no stream is received."
     total = len(picture.streams)
+    if not total and picture.spec is not None and picture.spec.streams_from is not None:
+        return False, "NoStreams", "The list of streamsFrom names no stream, or was not read yet."
     receiving = picture.count(health.Activity.RECEIVING)
     completed = picture.count(health.Activity.COMPLETED)
     if picture.completed:
@@ -137,6 +141,8 @@ def _ready(picture: Picture) -> Verdict:
     ):
         if verdict[0] is (reason == "Suspended"):
             return False, reason, verdict[2]
+    if picture.list_problem is not None and not picture.streams:
+        return False, picture.list_problem.reason, picture.list_problem.message
     receiving = _receiving(picture)
     if not receiving[0] and not picture.completed:
         return False, "NotReceiving", receiving[2]
@@ -154,6 +160,12 @@ def _degraded(picture: Picture) -> Verdict:
         return True, "ObserverPartitioned", _DOUBT
     if picture.unplaced:
         return True, "CapacityExhausted", _unplaced(picture)
+    if picture.list_problem is not None:
+        return True, picture.list_problem.reason, picture.list_problem.message
+    return _degraded_streams(picture)
+
+
+def _degraded_streams(picture: Picture) -> Verdict:
     if picture.problems:
         worst = max(one.rank for one in picture.streams.values())
         reason = "WorkersNotReady" if worst is Rank.UNWATCHED else "StreamProblems"

@@ -14,6 +14,8 @@ START_GRACE = timedelta(seconds=30)
 """A worker that comes up within this is no problem worth mentioning."""
 NO_CAPACITY = "NoCapacity"
 """Reason of a stream's problem: its group may have no more workers."""
+REFUSED = "EntryRefused"
+"""Reason of a stream's problem: its entry in the list of streamsFrom is not valid."""
 _REASON = 64
 _MESSAGE = 256
 
@@ -102,6 +104,14 @@ def unplaced_health(name: str, group: str, since: datetime) -> Health:
     text = f"no worker of group {group} has room for it and scaling.max is reached: raise it"
     problem = StreamProblem(name=name, reason=NO_CAPACITY, message=text, since=since)
     return Health(Activity.WAITING, Rank.UNWATCHED, problem)
+
+
+def refused_health(name: str, message: str, since: datetime, *, kept: bool) -> Health:
+    """How a stream is whose entry in a list was refused; `kept` if it is monitored as it was."""
+    problem = StreamProblem(name=name, reason=REFUSED, message=message[:_MESSAGE], since=since)
+    if kept:
+        return Health(Activity.COMPLETED, Rank.PARTIAL, problem)
+    return Health(Activity.WAITING, Rank.HOPELESS, problem)
 
 
 def overall(healths: Iterable[Health]) -> Health:

@@ -29,6 +29,12 @@ POLLS = Counter(
     ["result"],
     registry=REGISTRY,
 )
+DISCOVERY_POLLS = Counter(
+    "streammonitor_operator_discovery_polls",
+    "Reads of lists of streams by source and result: changed, same, failed, bug.",
+    ["source", "result"],
+    registry=REGISTRY,
+)
 EVENTS = Counter(
     "streammonitor_operator_incident_events",
     "Kubernetes Events about incidents by phase and result: written, known.",

@@ -19,6 +19,7 @@ from streammonitor_operator.children import (
     read_pod,
 )
 from streammonitor_operator.demand import demands, measured
+from streammonitor_operator.discovery import Discovery
 from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.handover import hand_over
 from streammonitor_operator.kube import Kube, NotLeader, Rejected
@@ -32,6 +33,7 @@ from streammonitor_operator.plan import Plan, Worker
 from streammonitor_operator.plan import plan as make_plan
 from streammonitor_operator.rollout import Turns, turns
 from streammonitor_operator.settings import WorkerSettings
+from streammonitor_operator.sources import Sources
 from streammonitor_operator.steps.announce import announce
 from streammonitor_operator.steps.assign import assign
 from streammonitor_operator.steps.concurrently import Gone, soonest
@@ -57,7 +59,9 @@ _CONFLICT_S = 0.1
 class Reconciler:
     """Every StreamMonitor's reconciler, and the world that they share."""
 
-    def __init__(self, kube: Kube, settings: WorkerSettings) -> None:
+    def __init__(
+        self, kube: Kube, settings: WorkerSettings, sources: Sources | None = None
+    ) -> None:
         self.world = World(
             kube=kube,
             monitors=Monitors(self.wake),
@@ -68,6 +72,7 @@ class Reconciler:
             settings=settings,
         )
         self.world.nodes.listeners.append(self._node_changed)
+        self._discovery = Discovery(sources or Sources(kube), self.world.monitors, self.wake)
         self._events: dict[Key, asyncio.Event] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._observe: Callable[[str], Observation | None] = lambda _: None
@@ -100,6 +105,7 @@ class Reconciler:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._discovery.stop()
 
     def wake(self, key: Key) -> None:
         """Something about a StreamMonitor may have changed."""
@@ -132,6 +138,7 @@ class Reconciler:
             await asyncio.sleep(_COALESCE_S)
             await _wait(event, delay_s)
         self._departed(key)
+        self._discovery.forget(key)
         self._events.pop(key, None)
         self._tasks.pop(key, None)
 
@@ -180,6 +187,7 @@ class Reconciler:
         """See how everything is, and plan how it should be."""
         now, time = asyncio.get_running_loop().time(), datetime.now(UTC)
         workers = find_workers(self.world, monitor, memory, self._observe)
+        monitor, found = self._discovery.resolve(monitor, memory.assignments.values())
         pods = [pod for view in workers.values() for pod in view.pods]
         memory.ledger.absorb(
             [pod.status for pod in pods if pod.status is not None],
@@ -194,6 +202,7 @@ class Reconciler:
         return Work(
             world=self.world,
             monitor=monitor,
+            found=found,
             memory=memory,
             workers=workers,
             plan=plan,

@@ -1,6 +1,7 @@
 """What the operator is told from outside: environment variables, read once at start."""
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 from streammonitor_api.durations import parse_duration
 
+_HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?", re.IGNORECASE)
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -65,6 +67,9 @@ class Settings:
     """HTTP_PORT: /healthz /readyz /metrics."""
     log_level: str = "INFO"
     """LOG_LEVEL: DEBUG, INFO, WARNING or ERROR."""
+    discovery_hosts: tuple[str, ...] = ()
+    """DISCOVERY_ALLOWED_HOSTS: comma-separated; the hosts that spec.streamsFrom.http may name, each
+    as host (with any port), host:port or *.domain. None: there are no lists over HTTP."""
     lease: LeaseSettings = field(default_factory=LeaseSettings)
 
 
@@ -81,6 +86,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         identity=environ.get("POD_NAME") or f"{socket.gethostname()}-{uuid4().hex[:8]}",
         http_port=_port(environ),
         log_level=environ.get("LOG_LEVEL", "").upper() or "INFO",
+        discovery_hosts=_hosts(environ, "DISCOVERY_ALLOWED_HOSTS"),
         lease=_lease(environ),
     )
 
@@ -134,6 +140,17 @@ def _port(environ: Mapping[str, str]) -> int:
 
 def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(sorted({part.strip() for part in environ.get(name, "").split(",")} - {""}))
+
+
+def _hosts(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    hosts = _names(environ, name)
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise SettingsError(
+                f"{name} names {host!r}: give hosts without scheme and path, as in "
+                "lists.example.com, lists.example.com:8443 or *.example.com"
+            )
+    return hosts
 
 
 def _own_namespace() -> str:

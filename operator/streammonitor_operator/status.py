@@ -20,6 +20,8 @@ from streammonitor_api.status import (
 )
 from streammonitor_operator import health
 from streammonitor_operator.conditions import Picture, conditions
+from streammonitor_operator.discovery import Found
+from streammonitor_operator.entries import Refusal
 from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.health import Health
 from streammonitor_operator.ledger import summarize
@@ -44,6 +46,8 @@ class Facts:
     """By group and stream, the worker to ask while another is getting ready to take it over."""
     revisions: Mapping[str, str] = field(default_factory=dict)
     """What each group's pods are asked to be."""
+    found: Found | None = None
+    """What there is to be said of the list of streamsFrom."""
     doubtful: bool = False
     """Whether silence says nothing of the workers."""
     unplaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -81,6 +85,7 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
         doubtful=facts.doubtful and any(view.lost for _, view in facts.workers),
         leaving=facts.leaving,
         failures=facts.failures,
+        list_problem=facts.found.problem if facts.found else None,
         troubles={name: trouble for name, trouble in troubles.items() if trouble is not None},
     )
     return _bounded(
@@ -117,15 +122,33 @@ def _streams(facts: Facts, troubles: Mapping[str, health.Trouble | None]) -> dic
         since = facts.now.replace(microsecond=0)
         for name in names:
             parts.setdefault(name, []).append(health.unplaced_health(name, group, since))
+    _add_refused(facts, parts)
     return {name: health.overall(some) for name, some in parts.items()}
+
+
+def _add_refused(facts: Facts, parts: dict[str, list[Health]]) -> None:
+    """An entry that was refused is a stream that nobody can monitor until somebody corrects it."""
+    for refusal in _refused(facts):
+        name = refusal.stream or refusal.name
+        parts.setdefault(name, []).append(
+            health.refused_health(
+                name, refusal.message, facts.now.replace(microsecond=0), kept=bool(refusal.stream)
+            )
+        )
+
+
+def _refused(facts: Facts) -> tuple[Refusal, ...]:
+    watched = facts.spec is not None and not facts.spec.suspend
+    return facts.found.refused if facts.found and watched else ()
 
 
 def _streams_status(
     facts: Facts, streams: dict[str, Health], problems: list[StreamProblem]
 ) -> StreamsStatus:
     receiving = sum(one.activity is health.Activity.RECEIVING for one in streams.values())
+    refused = sum(not refusal.stream for refusal in _refused(facts))
     return StreamsStatus(
-        total=len(facts.spec.streams) if facts.spec else len(streams),
+        total=len(facts.spec.streams) + refused if facts.spec else len(streams),
         receiving=receiving,
         defective=len({incident.stream for incident in facts.open_incidents}),
         problems=problems[:MAX_PROBLEMS],

@@ -10,6 +10,7 @@ from streammonitor_api import names
 from streammonitor_api.assignment import Assignment
 from streammonitor_operator.cache import Store
 from streammonitor_operator.children import AssignmentMap, WorkerDeployment, WorkerPod
+from streammonitor_operator.discovery import Found
 from streammonitor_operator.fleet import PodView, WorkerView
 from streammonitor_operator.handover import Handover, Share
 from streammonitor_operator.kube import Kube, KubeError
@@ -77,6 +78,9 @@ class Work:
 
     world: World
     monitor: Monitor
+    """With the streams of its `streamsFrom`."""
+    found: Found | None
+    """What there is to be said of that list; None without one."""
     memory: Memory
     workers: dict[str, WorkerView]
     plan: Plan

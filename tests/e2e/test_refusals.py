@@ -142,6 +142,23 @@ REFUSALS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"streams": [channel(0, ignoreRegions=[WHOLE])]},
         ["spec.streams[0].ignoreRegions[0]", "the region covers the whole picture: make it"],
     ),
+    "streams listed in two places": (
+        {
+            "streamsFrom": {
+                "configMap": {"name": "channels", "key": "list"},
+                "http": {"url": "https://lists.example/"},
+            }
+        },
+        ["streamsFrom names none or several sources: name exactly one of configMap and http"],
+    ),
+    "list asked for with a password": (
+        {"streamsFrom": {"http": {"url": "https://me:secret@lists.example/"}}},
+        ["spec.streamsFrom.http.url", "should match"],
+    ),
+    "list asked for too often": (
+        {"streamsFrom": {"http": {"url": "https://lists.example/", "interval": "1s"}}},
+        ["interval is 1s: use a duration from 5s to 1h, as in 1m30s"],
+    ),
     "too many streams": (
         {"streams": [{"name": f"s{n}", "url": "http://h/"} for n in range(501)]},
         ["spec.streams", "500"],
@@ -156,6 +173,13 @@ def test_bad_input_is_refused_with_a_sentence(monitor: Monitor, case: str) -> No
         monitor.access.kubectl("apply", "-f", "-", stdin=json.dumps(monitor.manifest(**spec)))
     for sentence in sentences:
         assert sentence in str(refusal.value)
+
+
+def test_a_monitor_without_any_streams_is_refused(monitor: Monitor) -> None:
+    manifest = monitor.manifest()
+    del manifest["spec"]["streams"]
+    with pytest.raises(Failure, match=r"names no streams: set spec\.streams, spec\.streamsFrom"):
+        monitor.access.apply(manifest)
 
 
 def test_explain_reads_well(monitor: Monitor) -> None:

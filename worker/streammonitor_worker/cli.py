@@ -9,7 +9,7 @@ import typer
 
 from streammonitor_worker import __version__
 from streammonitor_worker.models import store
-from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
+from streammonitor_worker.monitor_file import ELSEWHERE, MonitorFileError, load_monitor
 from streammonitor_worker.run import run_monitor
 from streammonitor_worker.settings import SettingsError, read_settings
 from streammonitor_worker.worker import run_worker
@@ -59,6 +59,8 @@ def run(
         monitor = load_monitor(file)
     except MonitorFileError as error:
         _fail(str(error))
+    if monitor.spec.streams_from is not None:
+        _fail(f"{file}: {ELSEWHERE}")
     store.shared.use(models or file.parent, patient=True)
     try:
         code = run_monitor(monitor, port=port, secrets_folder=secrets_dir)

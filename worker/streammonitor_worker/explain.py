@@ -14,7 +14,7 @@ from streammonitor_api.durations import format_duration, is_duration
 from streammonitor_api.regions import Region
 from streammonitor_api.spec import Stream, StreamMonitorSpec
 from streammonitor_worker.ingest import redact
-from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
+from streammonitor_worker.monitor_file import ELSEWHERE, MonitorFileError, load_monitor
 from streammonitor_worker.options import Format, UsageError, select_stream
 from streammonitor_worker.parameters import Origin, Resolution, Resolved, resolve
 
@@ -41,6 +41,8 @@ def explain_command(
         streams = [select_stream(monitor.spec, stream)] if stream else monitor.spec.streams
     except (MonitorFileError, UsageError) as error:
         _refuse(str(error))
+    if not streams:
+        _refuse(f"{file}: {ELSEWHERE}")
     if output is Format.JSON:
         typer.echo(json.dumps(document(monitor.name, monitor.spec, streams), indent=1))
     else:

@@ -17,6 +17,10 @@ from streammonitor_worker.detectors import registry
 from streammonitor_worker.parameters import RawParameters, resolve
 
 MAX_BYTES = 4_000_000
+ELSEWHERE = (
+    "spec.streamsFrom is read in a cluster only: write the streams that you mean into spec.streams"
+)
+"""What to say where its streams would be needed."""
 
 
 class MonitorFileError(Exception):
@@ -115,4 +119,5 @@ def _stream_problems(stream: Stream, detectors: RawParameters) -> Iterator[str]:
 
 def _is_field(text: str) -> bool:
     field = text.split(" is ", 1)[0].split(":", 1)[0]
-    return field.split(".")[0].split("[")[0] in StreamMonitorSpec.model_fields
+    fields = StreamMonitorSpec.model_fields.items()
+    return field.split(".")[0].split("[")[0] in {info.alias or name for name, info in fields}

@@ -12,7 +12,7 @@ from streammonitor_api.regions import Region
 from streammonitor_api.spec import PROFILES, Stream, StreamMonitorSpec
 from streammonitor_worker.checks import check_detector
 from streammonitor_worker.detectors import registry
-from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
+from streammonitor_worker.monitor_file import ELSEWHERE, MonitorFileError, load_monitor
 from streammonitor_worker.parameters import RawParameters
 from streammonitor_worker.parameters import resolve as resolve_parameters
 
@@ -123,7 +123,8 @@ def select_stream(spec: StreamMonitorSpec, name: str) -> Stream:
     """
     names = [stream.name for stream in spec.streams]
     if name not in names:
-        raise UsageError(f"there is no stream {name!r} in the monitor: it has {', '.join(names)}")
+        there = ", ".join(names) or f"none; {ELSEWHERE}"
+        raise UsageError(f"there is no stream {name!r} in the monitor: it has {there}")
     return spec.streams[names.index(name)]
 
 
@@ -138,6 +139,8 @@ def _streams(request: Request, spec: StreamMonitorSpec | None) -> tuple[list[Str
         only = known[0] if len(known) == 1 else None
         chosen = only if request.stream is None else select_stream(spec, request.stream)
     if not request.inputs:
+        if spec is not None and spec.streams_from is not None and request.stream is None:
+            raise UsageError(ELSEWHERE)
         return ([chosen] if chosen else known), []
     own = [stream.name for stream in known if stream != stream.source]
     notes = []

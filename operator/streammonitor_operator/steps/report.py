@@ -78,6 +78,7 @@ def _facts(work: Work) -> Facts:
         before=work.monitor.last_status,
         spec=work.monitor.spec,
         fault=work.monitor.fault,
+        found=work.found,
         workers=tuple(work.planned()),
         watchers={place: work.view(name) for place, name in work.handover.watchers.items()},
         doubtful=work.doubtful,

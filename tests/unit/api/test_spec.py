@@ -4,6 +4,7 @@ import pytest
 
 from streammonitor_api.model import unknown_keys
 from streammonitor_api.spec import DEFAULT_GROUP, StreamMonitorSpec, Template
+from streammonitor_api.streams_from import StreamsFrom
 
 
 def spec(**changes: Any) -> dict[str, Any]:
@@ -47,6 +48,46 @@ def test_groups_that_do_not_fit_are_refused_with_a_sentence(
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         StreamMonitorSpec.model_validate(spec(workers=workers))
+
+
+def test_some_streams_must_be_named() -> None:
+    source = {"configMap": {"name": "channels", "key": "list"}}
+    listed = StreamMonitorSpec.model_validate({"streamsFrom": source, "detectors": {"black": {}}})
+    assert listed.streams == []
+    with pytest.raises(ValueError, match=r"names no streams: set spec\.streams, spec\.streamsFrom"):
+        StreamMonitorSpec.model_validate({"detectors": {"black": {}}})
+
+
+def test_a_list_is_asked_for_and_doubted_by_default() -> None:
+    source = StreamsFrom.model_validate({"http": {"url": "https://lists.example/sports"}})
+    assert (source.interval_s, source.tolerated_ratio, source.hold_s) == (30, 0.3, 300)
+    source = StreamsFrom.model_validate(
+        {
+            "http": {"url": "https://lists.example/sports", "interval": "5s"},
+            "maxLossRatio": 0,
+            "lossHold": "0s",
+        }
+    )
+    assert (source.interval_s, source.tolerated_ratio, source.hold_s) == (5, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://h/", "http://", "https://user:secret@h/", "http://h\\@other/", "http://h/a b", "/list"],
+)
+def test_a_list_is_asked_for_at_a_plain_url(url: str) -> None:
+    with pytest.raises(ValueError, match="should match pattern"):
+        StreamsFrom.model_validate({"http": {"url": url}})
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [{}, {"configMap": {"name": "a", "key": "k"}, "http": {"url": "http://h/"}}],
+    ids=["none", "both"],
+)
+def test_a_list_comes_from_one_place(sources: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="name exactly one of configMap and http"):
+        StreamsFrom.model_validate(sources)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,33 @@ def test_every_detector_has_a_rule_that_overrides_are_declared(spec: Schema) -> 
         assert f"sets parameters of detector {name}, which spec.detectors does not" in messages
 
 
+def test_streams_come_from_the_specification_or_from_one_source(spec: Schema) -> None:
+    assert "streams" not in spec["required"]
+    rules = [rule["rule"] for rule in spec["x-kubernetes-validations"]]
+    assert "has(self.streams) || has(self.streamsFrom)" in rules
+    source = spec["properties"]["streamsFrom"]
+    [one] = source["x-kubernetes-validations"]
+    assert one["rule"] == "has(self.configMap) != has(self.http)"
+
+
+def test_every_rule_about_streams_holds_without_them(spec: Schema) -> None:
+    rules = [rule["rule"] for rule in spec["x-kubernetes-validations"]]
+    about = [rule for rule in rules if "self.streams." in rule]
+    assert len(about) == len(registry)
+    assert all("|| !has(self.streams) || !self.streams." in rule for rule in about)
+
+
+def test_the_durations_of_a_source_are_bounded(spec: Schema) -> None:
+    source = spec["properties"]["streamsFrom"]["properties"]
+    for schema, bounds in (
+        (source["lossHold"], ("0s", "24h")),
+        (source["http"]["properties"]["interval"], ("5s", "1h")),
+    ):
+        [rule] = schema["x-kubernetes-validations"]
+        assert all(f"duration('{bound}')" in rule["rule"] for bound in bounds)
+        assert schema["maxLength"] == 32
+
+
 def test_regions_are_bounded_rectangles_inside_the_picture(stream: Schema) -> None:
     ignored = stream["properties"]["ignoreRegions"]
     assert ignored["maxItems"] == MAX_IGNORED

@@ -23,6 +23,7 @@ def test_everything_can_be_set() -> None:
             "POD_NAMESPACE": "ns",
             "HTTP_PORT": "9000",
             "LEASE_DURATION": "30s",
+            "DISCOVERY_ALLOWED_HOSTS": "lists.example:8443,*.video.example",
             "WORKER_CPU_REQUEST": "1",
         }
     )
@@ -30,6 +31,7 @@ def test_everything_can_be_set() -> None:
     assert settings.worker.pull_secrets == ("x",)
     assert (settings.identity, settings.namespace, settings.http_port) == ("me", "ns", 9000)
     assert settings.lease.duration_s == 30
+    assert settings.discovery_hosts == ("*.video.example", "lists.example:8443")
     assert settings.worker.cpu_request == "1"
 
 
@@ -37,6 +39,7 @@ def test_everything_can_be_set() -> None:
     ("environ", "sentence"),
     [
         ({}, "WORKER_IMAGE is not set"),
+        (IMAGE | {"DISCOVERY_ALLOWED_HOSTS": "https://a/"}, "DISCOVERY_ALLOWED_HOSTS names 'https"),
         (IMAGE | {"HTTP_PORT": "http"}, "HTTP_PORT is 'http'"),
         (IMAGE | {"LEASE_DURATION": "15"}, "LEASE_DURATION: '15' is no duration"),
         (IMAGE | {"LEASE_DURATION": "5s"}, "LEASE_RENEW_DEADLINE, and that shorter"),

@@ -53,6 +53,15 @@ def test_without_an_input_a_stream_may_be_chosen(two: Path) -> None:
     assert task.name == "http://h/2"
 
 
+def test_streams_that_are_listed_elsewhere_cannot_be_examined(tmp_path: Path) -> None:
+    path = tmp_path / "listed.yaml"
+    path.write_text(ONE + DETECTORS + "  streamsFrom: {configMap: {name: channels, key: list}}\n")
+    with pytest.raises(UsageError, match=r"spec\.streamsFrom is read in a cluster only"):
+        resolve(Request(monitor=path))
+    (task,) = resolve(Request(["a.ts"], monitor=path)).tasks
+    assert task.name == "a.ts"
+
+
 def test_an_input_is_examined_as_the_chosen_stream(two: Path) -> None:
     work = resolve(Request(["a.ts", "b.ts"], monitor=two, stream="arena-1"))
     assert [task.name for task in work.tasks] == ["a.ts", "b.ts"]

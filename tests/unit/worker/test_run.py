@@ -91,6 +91,8 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ({"streams": [{"name": "a", "url": "x"}] * 2}, "two streams are named 'a'"),
         ({"workers": [{"name": "w", "detectors": ["freeze"]}]}, "exactly one of spec.workers"),
         ({"colour": "red"}, "spec.colour is not known"),
+        ({"streamsFrom": {}}, "streamsFrom names none or several sources"),
+        ({"streamsFrom": {"http": {"url": "ftp://h/"}}}, "spec.streamsFrom.http.url is 'ftp://h/'"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_a_line(
@@ -177,6 +179,13 @@ def test_users_errors_are_sentences_with_exit_code_2(
     assert done.exit_code == 2
     assert said in done.stderr
     assert "Traceback" not in done.output
+
+
+def test_streams_that_are_listed_elsewhere_are_not_run_here(tmp_path: Path) -> None:
+    source = {"configMap": {"name": "channels", "key": "list"}}
+    done = CliRunner().invoke(app, ["run", "-f", str(_monitor(tmp_path, streamsFrom=source))])
+    assert done.exit_code == 2
+    assert "spec.streamsFrom is read in a cluster only" in done.output
 
 
 def test_the_version_is_printed() -> None:
