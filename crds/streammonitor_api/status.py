@@ -66,7 +66,7 @@ class StreamsStatus(Model):
     """How the streams are."""
 
     total: int = 0
-    """Streams in the specification."""
+    """Streams in the specification and in its list, refused ones included."""
     receiving: int = 0
     """Streams that are received and analysed by every group that should."""
     defective: int = 0

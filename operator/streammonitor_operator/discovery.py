@@ -18,7 +18,7 @@ from streammonitor_api.durations import format_duration
 from streammonitor_api.spec import Stream, StreamMonitorSpec
 from streammonitor_api.streams_from import StreamsFrom
 from streammonitor_operator.children import Key
-from streammonitor_operator.entries import Examined, Refusal, examine
+from streammonitor_operator.entries import Examined, Refusal, examine, permitted
 from streammonitor_operator.metrics import DISCOVERY_POLLS
 from streammonitor_operator.monitors import Monitor, Monitors
 from streammonitor_operator.sources import (
@@ -123,8 +123,9 @@ class Discovery:
             self._turn(monitor.key, known, spec.streams_from)
         _judge(known, monitor)
         declared = {stream.name for stream in spec.streams}
-        streams = [one for one in known.found.streams if one.name not in declared]
-        whole = spec.model_copy(update={"streams": [*spec.streams, *streams]})
+        listed = permitted(known.found.streams, spec)
+        further = [stream for name, stream in listed.items() if name not in declared]
+        whole = spec.model_copy(update={"streams": [*spec.streams, *further]})
         return replace(monitor, spec=whole), known.found
 
     def forget(self, key: Key) -> None:
@@ -226,8 +227,7 @@ def _judge(known: _List, monitor: Monitor) -> None:
     if spec is None or spec.streams_from != known.source:
         return
     answer = known.answer
-    # While the source fails, nothing says that what is held back is still the same.
-    if answer is not None and known.failing_since is None:
+    if answer is not None:
         about = (answer.version, monitor.generation)
         if known.held is not None or known.judged != about:
             _weigh(known, spec, answer)
@@ -241,7 +241,7 @@ def _judge(known: _List, monitor: Monitor) -> None:
 
 def _weigh(known: _List, spec: StreamMonitorSpec, answer: Answer) -> None:
     """Take a list over, or hold it back."""
-    had = {stream.name: stream for stream in known.found.streams}
+    had = permitted(known.found.streams, spec)
     new = examine(answer.entries, spec, had)
     lost = _lost(spec, had, new)
     if len(lost) > known.source.tolerated_ratio * len(had):

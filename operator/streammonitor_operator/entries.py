@@ -6,7 +6,7 @@ the author of a StreamMonitor does for it: so its entries name only the Secrets 
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ Entries = list[Any]
 """A list as it was written."""
 
 _URL = re.compile(rf"^({'|'.join(URL_SCHEMES)})://[^/]+")
+_LONGEST = 2 * MAX_STREAMS
+"""What has more entries was not written for a StreamMonitor."""
 _DEEPEST = 8
 """What is nested deeper than a stream's parameters ever are."""
 _DEEPEST_YAML = 100
@@ -73,6 +75,11 @@ def read_list(text: str, *, allow_yaml: bool) -> Entries:
             f"holds {_kind(value)}: write a list of streams, as in "
             + ("- {name: a, url: ...}" if allow_yaml else '[{"name": "a", "url": "..."}]')
         )
+    if len(value) > _LONGEST:
+        raise ListError(
+            f"holds {len(value)} entries, and a StreamMonitor has {MAX_STREAMS} streams at most: "
+            "split it"
+        )
     return value
 
 
@@ -111,12 +118,23 @@ def examine(
         else:
             good[name] = Stream.model_validate(entry)
     for _, name, _ in faults:
-        if name in known and name not in taken:
+        if name in known and name not in taken and not _forbidden_secrets(known[name], spec):
             good.setdefault(name, known[name])
     kept, surplus = _fitting(good, MAX_STREAMS - len(taken), known)
     refused = [_refusal(*fault, kept, taken) for fault in faults]
     refused += [Refusal(name, "", _too_many(taken)) for name in surplus]
     return Examined(tuple(kept[name] for name in sorted(kept)), _distinct(refused))
+
+
+def permitted(streams: Iterable[Stream], spec: StreamMonitorSpec) -> dict[str, Stream]:
+    """Those by name that name no Secret but those that they may: permission can be taken back."""
+    return {one.name: one for one in streams if not _forbidden_secrets(one, spec)}
+
+
+def _forbidden_secrets(stream: Stream, spec: StreamMonitorSpec) -> list[str]:
+    allowed = spec.streams_from.secrets if spec.streams_from else []
+    named = [header.secret_key_ref.name for header in stream.headers_from]
+    return [name for name in named if name not in allowed]
 
 
 def _faults(
@@ -157,13 +175,11 @@ def _value_faults(stream: Stream, spec: StreamMonitorSpec) -> Iterator[str]:
         )
     if stream.profile not in (None, *PROFILES):
         yield f"profile is {stream.profile}: use one of {', '.join(PROFILES)}"
-    allowed = spec.streams_from.secrets if spec.streams_from else []
-    for header in stream.headers_from:
-        if header.secret_key_ref.name not in allowed:
-            yield (
-                f"headersFrom names the Secret {header.secret_key_ref.name}, which "
-                f"spec.streamsFrom.secrets does not: add it there if this list may use it"
-            )
+    for secret in _forbidden_secrets(stream, spec):
+        yield (
+            f"headersFrom names the Secret {secret}, which spec.streamsFrom.secrets does not: add "
+            f"it there if this list may use it"
+        )
 
 
 def _fitting(
@@ -201,7 +217,7 @@ def _distinct(refused: list[Refusal]) -> tuple[Refusal, ...]:
 
 def _name(entry: Any) -> str:
     name = entry.get("name") if isinstance(entry, dict) else None
-    return name[:_NAME] if isinstance(name, str) else ""
+    return name if isinstance(name, str) and len(name) <= _NAME else ""
 
 
 def _sentence(fault: Mapping[str, Any]) -> str:

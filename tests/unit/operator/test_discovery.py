@@ -124,6 +124,16 @@ async def test_a_higher_tolerated_share_lets_it_pass_at_once(cluster: Cluster) -
     assert watched(cluster) == {"a"}
 
 
+async def test_what_is_held_back_waits_for_a_source_that_fails(cluster: Cluster) -> None:
+    await monitoring(cluster, "a", "b", "c", lossHold="10s")
+    write(cluster, "a")
+    await cluster.settle(POLLED_S)
+    write_text(cluster, "- [")
+    await cluster.settle(20)
+    assert watched(cluster) == {"a", "b", "c"}
+    assert cluster.condition("Degraded")["reason"] == "DiscoveryFailed"
+
+
 async def test_a_small_loss_is_obeyed(cluster: Cluster) -> None:
     await monitoring(cluster, "a", "b", "c", "d")
     write(cluster, "a", "b", "c")
@@ -202,6 +212,26 @@ async def test_an_entry_that_turned_bad_leaves_its_stream_as_it_was(cluster: Clu
     assert cluster.status["streams"]["receiving"] == cluster.status["streams"]["total"] == 2
     [problem] = cluster.status["streams"]["problems"]
     assert (problem["name"], problem["reason"]) == ("b", "EntryRefused")
+
+
+async def test_a_permission_that_is_taken_back_ends_its_use_at_once(cluster: Cluster) -> None:
+    header = {"name": "Authorization", "secretKeyRef": {"name": "origin", "key": "token"}}
+    await monitoring(cluster, "a", stream("b", headersFrom=[header]), secrets=["origin"])
+    cluster.kube.remove(CONFIG_MAPS, KEY[0], LIST)
+    await cluster.settle(POLLED_S)
+    assert watched(cluster) == {"a", "b"}
+    cluster.apply(spec())
+    await cluster.settle(10)
+    assert watched(cluster) == {"a"}
+
+
+async def test_while_suspended_nothing_is_said_of_the_list(cluster: Cluster) -> None:
+    write(cluster, "a", {"name": "typo"})
+    cluster.apply({**spec(), "suspend": True})
+    await cluster.settle()
+    assert watched(cluster) == set()
+    assert "problems" not in cluster.status["streams"]
+    assert cluster.condition("Degraded")["reason"] == "Suspended"
 
 
 async def test_a_correction_of_the_specification_is_noticed_at_once(cluster: Cluster) -> None:

@@ -45,6 +45,7 @@ def test_a_list_may_be_yaml_or_json() -> None:
         ("- [", "is not readable as YAML"),
         ("a: 1", "holds a mapping: write a list of streams"),
         ("", "holds nothing: write a list"),
+        ("- 1\n" * 1001, "holds 1001 entries, and a StreamMonitor has 500 streams at most"),
         ("- &a {x: 1}\n- *a", "it has an alias"),
         ("- 2026-01-02", "is not readable as YAML"),
         ("- .nan", "is not readable as YAML"),
@@ -114,6 +115,28 @@ def test_a_bad_entry_leaves_its_stream_as_it_was() -> None:
     assert found.streams == (before,)
     [refusal] = found.refused
     assert (refusal.name, refusal.stream) == ("entry 1", "a")
+
+
+def test_a_bad_entry_does_not_keep_what_may_not_be_used_any_more() -> None:
+    bad = entry("a", headersFrom=secret("admin"))
+    found = examine([bad], spec(), {"a": Stream.model_validate(bad)})
+    assert found.streams == ()
+    [refusal] = found.refused
+    assert (refusal.name, refusal.stream) == ("a", "")
+
+
+def test_a_bad_entry_does_not_keep_what_the_specification_declares_by_now() -> None:
+    known = Stream.model_validate(entry("mine"))
+    found = examine([{"name": "mine", "url": "htp://h/"}], spec("mine"), {"mine": known})
+    assert found.streams == ()
+    assert [refusal.stream for refusal in found.refused] == ["mine"]
+
+
+def test_a_name_that_is_too_long_stands_for_no_other() -> None:
+    known = Stream.model_validate(entry("a" * 63))
+    found = examine([entry("a" * 64)], spec(), {known.name: known})
+    assert found.streams == ()
+    assert [refusal.name for refusal in found.refused] == ["entry 1"]
 
 
 def test_there_may_be_so_many_and_those_that_are_there_stay() -> None:

@@ -1,5 +1,6 @@
 """Where lists are read from: a real HTTP server, an API in memory."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from streammonitor_api.streams_from import StreamsFrom
+from streammonitor_operator import sources
 from streammonitor_operator.kube import CONFIG_MAPS
 from streammonitor_operator.sources import MAX_BYTES, Answer, SourceError, Sources
 from tests.unit.operator.fake_kube import FakeKube, rejected
@@ -25,10 +27,13 @@ class Endpoint:
     def __init__(self) -> None:
         self.requests: list[web.Request] = []
         self.response: dict[str, Any] = {"body": json.dumps(ENTRIES).encode()}
+        self.stuck: asyncio.Event | None = None
         self.server: TestServer
 
     async def answer(self, request: web.Request) -> web.Response:
         self.requests.append(request)
+        if self.stuck is not None:
+            await self.stuck.wait()
         if request.headers.get("If-None-Match") == '"v1"':
             return web.Response(status=304)
         return web.Response(**self.response)
@@ -58,23 +63,23 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 async def test_a_list_is_asked_for_again_only_if_it_changed(
     endpoint: Endpoint, session: aiohttp.ClientSession
 ) -> None:
-    sources = Sources(FakeKube(), session, [LOCAL])
+    asked = Sources(FakeKube(), session, [LOCAL])
     endpoint.response["headers"] = {"ETag": '"v1"'}
-    first = await sources.read("n", endpoint.source(), None)
+    first = await asked.read("n", endpoint.source(), None)
     assert first.entries == ENTRIES
-    assert await sources.read("n", endpoint.source(), first) is first
+    assert await asked.read("n", endpoint.source(), first) is first
     assert [one.headers.get("If-None-Match") for one in endpoint.requests] == [None, '"v1"']
 
 
 async def test_without_an_etag_the_same_answer_is_the_same_version(
     endpoint: Endpoint, session: aiohttp.ClientSession
 ) -> None:
-    sources = Sources(FakeKube(), session, [LOCAL])
-    first = await sources.read("n", endpoint.source(), None)
-    second = await sources.read("n", endpoint.source(), first)
+    asked = Sources(FakeKube(), session, [LOCAL])
+    first = await asked.read("n", endpoint.source(), None)
+    second = await asked.read("n", endpoint.source(), first)
     assert second.version == first.version
     endpoint.response["body"] = b"[]"
-    assert (await sources.read("n", endpoint.source(), second)).version != first.version
+    assert (await asked.read("n", endpoint.source(), second)).version != first.version
 
 
 @pytest.mark.parametrize(
@@ -100,6 +105,16 @@ async def test_what_is_no_answer_is_told_without_the_query(
         await Sources(FakeKube(), session, [LOCAL]).read("n", endpoint.source(), None)
     assert "hidden" not in str(failure.value)
     assert len(endpoint.requests) == 1
+
+
+async def test_an_endpoint_that_takes_too_long(
+    endpoint: Endpoint, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "TIMEOUT_S", 0.05)
+    endpoint.stuck = asyncio.Event()
+    with pytest.raises(SourceError, match=r"did not answer within 0\.05 s"):
+        await Sources(FakeKube(), session, [LOCAL]).read("n", endpoint.source(), None)
+    endpoint.stuck.set()
 
 
 async def test_an_endpoint_that_is_not_there(session: aiohttp.ClientSession) -> None:
