@@ -92,6 +92,9 @@ def _on_every_core(
         futures = {pool.submit(do, case): number for number, case in enumerate(cases)}
         results: dict[int, Result] = {}
         for future in as_completed(futures):
+            if error := future.exception():
+                pool.shutdown(cancel_futures=True)
+                raise RuntimeError(f"{cases[futures[future]]}") from error
             results[futures[future]] = future.result()
             if sys.stderr.isatty() or len(results) % 10 == 0 or len(results) == len(cases):
                 print(f"bench-accuracy: {len(results)} of {len(cases)} clips", file=sys.stderr)  # noqa: T201

@@ -77,6 +77,11 @@ def test_a_picture_that_was_scaled_up_is_found() -> None:
     )
 
 
+def test_a_shot_that_loses_all_of_its_detail_is_found() -> None:
+    bare = np.tile(np.repeat(np.array([40, 200], np.uint8), 160), (180, 1))
+    assert bad_from(measure(shot(6), [bare] * 50)) == pytest.approx(6.0, abs=0.6)
+
+
 def test_a_fade_is_no_blur() -> None:
     dim = ((16 + picture * 0.25).astype(np.uint8) for picture in shot(6, after_s=8))
     assert bad_from(measure(shot(8), dim)) is None

@@ -31,6 +31,8 @@ UNTOUCHED = 0.95
 FURTHER = 0.25
 """Before it, such a share of the detail is left, or so much if a look shows half of it; after it,
 so little of the loss follows, on a logarithmic scale. A focus pull takes longer."""
+NOTHING_LEFT = 0.001
+"""The least share of detail that is told from none."""
 BASELINE_S = 120.0
 BASELINE_PERCENT = 20
 """The stream's soft shots are its baseline, so that one more of them is nothing new."""
@@ -201,7 +203,7 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
         usual = _median(before)
         sharp = between[0].detail.relative_to(usual) >= STEADY
         steady = before[-1].detail.relative_to(usual) >= (STEADY if sharp else UNTOUCHED)
-        left = [look.detail.relative_to(usual) for look in after]
+        left = [max(NOTHING_LEFT, look.detail.relative_to(usual)) for look in after]
         if before[-1].shot == after[-1].shot and max(left) <= limit:
             further, whole = np.log(left[0] / left[-1]), np.log(1 / left[-1])
             steady &= bool(further <= FURTHER * whole)
