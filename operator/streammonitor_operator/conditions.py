@@ -109,6 +109,8 @@ def _assigned(picture: Picture) -> Verdict:
         return False, "Refused", _list(picture.failures)
     if picture.suspended:
         return False, "Suspended", "Monitoring is suspended: no stream is assigned."
+    if (nothing := _no_streams(picture)) is not None:
+        return nothing
     if picture.unplaced:
         return False, "CapacityExhausted", _unplaced(picture)
     if picture.unready:
@@ -119,9 +121,9 @@ def _assigned(picture: Picture) -> Verdict:
 def _receiving(picture: Picture) -> Verdict:
     if picture.suspended:
         return False, "Suspended", "Monitoring is suspended: no stream is received."
+    if (nothing := _no_streams(picture)) is not None:
+        return nothing
     total = len(picture.streams)
-    if not total and picture.spec is not None and picture.spec.streams_from is not None:
-        return False, "NoStreams", "The list of streamsFrom names no stream, or was not read yet."
     receiving = picture.count(health.Activity.RECEIVING)
     completed = picture.count(health.Activity.COMPLETED)
     if picture.completed:
@@ -133,7 +135,19 @@ def _receiving(picture: Picture) -> Verdict:
     return False, reason, f"{missing} of {_streams(total)} {_is(missing)} not being received."
 
 
+def _no_streams(picture: Picture) -> Verdict | None:
+    """What to say while nothing has come of the list; None if there are streams, or no list."""
+    if picture.streams or picture.spec is None or picture.spec.streams_from is None:
+        return None
+    if picture.list_problem is not None:
+        return False, picture.list_problem.reason, picture.list_problem.message
+    return False, "NoStreams", "The list of streamsFrom names no stream, or was not read yet."
+
+
 def _ready(picture: Picture) -> Verdict:
+    nothing = _no_streams(picture)
+    if nothing is not None and not picture.suspended:
+        return nothing
     for verdict, reason in (
         (_accepted(picture), "InvalidSpec"),
         (_suspended(picture), "Suspended"),
@@ -141,8 +155,6 @@ def _ready(picture: Picture) -> Verdict:
     ):
         if verdict[0] is (reason == "Suspended"):
             return False, reason, verdict[2]
-    if picture.list_problem is not None and not picture.streams:
-        return False, picture.list_problem.reason, picture.list_problem.message
     receiving = _receiving(picture)
     if not receiving[0] and not picture.completed:
         return False, "NotReceiving", receiving[2]

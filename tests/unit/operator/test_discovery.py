@@ -177,6 +177,7 @@ async def test_without_any_list_yet_it_is_not_ready_and_says_why(cluster: Cluste
     await cluster.settle()
     ready = cluster.condition("Ready")
     assert (ready["status"], ready["reason"]) == ("False", "DiscoveryFailed")
+    assert cluster.condition("Assigned")["status"] == "False"
     assert f"ConfigMap {LIST} does not exist: create it; no list was read yet." in ready["message"]
     write(cluster, "a")
     await cluster.settle(POLLED_S)
@@ -187,7 +188,9 @@ async def test_an_empty_list_is_said_to_be_one(cluster: Cluster) -> None:
     write(cluster)
     cluster.apply(spec())
     await cluster.settle()
-    assert cluster.condition("Receiving")["reason"] == "NoStreams"
+    for kind in ("Assigned", "Receiving", "Ready"):
+        found = cluster.condition(kind)
+        assert (found["status"], found["reason"]) == ("False", "NoStreams")
     assert cluster.condition("Degraded")["status"] == "False"
 
 
@@ -231,7 +234,8 @@ async def test_while_suspended_nothing_is_said_of_the_list(cluster: Cluster) -> 
     await cluster.settle()
     assert watched(cluster) == set()
     assert "problems" not in cluster.status["streams"]
-    assert cluster.condition("Degraded")["reason"] == "Suspended"
+    for kind in ("Degraded", "Ready", "Assigned"):
+        assert cluster.condition(kind)["reason"] == "Suspended"
 
 
 async def test_a_correction_of_the_specification_is_noticed_at_once(cluster: Cluster) -> None:
