@@ -26,6 +26,8 @@ _DEEPEST = 8
 """What is nested deeper than a stream's parameters ever are."""
 _DEEPEST_YAML = 100
 """What is nested deeper could exhaust the stack of the parser."""
+_MOST_EVENTS = 100 * _LONGEST
+"""Beginnings, ends and values in YAML; what has more is not worth the time that it takes."""
 _SHOWN = 60
 _NAME = 63
 
@@ -86,7 +88,9 @@ def read_list(text: str, *, allow_yaml: bool) -> Entries:
 def _from_yaml(text: str) -> Any:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     depth = 0
-    for event in yaml.parse(text, Loader=loader):
+    for number, event in enumerate(yaml.parse(text, Loader=loader)):
+        if number > _MOST_EVENTS:
+            raise ValueError("it has too many parts")
         if isinstance(event, yaml.AliasEvent):
             # A few hundred characters of them can stand for gigabytes.
             raise ValueError("it has an alias, as in *name: write out what it stands for")

@@ -52,6 +52,7 @@ def test_a_list_may_be_yaml_or_json() -> None:
         ('["\\ud800"]', "is not readable as YAML"),
         ("[" * 50000, "it is nested too deeply"),
         ("- " * 5000, "it is nested too deeply"),
+        (f"[{'0,' * 100_001}]", "it has too many parts"),
         ("- !!python/object:os.system {}", "is not readable as YAML"),
     ],
 )
