@@ -105,6 +105,10 @@ class WorkerPod:
     message: str
     node: str = ""
     """Name of the node that it was put on; empty before that."""
+    ended: str = ""
+    """Identifies the process that ended last; empty if none has."""
+    exit_code: int = 0
+    """Of that; 128 and the signal's number if it was one."""
 
     def differs(self, older: Child) -> bool:
         """A pod's heartbeats and probes are not interesting."""
@@ -112,7 +116,8 @@ class WorkerPod:
 
     def _facts(self) -> tuple[object, ...]:
         place = (self.uid, self.node, self.ip)
-        return (*place, self.running, self.terminating, self.reason, self.message)
+        state = (self.running, self.ended, self.terminating)
+        return (*place, *state, self.reason, self.message)
 
 
 def read_assignment_map(manifest: Manifest) -> AssignmentMap:
@@ -155,6 +160,7 @@ def read_pod(manifest: Manifest) -> WorkerPod:
     """Read a pod."""
     metadata, status = manifest["metadata"], manifest.get("status") or {}
     reason, message = _trouble(status)
+    ended, exit_code = _end(status)
     phase = status.get("phase")
     return WorkerPod(
         namespace=metadata["namespace"],
@@ -170,7 +176,19 @@ def read_pod(manifest: Manifest) -> WorkerPod:
         reason=reason,
         message=message,
         node=(manifest.get("spec") or {}).get("nodeName", ""),
+        ended=ended,
+        exit_code=exit_code,
     )
+
+
+def _end(status: Manifest) -> tuple[str, int]:
+    """Which process ended last, and its exit code."""
+    for container in status.get("containerStatuses") or []:
+        for state in (container.get("state"), container.get("lastState")):
+            ended = (state or {}).get("terminated") or {}
+            if ended.get("containerID"):
+                return ended["containerID"], int(ended.get("exitCode", 0))
+    return "", 0
 
 
 _PROGRESS = ("ContainerCreating", "PodInitializing")

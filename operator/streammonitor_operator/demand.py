@@ -1,6 +1,7 @@
 """What each worker group must monitor, and what that costs: the planner's input. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
 from statistics import median_high
 
 from streammonitor_api.spec import (
@@ -22,12 +23,27 @@ Loads = Mapping[str, Mapping[str, int]]
 """Measured costs in thousandths of a core, by group and stream."""
 
 
-def demands(spec: StreamMonitorSpec, loads: Loads) -> list[Demand]:
-    """What each worker group of a specification must monitor."""
+def demands(
+    spec: StreamMonitorSpec,
+    loads: Loads,
+    locked: Container[str] = (),
+    alone: frozenset[str] = frozenset(),
+) -> list[Demand]:
+    """What each worker group of a specification must monitor.
+
+    Args:
+        spec: The specification.
+        loads: What its streams were measured to cost.
+        locked: Streams that no worker may have.
+        alone: Streams that share a worker with no other.
+    """
     if spec.suspend:
         return []
-    streams = [stream.name for stream in spec.streams]
-    return [_demand(group, _costs(streams, loads.get(group.name, {}))) for group in spec.groups]
+    streams = [stream.name for stream in spec.streams if stream.name not in locked]
+    return [
+        replace(_demand(group, _costs(streams, loads.get(group.name, {}))), alone=alone)
+        for group in spec.groups
+    ]
 
 
 def measured(workers: Iterable[WorkerView]) -> Loads:

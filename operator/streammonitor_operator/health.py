@@ -16,6 +16,8 @@ NO_CAPACITY = "NoCapacity"
 """Reason of a stream's problem: its group may have no more workers."""
 REFUSED = "EntryRefused"
 """Reason of a stream's problem: its entry in the list of streamsFrom is not valid."""
+QUARANTINED = "Quarantined"
+"""Reason of a stream's problem: worker processes die on it."""
 _REASON = 64
 _MESSAGE = 256
 
@@ -111,6 +113,13 @@ def refused_health(name: str, message: str, since: datetime, *, kept: bool) -> H
     problem = StreamProblem(name=name, reason=REFUSED, message=message[:_MESSAGE], since=since)
     if kept:
         return Health(Activity.COMPLETED, Rank.PARTIAL, problem)
+    return Health(Activity.WAITING, Rank.HOPELESS, problem)
+
+
+def quarantined_health(name: str, since: datetime) -> Health:
+    """How a stream is that no worker may have."""
+    text = "worker processes died on it: it is tried again an hour after that, or with another URL"
+    problem = StreamProblem(name=name, reason=QUARANTINED, message=text, since=since)
     return Health(Activity.WAITING, Rank.HOPELESS, problem)
 
 

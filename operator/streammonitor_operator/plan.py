@@ -33,6 +33,7 @@ class Demand:
         min_workers: As many are kept, empty ones included.
         max_workers: As many there may be; None: as many as it takes.
         moves: How many streams may be moved in order to need fewer workers.
+        alone: Streams that share a worker with no other.
     """
 
     group: str
@@ -42,6 +43,7 @@ class Demand:
     min_workers: int = 0
     max_workers: int | None = None
     moves: int = 0
+    alone: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ class _Packing:
                 homes.setdefault(stream, worker.name)
         costs_m = self._demand.streams
         for stream in sorted(homes.keys() & costs_m.keys(), key=self._lightest_first):
-            if self._fits(homes[stream], costs_m[stream]):
+            if self._fits(homes[stream], stream):
                 self._put(stream, homes[stream])
             else:
                 del homes[stream]
@@ -202,12 +204,13 @@ class _Packing:
     def _lightest_first(self, stream: str) -> tuple[int, int]:
         return self._demand.streams[stream], self._order[stream]
 
-    def _fits(self, worker: str, cost_m: int) -> bool:
-        held = len(self._held[worker])
-        if held >= self._demand.max_streams:
+    def _fits(self, worker: str, stream: str) -> bool:
+        held, alone = self._held[worker], self._demand.alone
+        if not held:
+            return True  # what is too heavy for any worker gets one of its own
+        if len(held) >= self._demand.max_streams or stream in alone or not held.isdisjoint(alone):
             return False
-        # What is too heavy for any worker gets one of its own.
-        return not held or self._used_m[worker] + cost_m <= self._demand.capacity_m
+        return self._used_m[worker] + self._demand.streams[stream] <= self._demand.capacity_m
 
     def _put(self, stream: str, worker: str) -> None:
         self._held[worker].add(stream)
@@ -226,11 +229,11 @@ class _Packing:
         """Best fit, heaviest first."""
         costs = self._demand.streams
         for stream in sorted(homeless, key=lambda one: (-costs[one], self._order[one])):
-            home = self._best_fit(costs[stream]) or self._grow()
+            home = self._best_fit(stream) or self._grow()
             if home is not None:
                 self._move_in(stream, home)
                 continue
-            shut = next((one for one in self._shut if self._fits(one, costs[stream])), None)
+            shut = next((one for one in self._shut if self._fits(one, stream)), None)
             if shut is None:
                 self.unplaced.append(stream)
             else:
@@ -240,7 +243,7 @@ class _Packing:
         """Move what fits away from workers that do not answer."""
         for worker in lost:
             for stream in sorted(self._held[worker], key=self._lightest_first, reverse=True):
-                home = self._best_fit(self._demand.streams[stream])
+                home = self._best_fit(stream)
                 if home is not None:
                     self._take_out(stream, worker)
                     self._move_in(stream, home)
@@ -256,11 +259,11 @@ class _Packing:
         if (room := self._room(home)).free_streams:
             insort(self._rooms, room)
 
-    def _best_fit(self, cost_m: int) -> str | None:
+    def _best_fit(self, stream: str) -> str | None:
         """The fullest worker with room; of equals the one with most streams, then by name."""
-        least = min(cost_m, self._demand.capacity_m)
+        least = min(self._demand.streams[stream], self._demand.capacity_m)
         for room in self._rooms[bisect_left(self._rooms, _Room(least, 0, "")) :]:
-            if self._fits(room.name, cost_m):
+            if self._fits(room.name, stream):
                 return room.name
         return None
 
@@ -296,7 +299,7 @@ class _Packing:
         del self._used_m[name]
         self._open(one for one, held in self._held.items() if held)
         for stream in streams:
-            home = self._best_fit(self._demand.streams[stream])
+            home = self._best_fit(stream)
             if home is None:
                 self._held, self._used_m = before
                 return False

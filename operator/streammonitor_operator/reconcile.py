@@ -22,6 +22,7 @@ from streammonitor_operator.demand import demands, measured
 from streammonitor_operator.discovery import Discovery
 from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.handover import hand_over
+from streammonitor_operator.health import QUARANTINED
 from streammonitor_operator.kube import Kube, NotLeader, Rejected
 from streammonitor_operator.ledger import Ledger
 from streammonitor_operator.metrics import PASS_SECONDS, PASSES
@@ -31,6 +32,7 @@ from streammonitor_operator.nodes import Node, read_node
 from streammonitor_operator.observe import Observation
 from streammonitor_operator.plan import Plan, Worker
 from streammonitor_operator.plan import plan as make_plan
+from streammonitor_operator.quarantine import Quarantine
 from streammonitor_operator.rollout import Turns, turns
 from streammonitor_operator.settings import WorkerSettings
 from streammonitor_operator.sources import Sources
@@ -164,7 +166,7 @@ class Reconciler:
             return _backoff(failed), failed + 1
         if not work.failures:
             PASSES.labels("done").inc()
-            return soonest(delays), 0
+            return soonest([*delays, memory.quarantine.again_s(work.now, work.time)]), 0
         PASSES.labels("retry").inc()
         return soonest([*delays, _retry(monitor, work, failed)]), failed + 1
 
@@ -181,6 +183,9 @@ class Reconciler:
         ]
         status = monitor.last_status
         memory.ledger.seed(status.active_incidents, carried, status.last_incident)
+        problems = status.streams.problems if status.streams else []
+        locked = {one.name: one.since for one in problems if one.reason == QUARANTINED}
+        memory.quarantine.seed(locked)
         return memory
 
     def _look(self, monitor: Monitor, memory: Memory) -> Work:
@@ -198,7 +203,12 @@ class Reconciler:
             time,
         )
         doubtful = self._doubtful()
-        plan = _plan(monitor, list(workers.values()), self.world.settings, doubtful=doubtful)
+        if monitor.spec is not None:
+            memory.quarantine.absorb(workers.values(), _urls(monitor), now, time)
+        plan = _plan(
+            monitor, list(workers.values()), memory.quarantine, self.world.settings,
+            doubtful=doubtful,
+        )  # fmt: skip
         return Work(
             world=self.world,
             monitor=monitor,
@@ -213,7 +223,9 @@ class Reconciler:
         )
 
 
-def _existing(views: Sequence[WorkerView], going: Turns, *, doubtful: bool) -> list[Worker]:
+def _existing(
+    views: Sequence[WorkerView], going: Turns, quarantine: Quarantine, *, doubtful: bool
+) -> list[Worker]:
     """The workers as the planner takes them."""
     return [
         Worker(
@@ -222,22 +234,33 @@ def _existing(views: Sequence[WorkerView], going: Turns, *, doubtful: bool) -> l
             tuple(sorted(view.held)),
             takes=view.name not in going.now and (doubtful or not view.gone),
             warming=tuple(sorted(view.warming)),
-            lost=(view.lost and not doubtful) or view.evicted,
-            closed=view.name in going.later,
+            lost=(view.lost and not doubtful and not quarantine.crashed(view)) or view.evicted,
+            closed=view.name in going.later or quarantine.crashed(view),
         )
         for view in views
     ]
 
 
+def _urls(monitor: Monitor) -> dict[str, str]:
+    return {one.name: one.url for one in monitor.spec.streams} if monitor.spec else {}
+
+
 def _plan(
-    monitor: Monitor, views: Sequence[WorkerView], settings: WorkerSettings, *, doubtful: bool
+    monitor: Monitor,
+    views: Sequence[WorkerView],
+    quarantine: Quarantine,
+    settings: WorkerSettings,
+    *,
+    doubtful: bool,
 ) -> Plan:
     owner = monitor.owner
-    existing = _existing(views, turns(monitor, views, settings), doubtful=doubtful)
+    going = turns(monitor, views, settings)
+    going.now |= quarantine.folding
+    existing = _existing(views, going, quarantine, doubtful=doubtful)
     if monitor.spec is None:
         return Plan(tuple(sorted(existing, key=lambda one: (one.group, one.name))))
     return make_plan(
-        demands(monitor.spec, measured(views)),
+        demands(monitor.spec, measured(views), quarantine.locked, quarantine.alone),
         existing,
         lambda group, slot: worker_name(owner.name, owner.uid, group, slot),
     )

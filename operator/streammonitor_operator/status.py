@@ -52,6 +52,8 @@ class Facts:
     """Whether silence says nothing of the workers."""
     unplaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Streams by group that no worker may take."""
+    quarantined: Mapping[str, datetime] = field(default_factory=dict)
+    """Streams that no worker may have, and since when."""
     leaving: tuple[str, ...] = ()
     open_incidents: tuple[Incident, ...] = ()
     last: IncidentSummary | None = None
@@ -123,6 +125,8 @@ def _streams(facts: Facts, troubles: Mapping[str, health.Trouble | None]) -> dic
         for name in names:
             parts.setdefault(name, []).append(health.unplaced_health(name, group, since))
     _add_refused(facts, parts)
+    for name, since in facts.quarantined.items():
+        parts.setdefault(name, []).append(health.quarantined_health(name, since))
     return {name: health.overall(some) for name, some in parts.items()}
 
 

@@ -19,6 +19,7 @@ from streammonitor_operator.monitors import Monitor, Monitors
 from streammonitor_operator.nodes import Node
 from streammonitor_operator.observe import Observation
 from streammonitor_operator.plan import Plan, Worker
+from streammonitor_operator.quarantine import Quarantine
 from streammonitor_operator.settings import WorkerSettings
 
 C = TypeVar("C", AssignmentMap, WorkerDeployment)
@@ -54,6 +55,7 @@ class Memory:
     """Workers that are not ready."""
     unready_at: dict[str, float] = field(default_factory=dict)
     """The same by loop time."""
+    quarantine: Quarantine = field(default_factory=Quarantine)
     status_sent: dict[str, object] = field(default_factory=dict)
     status_returned: dict[str, object] = field(default_factory=dict)
     status_at: float = float("-inf")

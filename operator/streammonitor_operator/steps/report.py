@@ -84,6 +84,7 @@ def _facts(work: Work) -> Facts:
         doubtful=work.doubtful,
         revisions=revisions(work.monitor, work.world.settings),
         unplaced=work.plan.unplaced,
+        quarantined=work.memory.quarantine.locked,
         leaving=tuple(worker.name for worker in work.plan.leaving if work.view(worker.name).map),
         open_incidents=tuple(ledger.open.values()),
         last=ledger.last,

@@ -135,7 +135,12 @@ class Cluster:
         """Whether silent workers' addresses refuse; else nothing at all comes back."""
         self.cold: set[str] = set()
         """Streams on which workers that are new to them cannot tell anything yet."""
+        self.poison: set[str] = set()
+        """Streams on which any process dies within a second."""
+        self.died: list[str] = []
+        """The pods whose process died, once for each time."""
         self._silent: dict[str, float] = {}
+        self._back_at: dict[str, float] = {}
         self._ends_at: dict[str, float] = {}
         self._departed: list[WorkerStatus] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -267,6 +272,7 @@ class Cluster:
             for name in deployments.keys() - pods:
                 self._start_pod(deployments[name])
             self._end_evicted()
+            self._die_of_poison()
             self._forget_gone()
             self._mount()
             await asyncio.sleep(0.2)
@@ -281,6 +287,28 @@ class Cluster:
             for incident in [one for one in worker.incidents.values() if one.active]:
                 worker.end(incident.id, EndReason.INTERRUPTED)
             self.kill_pod(worker)
+
+    def _die_of_poison(self) -> None:
+        """Whoever is given poison dies; Kubernetes starts it again after ten seconds."""
+        now = asyncio.get_running_loop().time()
+        for uid, worker in list(self.workers.items()):
+            place = worker.pod["metadata"]
+            if uid in self._back_at and now >= self._back_at[uid]:
+                del self._back_at[uid]
+                worker.process += "+"
+                self._mount()
+                self.answer(worker)
+            listed = {one.name for one in worker.assignment.streams}
+            if uid in self._back_at or not listed & self.poison:
+                continue
+            self.died.append(place["name"])
+            self._back_at[uid] = now + 10
+            ended = {"containerID": f"{uid}-{len(self.died)}", "exitCode": 139}
+            container = {"lastState": {"terminated": ended}}
+            self.silence(worker)
+            live = self.kube.objects[PODS.plural, place["namespace"], place["name"]]
+            status = {**live["status"], "containerStatuses": [container]}
+            self.kube.put(PODS, {"metadata": live["metadata"], "status": status})
 
     def _start_pod(self, deployment: Manifest) -> None:
         template = deployment["spec"]["template"]

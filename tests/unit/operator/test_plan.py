@@ -85,6 +85,12 @@ def test_a_worker_that_is_to_be_replaced_keeps_its_streams_and_is_given_no_other
     assert result.holders("g") == {"a": "g-0", "b": "g-1"}
 
 
+def test_a_stream_that_is_tried_shares_a_worker_with_no_other() -> None:
+    demand = replace(equal("g", "abcd", 4), alone=frozenset("ac"))
+    result = make([demand], [Worker("g-0", "g", ("a", "b", "c"))])
+    assert result.holders("g") == {"a": "g-0", "b": "g-1", "c": "g-2", "d": "g-1"}
+
+
 def test_one_that_is_lost_or_to_be_replaced_is_better_than_none() -> None:
     for shut in (Worker("g-0", "g", ("a",), lost=True), Worker("g-0", "g", ("a",), closed=True)):
         result = make([weighed(most=1, a=1, b=1)], [shut])
@@ -170,6 +176,7 @@ def worlds(draw: st.DrawFn, *, limited: bool = True) -> World:
             min_workers=draw(st.integers(0, 3)),
             max_workers=draw(st.none() | st.integers(3, 12)) if limited else None,
             moves=draw(st.integers(0, 5)) if limited else 0,
+            alone=frozenset(draw(NAMES)) if limited and draw(st.booleans()) else frozenset(),
         )
         for group in groups
     ]
@@ -215,6 +222,7 @@ def test_no_limit_is_ever_exceeded(world: World) -> None:
         for one in workers:
             costs_m = [demand.streams[stream] for stream in one.streams]
             assert len(costs_m) <= demand.max_streams
+            assert len(costs_m) <= 1 or demand.alone.isdisjoint(one.streams)
             assert len(costs_m) <= 1 or sum(costs_m) <= demand.capacity_m
     names = [one.name for one in (*result.workers, *result.leaving)]
     assert len(names) == len(set(names))
@@ -232,7 +240,11 @@ def test_what_is_unplaced_fits_nowhere(world: World) -> None:
                 if one.group == demand.group and len(one.streams) < demand.max_streams:
                     used_m = sum(demand.streams[held] for held in one.streams)
                     assert one.streams
-                    assert used_m + demand.streams[stream] > demand.capacity_m
+                    assert (
+                        used_m + demand.streams[stream] > demand.capacity_m
+                        or stream in demand.alone
+                        or not demand.alone.isdisjoint(one.streams)
+                    )
 
 
 @few
