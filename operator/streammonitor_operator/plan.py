@@ -150,6 +150,9 @@ class _Packing:
         self._open(self._held.keys() - lost - closed)
         self._place(homeless)
         self._evacuate(sorted(lost & self._held.keys()))
+        if lost and self.unplaced:  # what moved away left room, if on lost workers only
+            left, self.unplaced = self.unplaced, []
+            self._place(left)
         if not self.unplaced and not self._shut:
             self._shrink()
 
