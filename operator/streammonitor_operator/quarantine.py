@@ -21,7 +21,7 @@ TRIAL_MAX_S = 300.0
 """One that is not received at all is no longer tried after this."""
 RETRY_S = 3600.0
 """How rarely a quarantined stream is tried."""
-_AT_WORK = (StreamState.CONNECTING, StreamState.RECEIVING)
+_AT_WORK = (StreamState.CONNECTING, StreamState.RECEIVING, StreamState.RETRYING)
 _SIGNAL = 128
 _KILLED = (_SIGNAL + 9, _SIGNAL + 15)
 """Exit codes of what was killed from outside: no stream did that."""
@@ -76,6 +76,7 @@ class Quarantine:
         self._trials: dict[str, _Trial] = {}
         self._cells: dict[str, _Cell] = {}
         self._courts: dict[str, str] = {}
+        self._present: frozenset[str] = frozenset()
 
     @property
     def alone(self) -> frozenset[str]:
@@ -93,7 +94,9 @@ class Quarantine:
     @property
     def locked(self) -> dict[str, datetime]:
         """The streams that no worker may have, and since when."""
-        return {stream: cell.since for stream, cell in self._cells.items() if cell.url}
+        return {
+            stream: cell.since for stream, cell in self._cells.items() if stream in self._present
+        }
 
     def seed(self, since: Mapping[str, datetime]) -> None:
         """Begin with the streams that an earlier operator quarantined."""
@@ -110,6 +113,7 @@ class Quarantine:
             now: Loop time.
             time: UTC.
         """
+        self._present = frozenset(urls)
         workers = list(views)
         pods = [(view, pod) for view in workers for pod in view.pods]
         self._deaths = [death for death in self._deaths if now - death.at < WITHIN_S]
@@ -204,11 +208,11 @@ class Quarantine:
         """Try again what was changed, and what has waited for long; forget what is gone."""
         for stream, cell in list(self._cells.items()):
             # A list of streams may come late: what is missing may only be missing yet.
-            url = urls.get(stream, "")
+            url = urls.get(stream, cell.url)
+            if not cell.url:
+                self._cells[stream] = _Cell(cell.since, url)
             waited_s = (time - cell.since).total_seconds()
-            if not cell.url or not url:
-                cell = self._cells[stream] = _Cell(cell.since, url)
-            if url != cell.url or waited_s >= RETRY_S:
+            if cell.url not in ("", url) or waited_s >= RETRY_S:
                 del self._cells[stream]
                 self._trials[stream] = _Trial(now)
         for stream in self._trials.keys() - urls.keys():
