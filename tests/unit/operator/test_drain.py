@@ -92,11 +92,11 @@ async def test_without_another_node_streams_stay_where_they_are(cluster: Cluster
     await monitoring(cluster, "a")
     old = cluster.worker_of("a")
     cluster.node("one", **CORDONED)
-    await watch(cluster, 60, "a")
+    await watch(cluster, 15, "a")
     assert lists(cluster, "a")[old.name] == "holds"
     assert len(cluster.kube.all(DEPLOYMENTS)) == 2, "one clone waits for a node"
     cluster.node("one")
-    await watch(cluster, 60, "a")
+    await watch(cluster, 15, "a")
 
 
 @looped
@@ -120,7 +120,7 @@ async def test_without_the_right_to_read_nodes_all_else_works(
     await cluster.restart_operator()
     caplog.clear()
     await monitoring(cluster, "a")
-    await cluster.settle(300)
+    await cluster.settle(130)
     assert cluster.condition("Ready")["status"] == "True"
     assert caplog.text.count("No nodes.") == 0, "it was said once, at the start"
     cluster.kube.fail = lambda *_: None
@@ -154,7 +154,7 @@ async def test_streams_of_an_evicted_pod_go_where_there_is_room(cluster: Cluster
         await monitoring(cluster, "a", "b", scaling={"maxStreamsPerWorker": most})
     evicted, spare = cluster.worker_of("a"), cluster.worker_of("b")
     cluster.evict(evicted)
-    await watch(cluster, 40, "a", "b")
+    await watch(cluster, 30, "a", "b")
     assert lists(cluster, "a") == {spare.name: "holds"}
     assert len(cluster.kube.all(DEPLOYMENTS)) == 1
 
@@ -168,7 +168,7 @@ async def test_a_drained_node_loses_nothing(cluster: Cluster) -> None:
     cluster.node("one", **CORDONED)
     for worker in drained:
         cluster.evict(worker)
-    await watch(cluster, 60, "a", "b")
+    await watch(cluster, 30, "a", "b")
     assert node_of(cluster, "a") == node_of(cluster, "b") == "two"
     assert len(cluster.kube.all(PODS)) == len(cluster.kube.all(DEPLOYMENTS)) == 2
 
@@ -183,7 +183,7 @@ async def test_another_operator_goes_on_with_an_eviction(cluster: Cluster, secon
     cluster.evict(cluster.worker_of("a"))
     await cluster.settle(seconds)
     await cluster.restart_operator()
-    await watch(cluster, 30, "a")
+    await watch(cluster, 20, "a")
     assert len(speakers(cluster, "a")) == 1
     assert cluster.worker_of("a").incidents[incident.id].active
     assert cluster.events() == ["FreezeStarted"]

@@ -3,7 +3,6 @@
 import time
 
 import pytest
-import pytest_asyncio
 
 from streammonitor_operator.kube import DEPLOYMENTS
 from tests.unit.operator.fleet import Cluster, FakeWorker, spec_of
@@ -12,7 +11,6 @@ from tests.unit.operator.test_handover import lists
 pytestmark = pytest.mark.looptime(start=time.monotonic)
 
 
-@pytest_asyncio.fixture
 async def pair(cluster: Cluster) -> tuple[FakeWorker, FakeWorker]:
     """Two workers: one with a and b, one with c; each takes three."""
     for most in (2, 3):
@@ -24,9 +22,9 @@ async def pair(cluster: Cluster) -> tuple[FakeWorker, FakeWorker]:
 
 
 async def test_what_has_room_elsewhere_is_monitored_again_at_once(
-    cluster: Cluster, pair: tuple[FakeWorker, FakeWorker]
+    cluster: Cluster,
 ) -> None:
-    big, small = pair
+    big, small = await pair(cluster)
     incident = small.start("c")
     cluster.say()
     await cluster.settle()
@@ -38,9 +36,9 @@ async def test_what_has_room_elsewhere_is_monitored_again_at_once(
 
 
 async def test_one_that_comes_back_has_let_go(
-    cluster: Cluster, pair: tuple[FakeWorker, FakeWorker]
+    cluster: Cluster,
 ) -> None:
-    big, small = pair
+    big, small = await pair(cluster)
     cluster.silence(small)
     await cluster.settle(3)
     cluster.answer(small)
@@ -50,9 +48,9 @@ async def test_one_that_comes_back_has_let_go(
 
 
 async def test_what_has_no_room_waits_for_kubernetes_to_restart_the_process(
-    cluster: Cluster, pair: tuple[FakeWorker, FakeWorker]
+    cluster: Cluster,
 ) -> None:
-    big, small = pair
+    big, small = await pair(cluster)
     cluster.silence(big)
     await cluster.settle(60)
     held = {stream: lists(cluster, stream) for stream in "abc"}
@@ -62,9 +60,9 @@ async def test_what_has_no_room_waits_for_kubernetes_to_restart_the_process(
 
 
 async def test_workers_of_a_machine_that_is_gone_are_replaced(
-    cluster: Cluster, pair: tuple[FakeWorker, FakeWorker]
+    cluster: Cluster,
 ) -> None:
-    big, small = pair
+    big, small = await pair(cluster)
     cluster.refusing = False
     cluster.silence(big)
     cluster.silence(small)
@@ -76,9 +74,9 @@ async def test_workers_of_a_machine_that_is_gone_are_replaced(
 
 
 async def test_many_that_fall_silent_at_once_are_doubted(
-    cluster: Cluster, pair: tuple[FakeWorker, FakeWorker]
+    cluster: Cluster,
 ) -> None:
-    big, small = pair
+    big, small = await pair(cluster)
     cluster.refusing, cluster.doubtful = False, True
     cluster.silence(big)
     cluster.silence(small)
