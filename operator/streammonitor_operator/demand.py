@@ -58,6 +58,24 @@ def measured(workers: Iterable[WorkerView]) -> Loads:
     return loads
 
 
+def remembered(before: Loads, now: Loads, streams: Container[str]) -> Loads:
+    """What streams cost, by what was said last: a process that has just started says nothing yet.
+
+    Args:
+        before: What was known.
+        now: What workers say now.
+        streams: Those to remember.
+    """
+    return {
+        group: {
+            stream: cost
+            for stream, cost in {**before.get(group, {}), **now.get(group, {})}.items()
+            if stream in streams
+        }
+        for group in before.keys() | now.keys()
+    }
+
+
 def _demand(group: WorkerGroup, costs_m: Mapping[str, int]) -> Demand:
     scaling = group.scaling or Scaling()
     return Demand(

@@ -18,7 +18,7 @@ from streammonitor_operator.children import (
     read_deployment,
     read_pod,
 )
-from streammonitor_operator.demand import demands, measured
+from streammonitor_operator.demand import demands, measured, remembered
 from streammonitor_operator.discovery import Discovery
 from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.handover import hand_over
@@ -204,11 +204,12 @@ class Reconciler:
         )
         doubtful = self._doubtful()
         if monitor.spec is not None:
-            memory.quarantine.absorb(workers.values(), _urls(monitor), now, time)
+            urls = _urls(monitor)
+            memory.quarantine.absorb(workers.values(), urls, now, time)
+            memory.loads = remembered(memory.loads, measured(workers.values()), urls)
         plan = _plan(
-            monitor, list(workers.values()), memory.quarantine, self.world.settings,
-            doubtful=doubtful,
-        )  # fmt: skip
+            monitor, list(workers.values()), memory, self.world.settings, doubtful=doubtful
+        )
         return Work(
             world=self.world,
             monitor=monitor,
@@ -248,19 +249,19 @@ def _urls(monitor: Monitor) -> dict[str, str]:
 def _plan(
     monitor: Monitor,
     views: Sequence[WorkerView],
-    quarantine: Quarantine,
+    memory: Memory,
     settings: WorkerSettings,
     *,
     doubtful: bool,
 ) -> Plan:
-    owner = monitor.owner
+    owner, quarantine = monitor.owner, memory.quarantine
     going = turns(monitor, views, settings)
     going.now |= quarantine.folding
     existing = _existing(views, going, quarantine, doubtful=doubtful)
     if monitor.spec is None:
         return Plan(tuple(sorted(existing, key=lambda one: (one.group, one.name))))
     return make_plan(
-        demands(monitor.spec, measured(views), quarantine.locked, quarantine.alone),
+        demands(monitor.spec, memory.loads, quarantine.locked, quarantine.alone),
         existing,
         lambda group, slot: worker_name(owner.name, owner.uid, group, slot),
     )

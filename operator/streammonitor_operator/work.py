@@ -10,6 +10,7 @@ from streammonitor_api import names
 from streammonitor_api.assignment import Assignment
 from streammonitor_operator.cache import Store
 from streammonitor_operator.children import AssignmentMap, WorkerDeployment, WorkerPod
+from streammonitor_operator.demand import Loads
 from streammonitor_operator.discovery import Found
 from streammonitor_operator.fleet import PodView, WorkerView
 from streammonitor_operator.handover import Handover, Share
@@ -55,6 +56,8 @@ class Memory:
     """Workers that are not ready."""
     unready_at: dict[str, float] = field(default_factory=dict)
     """The same by loop time."""
+    loads: Loads = field(default_factory=dict)
+    """What streams were measured to cost."""
     quarantine: Quarantine = field(default_factory=Quarantine)
     status_sent: dict[str, object] = field(default_factory=dict)
     status_returned: dict[str, object] = field(default_factory=dict)

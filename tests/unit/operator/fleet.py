@@ -54,6 +54,8 @@ class FakeWorker:
     states: dict[str, StreamStatus] = field(default_factory=dict)
     cold: set[str] = field(default_factory=set)
     """Streams on which it cannot tell anything yet."""
+    load_m: int | None = None
+    """What each of its streams costs, once that was measured."""
     deaf: bool = False
     """It does not read its assignment any more."""
 
@@ -111,6 +113,7 @@ class FakeWorker:
                 self.states.get(one.name)
                 or StreamStatus(
                     name=one.name,
+                    load_m=self.load_m,
                     state=StreamState.RECEIVING,
                     since=now,
                     warm=one.name not in self.cold,

@@ -149,6 +149,22 @@ async def test_an_evicted_pod_speaks_until_the_one_in_its_place_takes_over(
 
 
 @looped
+async def test_what_streams_cost_is_not_forgotten_with_the_pod_that_said_it(
+    cluster: Cluster,
+) -> None:
+    names = [f"s{number}" for number in range(9)]
+    await monitoring(cluster, *names[:3])
+    old = cluster.worker_of("s0")
+    old.load_m = 50
+    cluster.say()
+    await cluster.settle()
+    await monitoring(cluster, *names)
+    cluster.evict(old)
+    await watch(cluster, 20, *names)
+    assert len(cluster.kube.all(DEPLOYMENTS)) == 1, "as unmeasured they would need three"
+
+
+@looped
 async def test_streams_of_an_evicted_pod_go_where_there_is_room(cluster: Cluster) -> None:
     for most in (1, 2):
         await monitoring(cluster, "a", "b", scaling={"maxStreamsPerWorker": most})
