@@ -305,8 +305,9 @@ async def test_nobody_asks_for_a_monitor_that_is_gone_or_has_no_list_any_more(
     def count(verb: str, _: Resource, name: str) -> None:
         asked.extend([name] if (verb, name) == ("get", LIST) else [])
 
-    cluster.kube.fail = count
     cluster.apply({"streams": [stream("a")], "detectors": {"freeze": {}}})
+    await cluster.settle(1)  # a poll may fall due just before this is noticed
+    cluster.kube.fail = count
     await cluster.settle(POLLED_S)
     assert watched(cluster) == {"a"}
     assert asked == []
