@@ -87,7 +87,10 @@ def test_a_changed_template_moves_streams_without_a_gap(monitor: Monitor, figure
         assert overlap_s > 0
 
     ended = monitor.wait_incident(
-        "its end", lambda item: item.id == raised.id and not item.active, "channel-1", 90
+        "its end",
+        lambda item: item.id == raised.id and item.end_reason is EndReason.CLEARED,
+        "channel-1",
+        90,
     )
     assert ended.end_reason is EndReason.CLEARED
     assert ended.started_at == raised.started_at
@@ -157,7 +160,10 @@ def test_streams_leave_a_node_without_a_gap(monitor: Monitor, figure: Figure, co
         monitor.access.kubectl("uncordon", node)
     assert unwatched == []
     ended = monitor.wait_incident(
-        "its end", lambda item: item.id == raised.id and not item.active, "channel-1", 90
+        "its end",
+        lambda item: item.id == raised.id and item.end_reason is EndReason.CLEARED,
+        "channel-1",
+        90,
     )
     assert ended.end_reason is EndReason.CLEARED
     assert ended.started_at == raised.started_at
@@ -201,7 +207,10 @@ def test_streams_of_a_killed_worker_go_on_where_there_is_room(
         "5 s",
     )
     ended = monitor.wait_incident(
-        "its end", lambda item: item.id == raised.id and not item.active, "channel-1", 90
+        "its end",
+        lambda item: item.id == raised.id and item.end_reason is EndReason.CLEARED,
+        "channel-1",
+        90,
     )
     assert (ended.worker, ended.started_at) == (other, raised.started_at)
     monitor.wait("Ready")
