@@ -1,6 +1,7 @@
 """One StreamMonitor's workers as they are: objects from the caches joined with what they say."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from streammonitor_api.assignment import Assignment
 from streammonitor_api.worker_status import StreamState, StreamStatus, WorkerStatus
@@ -16,7 +17,7 @@ GONE_AFTER_S = 10.0
 """After so long without a sign of its machine, a worker is replaced."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PodView:
     """A pod and what its process says."""
 
@@ -64,17 +65,23 @@ class PodView:
 
     def stream(self, name: str) -> StreamStatus | None:
         """What it says of a stream, unless it has been silent for too long."""
-        streams = self.status.streams if self.status else ()
-        return next((stream for stream in streams if stream.name == name), None)
+        return self._streams.get(name)
+
+    @cached_property
+    def _streams(self) -> dict[str, StreamStatus]:
+        return {stream.name: stream for stream in self.status.streams} if self.status else {}
 
     def acknowledges(self, epoch: int) -> bool:
         """Whether it carries out this assignment, or a newer one."""
         return self.said is not None and self.said.epoch >= epoch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WorkerView:
-    """A worker: its objects, its pods, and the assignment that it should have."""
+    """A worker: its objects, its pods, and the assignment that it should have.
+
+    It is made anew for every pass; what is asked for of each of its streams is computed once.
+    """
 
     name: str
     group: str
@@ -89,29 +96,29 @@ class WorkerView:
         """Of the assignment; 0 without one."""
         return self.assignment.epoch if self.assignment else 0
 
-    @property
+    @cached_property
     def warming(self) -> frozenset[str]:
         """The streams that it is to follow silently."""
         return frozenset(self.assignment.warming) if self.assignment else frozenset()
 
-    @property
+    @cached_property
     def held(self) -> frozenset[str]:
         """The streams that it is to speak for."""
         streams = self.assignment.streams if self.assignment else ()
         return frozenset(stream.name for stream in streams) - self.warming
 
-    @property
+    @cached_property
     def staying(self) -> tuple[PodView, ...]:
         """The pods that are not on their way out."""
         return tuple(view for view in self.pods if not view.pod.terminating)
 
-    @property
+    @cached_property
     def current(self) -> PodView | None:
         """The pod that speaks for this worker: it answers, and is furthest."""
         answering = [view for view in self.staying if view.status is not None]
         return max(answering, key=_progress, default=None)
 
-    @property
+    @cached_property
     def departing(self) -> tuple[PodView, ...]:
         """The pods that are on their way out and go on until then."""
         return tuple(view for view in self.pods if view.departing)
