@@ -28,35 +28,32 @@ def turns(monitor: Monitor, views: Iterable[WorkerView], settings: WorkerSetting
 
     Those on a node that is cordoned or drained come before those of an old template.
     """
+    known = sorted(views, key=lambda one: one.name)
+    old = _outdated(monitor, known, settings)
     groups: dict[str, list[WorkerView]] = {}
-    for view in sorted(views, key=lambda one: one.name):
+    for view in known:
         groups.setdefault(view.group, []).append(view)
     found = Turns()
     for members in groups.values():
         # Those that are on their way come first again: they hold nothing, or their clone warms.
-        old = _replaced(monitor, members, settings)
+        going = [view.name for view in members if view.unsettled]
+        going += [view.name for view in members if view.name in old and not view.unsettled]
         most = max(1, int(SURGE_RATIO * len(members)))
-        found.now.update(old[:most])
-        found.later.update(old[most:])
+        found.now.update(going[:most])
+        found.later.update(going[most:])
     return found
 
 
-def _replaced(monitor: Monitor, views: list[WorkerView], settings: WorkerSettings) -> list[str]:
-    unsettled = [view.name for view in views if view.unsettled]
-    old = outdated(monitor, views, settings)
-    return [*unsettled, *(name for name in old if name not in unsettled)]
-
-
-def outdated(monitor: Monitor, views: Iterable[WorkerView], settings: WorkerSettings) -> list[str]:
+def _outdated(monitor: Monitor, views: Iterable[WorkerView], settings: WorkerSettings) -> set[str]:
     """The workers whose pods are not what the specification asks for now."""
     wanted = revisions(monitor, settings)
-    return [
+    return {
         view.name
         for view in views
         if view.deployment is not None
         and view.group in wanted
         and _revision_of(view.deployment) != wanted[view.group]
-    ]
+    }
 
 
 def revisions(monitor: Monitor, settings: WorkerSettings) -> dict[str, str]:
