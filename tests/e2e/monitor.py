@@ -202,6 +202,17 @@ def inject(access: Access, number: int, defect: str, duration_s: float) -> None:
     urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
 
 
+def assert_one_start_and_one_end(monitor: Monitor, incident: Incident) -> None:
+    """The Events of an incident: one key, one start, one end."""
+
+    def reasons() -> list[str] | None:
+        events = [e for e in monitor.events() if incident.id in e["metadata"]["name"]]
+        found = sorted(event["reason"] for event in events)
+        return found if len(found) > 1 else None
+
+    assert eventually("its Events", reasons, timeout_s=10) == ["SilenceEnded", "SilenceStarted"]
+
+
 def kill_process(pod: Object) -> None:
     """SIGKILL from outside, as the kernel kills for memory: the pods run on this machine."""
     mark = f"pod{pod['metadata']['uid']}"

@@ -9,6 +9,7 @@ from tests.e2e.monitor import (
     CLIP_BLACK_S,
     ORIGIN_NAMESPACE,
     Monitor,
+    assert_one_start_and_one_end,
     channel,
     inject,
     kill_process,
@@ -37,17 +38,6 @@ def _ended(monitor: Monitor, incident: Incident) -> Incident:
     )
 
 
-def _assert_one_start_and_one_end(monitor: Monitor, incident: Incident) -> None:
-    """The Events of an incident: one key, one start, one end."""
-
-    def reasons() -> list[str] | None:
-        events = [e for e in monitor.events() if incident.id in e["metadata"]["name"]]
-        found = sorted(event["reason"] for event in events)
-        return found if len(found) > 1 else None
-
-    assert eventually("its Events", reasons, timeout_s=10) == ["SilenceEnded", "SilenceStarted"]
-
-
 def test_a_killed_process_takes_its_incident_up_again(monitor: Monitor) -> None:
     monitor.apply(detectors=QUICK_SILENCE)
     monitor.wait("Receiving")
@@ -60,7 +50,7 @@ def test_a_killed_process_takes_its_incident_up_again(monitor: Monitor) -> None:
         "another process", lambda: monitor.worker(pod).process != first.process, timeout_s=60
     )
     assert _ended(monitor, incident).started_at == incident.started_at
-    _assert_one_start_and_one_end(monitor, incident)
+    assert_one_start_and_one_end(monitor, incident)
 
 
 def test_a_deleted_pod_hands_its_incident_to_the_next(monitor: Monitor) -> None:
@@ -79,7 +69,7 @@ def test_a_deleted_pod_hands_its_incident_to_the_next(monitor: Monitor) -> None:
     ended = _ended(monitor, incident)
     assert ended.end_reason == EndReason.CLEARED
     assert ended.started_at == incident.started_at
-    _assert_one_start_and_one_end(monitor, incident)
+    assert_one_start_and_one_end(monitor, incident)
     monitor.wait("Ready")
 
 

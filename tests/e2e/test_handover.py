@@ -10,9 +10,17 @@ from dev.host import Failure
 from dev.kube import Access, Object, eventually
 from streammonitor_api import names
 from streammonitor_api.assignment import Assignment
-from streammonitor_api.incident import EndReason
+from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.worker_status import StreamState, WorkerStatus
-from tests.e2e.monitor import Monitor, channel, inject, kill_process, lasting, now
+from tests.e2e.monitor import (
+    Monitor,
+    assert_one_start_and_one_end,
+    channel,
+    inject,
+    kill_process,
+    lasting,
+    now,
+)
 
 Figure = Callable[[str, str, str], None]
 STREAMS = ["channel-0", "channel-1"]
@@ -43,18 +51,31 @@ def _holders(assignments: dict[str, Assignment], stream: str) -> list[str]:
     ]
 
 
-def _of_incident(events: list[Object], incident_id: str) -> list[str]:
-    return sorted(event["reason"] for event in events if incident_id in event["metadata"]["name"])
+def _raise_silence(monitor: Monitor) -> Incident:
+    """A silence on the second stream that stays open while it moves."""
+    inject(monitor.access, 1, "silence", 60)
+    return monitor.wait_incident(
+        "open silence", lambda item: item.active and lasting(item), "channel-1"
+    )
+
+
+def _cleared(monitor: Monitor, raised: Incident) -> Incident:
+    """Its end, which is not that a worker let it go."""
+    ended = monitor.wait_incident(
+        "its end",
+        lambda item: item.id == raised.id and item.end_reason is EndReason.CLEARED,
+        "channel-1",
+        90,
+    )
+    assert ended.started_at == raised.started_at
+    return ended
 
 
 def test_a_changed_template_moves_streams_without_a_gap(monitor: Monitor, figure: Figure) -> None:
     monitor.apply(**_spec("128Mi"))
     monitor.wait("Ready")
     before = {one["metadata"]["name"] for one in monitor.objects("deployments")}
-    inject(monitor.access, 1, "silence", 60)
-    raised = monitor.wait_incident(
-        "open silence", lambda item: item.active and lasting(item), "channel-1"
-    )
+    raised = _raise_silence(monitor)
 
     let_go_at: dict[str, float] = {}
     unwatched: list[str] = []
@@ -86,19 +107,8 @@ def test_a_changed_template_moves_streams_without_a_gap(monitor: Monitor, figure
         figure(f"{stream}: both workers analysed it for", f"{overlap_s:.1f} s", "> 0")
         assert overlap_s > 0
 
-    ended = monitor.wait_incident(
-        "its end",
-        lambda item: item.id == raised.id and item.end_reason is EndReason.CLEARED,
-        "channel-1",
-        90,
-    )
-    assert ended.end_reason is EndReason.CLEARED
-    assert ended.started_at == raised.started_at
-    eventually(
-        "one Event of its start and one of its end",
-        lambda: _of_incident(monitor.events(), raised.id) == ["SilenceEnded", "SilenceStarted"],
-        timeout_s=15,
-    )
+    _cleared(monitor, raised)
+    assert_one_start_and_one_end(monitor, raised)
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +139,7 @@ def test_streams_leave_a_node_without_a_gap(monitor: Monitor, figure: Figure, co
     monitor.wait("Ready")
     (pod,) = monitor.pods()
     node = pod["spec"]["nodeName"]
-    inject(monitor.access, 1, "silence", 60)
-    raised = monitor.wait_incident(
-        "open silence", lambda item: item.active and lasting(item), "channel-1"
-    )
+    raised = _raise_silence(monitor)
     unwatched: list[str] = []
 
     def moved() -> bool:
@@ -159,19 +166,8 @@ def test_streams_leave_a_node_without_a_gap(monitor: Monitor, figure: Figure, co
     finally:
         monitor.access.kubectl("uncordon", node)
     assert unwatched == []
-    ended = monitor.wait_incident(
-        "its end",
-        lambda item: item.id == raised.id and item.end_reason is EndReason.CLEARED,
-        "channel-1",
-        90,
-    )
-    assert ended.end_reason is EndReason.CLEARED
-    assert ended.started_at == raised.started_at
-    eventually(
-        "one Event of its start and one of its end",
-        lambda: _of_incident(monitor.events(), raised.id) == ["SilenceEnded", "SilenceStarted"],
-        timeout_s=15,
-    )
+    _cleared(monitor, raised)
+    assert_one_start_and_one_end(monitor, raised)
     monitor.wait("Ready")
 
 
@@ -184,10 +180,7 @@ def test_streams_of_a_killed_worker_go_on_where_there_is_room(
         spec = {"streams": [channel(0), channel(1)], "detectors": SILENCE, "workers": [group]}
         monitor.apply(**spec)
         monitor.wait("Ready")
-    inject(monitor.access, 1, "silence", 60)
-    raised = monitor.wait_incident(
-        "open silence", lambda item: item.active and lasting(item), "channel-1"
-    )
+    raised = _raise_silence(monitor)
     (holder,) = _holders(_assignments(monitor), "channel-1")
     (other,) = _holders(_assignments(monitor), "channel-0")
     (killed,) = _pods(monitor, holder)
@@ -206,13 +199,7 @@ def test_streams_of_a_killed_worker_go_on_where_there_is_room(
         f"{first_frame_at - killed_at:.1f} s",
         "5 s",
     )
-    ended = monitor.wait_incident(
-        "its end",
-        lambda item: item.id == raised.id and item.end_reason is EndReason.CLEARED,
-        "channel-1",
-        90,
-    )
-    assert (ended.worker, ended.started_at) == (other, raised.started_at)
+    assert _cleared(monitor, raised).worker == other
     monitor.wait("Ready")
 
 
