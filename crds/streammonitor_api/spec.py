@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
+from streammonitor_api.durations import Duration
 from streammonitor_api.model import LIST_SET, Model, list_map
 from streammonitor_api.regions import IgnoreRegion, Region, region_faults
 from streammonitor_api.streams_from import StreamsFrom
@@ -55,6 +56,7 @@ MAX_IGNORED = 16
 DEFAULT_GROUP = "all"
 """The name of the one worker group of a StreamMonitor that declares none."""
 DEFAULT_MAX_STREAMS_PER_WORKER = 20
+DEFAULT_SCALE_DOWN_AFTER_S = 300.0
 DEFAULT_TARGET_UTILIZATION = 0.8
 
 
@@ -125,6 +127,9 @@ class Scaling(Model):
     """The share of template.resources.requests.cpu up to which a worker is given streams, by the
     CPU time that each was measured to take; the rest is for peaks. Without that request only
     maxStreamsPerWorker bounds a worker. Default: 0.8."""
+    scale_down_after: Annotated[Duration, Field(ge=0, le=86_400)] | None = None
+    """Fewer workers must have been enough for so long before one is emptied and removed. More
+    workers come at once. Default: 5m."""
 
 
 class Toleration(Model):

@@ -81,7 +81,8 @@ def _demand(group: WorkerGroup, costs_m: Mapping[str, int]) -> Demand:
     return Demand(
         group=group.name,
         streams=costs_m,
-        capacity_m=_capacity_m(group, scaling) or max(1, sum(costs_m.values())),
+        # Without a size there is always room, even to give a worker up.
+        capacity_m=_capacity_m(group, scaling) or max(1, 2 * sum(costs_m.values())),
         max_streams=scaling.max_streams_per_worker or DEFAULT_MAX_STREAMS_PER_WORKER,
         min_workers=scaling.min or 0,
         max_workers=scaling.max,

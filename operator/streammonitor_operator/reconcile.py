@@ -8,8 +8,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from streammonitor_api.spec import StreamMonitorSpec
 from streammonitor_api.worker_status import WorkerStatus
 from streammonitor_operator.cache import Store
 from streammonitor_operator.children import (
@@ -18,6 +20,7 @@ from streammonitor_operator.children import (
     read_deployment,
     read_pod,
 )
+from streammonitor_operator.consolidation import Consolidation, busy
 from streammonitor_operator.demand import demands, measured, remembered
 from streammonitor_operator.discovery import Discovery
 from streammonitor_operator.fleet import WorkerView
@@ -30,7 +33,7 @@ from streammonitor_operator.monitors import Monitor, Monitors
 from streammonitor_operator.naming import worker_name
 from streammonitor_operator.nodes import Node, read_node
 from streammonitor_operator.observe import Observation
-from streammonitor_operator.plan import Plan, Worker
+from streammonitor_operator.plan import Demand, Plan, Worker
 from streammonitor_operator.plan import plan as make_plan
 from streammonitor_operator.quarantine import Quarantine
 from streammonitor_operator.rollout import Turns, turns
@@ -166,7 +169,8 @@ class Reconciler:
             return _backoff(failed), failed + 1
         if not work.failures:
             PASSES.labels("done").inc()
-            return soonest([*delays, memory.quarantine.again_s(work.now, work.time)]), 0
+            again = memory.quarantine.again_s(work.now, work.time)
+            return soonest([*delays, again, memory.consolidation.again_s(work.now)]), 0
         PASSES.labels("retry").inc()
         return soonest([*delays, _retry(monitor, work, failed)]), failed + 1
 
@@ -260,11 +264,36 @@ def _plan(
     existing = _existing(views, going, quarantine, doubtful=doubtful)
     if monitor.spec is None:
         return Plan(tuple(sorted(existing, key=lambda one: (one.group, one.name))))
-    return make_plan(
-        demands(monitor.spec, memory.loads, quarantine.locked, quarantine.alone),
-        existing,
-        lambda group, slot: worker_name(owner.name, owner.uid, group, slot),
-    )
+
+    def planned(wanted: Sequence[Demand]) -> Plan:
+        return make_plan(
+            wanted, existing, lambda group, slot: worker_name(owner.name, owner.uid, group, slot)
+        )
+
+    wanted = demands(monitor.spec, memory.loads, quarantine.locked, quarantine.alone)
+    plan = planned(wanted)
+    if doubtful:
+        return plan
+    fewer = memory.consolidation.candidates(wanted, plan, views)
+    return _consolidated(monitor.spec, memory.consolidation, plan, fewer, planned)
+
+
+def _consolidated(
+    spec: StreamMonitorSpec,
+    consolidation: Consolidation,
+    plan: Plan,
+    fewer: Sequence[Demand],
+    planned: Callable[[Sequence[Demand]], Plan],
+) -> Plan:
+    """The same plan, or one with fewer workers in groups that have needed no more for long."""
+    spare = {}
+    if groups := [one.group for one in fewer if one.moves]:
+        smaller = planned(fewer)
+        spare = {group: busy(plan, group) - busy(smaller, group) for group in groups}
+    due = consolidation.due(spec, spare, asyncio.get_running_loop().time())
+    if not due:
+        return plan
+    return planned([one if one.group in due else replace(one, moves=0) for one in fewer])
 
 
 def _retry(monitor: Monitor, work: Work, failed: int) -> float:

@@ -10,6 +10,7 @@ from streammonitor_api import names
 from streammonitor_api.assignment import Assignment
 from streammonitor_operator.cache import Store
 from streammonitor_operator.children import AssignmentMap, WorkerDeployment, WorkerPod
+from streammonitor_operator.consolidation import Consolidation
 from streammonitor_operator.demand import Loads
 from streammonitor_operator.discovery import Found
 from streammonitor_operator.fleet import PodView, WorkerView
@@ -58,6 +59,7 @@ class Memory:
     """The same by loop time."""
     loads: Loads = field(default_factory=dict)
     """What streams were measured to cost."""
+    consolidation: Consolidation = field(default_factory=Consolidation)
     quarantine: Quarantine = field(default_factory=Quarantine)
     status_sent: dict[str, object] = field(default_factory=dict)
     status_returned: dict[str, object] = field(default_factory=dict)

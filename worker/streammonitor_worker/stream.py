@@ -293,6 +293,7 @@ class StreamRunner:
             figures.corrupt_frames += item.corrupt
         if isinstance(item, FrameView) or source.video is None:
             figures.media_s = item.time_s
+            figures.analysed_s += item.duration_s
         figures.lag_s = max(0.0, time.time() - item.arrived_at)
 
     def _received(self, source: Source) -> None:
@@ -358,7 +359,8 @@ class StreamRunner:
         with self._lock:
             if threading.current_thread() is self._thread:
                 self._figures.cpu_s = time.thread_time()
-                self._load.measure(self._figures.cpu_s, self._published_at)
+                figures = self._figures
+                self._load.measure(figures.cpu_s, self._published_at, figures.analysed_s)
             self._status = self._status.model_copy(
                 update={
                     "warm": self._analysis.warm and self._status.state is StreamState.RECEIVING,

@@ -3,18 +3,20 @@
 from streammonitor_worker.load import WINDOW_S, LoadMeter
 
 
-def after(meter: LoadMeter, share: float, windows: int = 1, start_s: float = 0.0) -> int | None:
+def after(
+    meter: LoadMeter, share: float, windows: int = 1, start_s: float = 0.0, pace: float = 1.0
+) -> int | None:
     """What a meter says after a thread took a share of a core for so long, a step a second."""
     seconds = round(WINDOW_S * windows)
     for second in range(seconds + 1):
-        meter.measure(share * second, start_s + second)
+        meter.measure(share * second, start_s + second, pace * second)
     return meter.load_m
 
 
 def test_nothing_is_said_before_the_first_measurement() -> None:
     meter = LoadMeter()
-    meter.measure(5.0, 100.0)
-    meter.measure(6.0, 100.0 + WINDOW_S / 2)
+    meter.measure(5.0, 100.0, 0.0)
+    meter.measure(6.0, 100.0 + WINDOW_S / 2, 10.0)
     assert meter.load_m is None
 
 
@@ -40,6 +42,14 @@ def test_a_stream_that_costs_next_to_nothing_is_not_news_all_the_time() -> None:
 
 def test_time_away_is_not_counted() -> None:
     meter = LoadMeter()
-    meter.measure(1.0, 0.0)
+    meter.measure(1.0, 0.0, 0.0)
     meter.restart()
     assert after(meter, 0.5, start_s=10_000) == 500
+
+
+def test_a_stream_that_cannot_keep_up_costs_what_it_would_need() -> None:
+    assert after(LoadMeter(), 0.25, windows=3, pace=0.5) == 500
+
+
+def test_a_segment_that_comes_late_is_no_sign_of_that() -> None:
+    assert after(LoadMeter(), 0.25, pace=0.5) == 250
