@@ -71,7 +71,8 @@ class FrameView:
         transfer: What the codes mean in light.
         matrix: How luma and chroma are made of red, green and blue.
         key_frame: Whether it was coded without reference to others.
-        corrupt: Whether the decoder flagged it as damaged.
+        corrupt: Whether the decoder flagged it as damaged, a part of it never came, or a picture
+            that it is predicted from did not.
         ignored: Rectangles of luma that say nothing: they were blanked.
     """
 

@@ -52,6 +52,8 @@ GAP_FACTOR = 0.6
 """After a missing picture, less evidence will do."""
 TAINT_HALF_LIFE_S = 2.0
 """A stream without key frames heals by itself, and nothing says when."""
+KEY_FRAMES_S = 10.0
+"""Key frames that come at most so far apart are waited for: they heal it at once."""
 UNCHANGED_RATIO = 0.15
 """Of a new scene, at most so much looks as before."""
 CUT_CODES, CUT_FACTOR = 4.0, 2.0
@@ -91,7 +93,8 @@ class _Taint:
 
     Attributes:
         joined: A whole key frame was seen, or none ever comes.
-        flagged: How surely the picture inherits reported damage, 0..1; it halves with time.
+        flagged: How surely the picture inherits reported damage, 0..1. It stays up to the next key
+            frame, if one is due, and else halves with time.
         gap: A picture is missing since the last key frame.
         late: Pictures are missing just before this one.
     """
@@ -100,20 +103,27 @@ class _Taint:
         self.joined = False
         self.flagged = 0.0
         self.gap = self.late = False
-        self._seen_s = 0.0
+        self._seen_s = self._since_key_s = 0.0
+        self._key_frames_s = math.inf
         self._next_s: float | None = None
         self._late_ratio = 0.0
 
     def take(self, view: FrameView) -> None:
         """Take the next picture."""
         self._seen_s += view.duration_s
+        self._since_key_s += view.duration_s
         self.late = late = self._is_late(view)
+        if view.key_frame:
+            if self.joined:
+                self._key_frames_s = self._since_key_s
+            self._since_key_s = 0.0
         if view.key_frame and not view.corrupt:
             self.joined, self.flagged, self.gap = True, 0.0, False
         elif view.corrupt:
             self.flagged = 1.0
         else:
-            self.flagged *= 0.5 ** (view.duration_s / TAINT_HALF_LIFE_S)
+            if not self._since_key_s < self._key_frames_s <= KEY_FRAMES_S:
+                self.flagged *= 0.5 ** (view.duration_s / TAINT_HALF_LIFE_S)
             self.gap |= late and self._late_ratio < USUAL_GAP_RATIO
         self.joined |= self._seen_s > JOIN_S
 

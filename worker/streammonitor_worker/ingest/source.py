@@ -27,6 +27,7 @@ from streammonitor_worker.ingest.errors import SourceError, classify, redact
 from streammonitor_worker.ingest.interrupt import interruptible
 from streammonitor_worker.ingest.options import Plan, plan
 from streammonitor_worker.ingest.pictures import picture_of
+from streammonitor_worker.ingest.references import References, references_of
 from streammonitor_worker.ingest.sound import samples_of
 from streammonitor_worker.ingest.timeline import Timeline
 
@@ -138,6 +139,7 @@ class Source:
         self._configure_decoders(threads)
         self.counters = Counters()
         self._corrupt_pts: deque[int | None] = deque(maxlen=CORRUPT_PACKETS)
+        self._references = _references(self._video_stream)
         self.video = _video_format(self._video_stream)
         self.audio = _audio_format(self._audio_stream)
         self.duration_s = _duration(container, planned)
@@ -207,7 +209,8 @@ class Source:
             arrived_at = time.time()
             if packet.is_corrupt:
                 self.counters.corrupt_packets += 1
-                # Not every decoder notices what the demuxer knows.
+            if packet.is_corrupt or self._lacks_reference(packet):
+                # Not every decoder notices what the demuxer knows, and none says what is missing.
                 self._corrupt_pts.append(packet.pts)
             try:
                 frames = packet.decode()
@@ -225,6 +228,11 @@ class Source:
                 if isinstance(frame, av.VideoFrame | av.AudioFrame):
                     errors_in_a_row = 0
                     yield frame, arrived_at
+
+    def _lacks_reference(self, packet: "Packet[Stream]") -> bool:
+        if self._references is None or packet.stream is not self._video_stream or not packet.size:
+            return False
+        return self._references.missing(bytes(packet))
 
     def _packets(self, chosen: list[VideoStream | AudioStream]) -> "Iterator[Packet[Stream]]":
         packets = self._container.demux(chosen)
@@ -286,7 +294,7 @@ class Source:
         )
 
     def _damaged_on_its_way(self, frame: av.VideoFrame) -> bool:
-        """Whether the demuxer missed a part of the packet that this picture was coded in."""
+        """Whether a part of the packet that it was coded in is missing, or what it refers to."""
         if not self._corrupt_pts or frame.pts is None or frame.pts not in self._corrupt_pts:
             return False
         self._corrupt_pts.remove(frame.pts)
@@ -351,6 +359,13 @@ def _video_format(stream: VideoStream | None) -> VideoFormat | None:
         height=context.height,
         frame_rate=round(rate, 3) if rate < MAX_FRAME_RATE else 0.0,
     )
+
+
+def _references(stream: VideoStream | None) -> References | None:
+    if stream is None:
+        return None
+    context = stream.codec_context
+    return references_of(context.name, context.extradata)
 
 
 def _audio_format(stream: AudioStream | None) -> AudioFormat | None:
