@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 from streammonitor_api.durations import Duration
 from streammonitor_api.model import LIST_SET, Model, list_map
 from streammonitor_api.regions import IgnoreRegion, Region, region_faults
+from streammonitor_api.rollout import Rollout
 from streammonitor_api.streams_from import StreamsFrom
 
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -213,6 +214,8 @@ class WorkerGroup(Model):
     """How streams are spread over workers."""
     template: Template | None = None
     """What the pods look like."""
+    rollout: Rollout | None = None
+    """How the pods are replaced when they are to be others."""
 
 
 class StreamMonitorSpec(Model):

@@ -84,6 +84,42 @@ class WorkersStatus(Model):
     """Workers that answer and carry out their newest assignment."""
 
 
+class RolloutPhase(StrEnum):
+    """How far a roll-out is."""
+
+    CANARY = "Canary"
+    """The first clone is made, and watched beside the worker that it is to replace."""
+    ROLLING = "Rolling"
+    """The workers are replaced, some at a time."""
+    REVERTED = "Reverted"
+    """The new revision was worse: the pods are as before until something else is asked for."""
+    COMPLETE = "Complete"
+    """Every pod is of the new revision."""
+
+
+class RolloutStatus(Model):
+    """The last roll-out of a worker group."""
+
+    phase: RolloutPhase
+    """Canary, Rolling, Reverted or Complete."""
+    from_revision: str
+    """What the pods were before."""
+    to_revision: str
+    """What they are to be."""
+    since: datetime
+    """When this phase began, or when another worker was replaced."""
+    watched_since: datetime | None = None
+    """Since when the first clone does all that its worker does."""
+    paused_since: datetime | None = None
+    """Since when no further worker is replaced; absent if it is not paused."""
+    updated: int = 0
+    """Workers of the new revision that are ready."""
+    reason: str | None = None
+    """CamelCase cause of a pause or of the reversion, as in ImagePullBackOff."""
+    message: str = ""
+    """A sentence for a person."""
+
+
 class GroupStatus(Model):
     """One worker group."""
 
@@ -91,6 +127,8 @@ class GroupStatus(Model):
     """Name of the group."""
     revision: str = ""
     """Names what the group's pods are asked to be: it changes with template, image and Secrets."""
+    rollout: RolloutStatus | None = None
+    """The last change of what the pods are asked to be; absent if there was none."""
     streams: int = 0
     """Streams assigned."""
     workers: int = 0

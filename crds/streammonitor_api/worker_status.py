@@ -81,8 +81,14 @@ class StreamStatus(Model):
     detectors: dict[str, DetectorState] = {}
     load_m: int | None = None
     """CPU time that monitoring it takes, in thousandths of a core; absent until it was measured.
-    It is reported anew when it has changed by a quarter, so that it stands still on most streams.
+    It is reported anew when it has changed by a quarter, so that it stands still on most streams;
+    while the stream warms, with every measurement. The two below are reported together with it.
     """
+    pace_m: int | None = None
+    """Media time that is analysed in that time, in thousandths: 1000 keeps up with a live stream.
+    Absent until it was measured, and from workers that do not measure it."""
+    damaged_per_min: int | None = None
+    """Damaged pictures and refused packets a minute. Absent as above."""
     first_frame_at: datetime | None = None
     """When this worker analysed the stream's first frame (UTC)."""
 

@@ -4,7 +4,9 @@ from typing import Any
 
 from dev.gen.structural import Schema, duration_rule, overrides, parameters, structural
 from streammonitor_api import names
+from streammonitor_api.durations import format_duration
 from streammonitor_api.regions import ROUNDING
+from streammonitor_api.rollout import CANARY_S, DEADLINE_S
 from streammonitor_api.spec import NO_STREAMS, ONE_MODEL_SOURCE, URL_SCHEMES, StreamMonitorSpec
 from streammonitor_api.status import StreamMonitorStatus
 from streammonitor_api.streams_from import INTERVAL_S, LOSS_HOLD_S, ONE_STREAMS_SOURCE
@@ -100,6 +102,11 @@ def _add_rules(spec: Schema) -> None:
     stream["x-kubernetes-validations"] = [_scheme_rule()]
     group = spec["properties"]["workers"]["items"]
     group["properties"]["scaling"]["x-kubernetes-validations"] = [_order_rule()]
+    rollout = group["properties"]["rollout"]["properties"]
+    for name, bounds_s in (("canary", CANARY_S), ("deadline", DEADLINE_S)):
+        rule = _terse(name, *bounds_s)
+        # Bounded, as the cost of a rule is reckoned by the longest string that may come.
+        rollout[name] |= {"maxLength": 32, "x-kubernetes-validations": [rule]}
     volume = group["properties"]["template"]["properties"]["modelVolume"]
     volume["x-kubernetes-validations"] = [_one_source_rule()]
     spec["x-kubernetes-validations"] = [
@@ -190,6 +197,13 @@ def _add_source_rules(source: Schema) -> None:
     hold["x-kubernetes-validations"] = [duration_rule("lossHold", *LOSS_HOLD_S)]
     interval = http["properties"]["interval"]
     interval["x-kubernetes-validations"] = [duration_rule("interval", *INTERVAL_S)]
+
+
+def _terse(name: str, low_s: float, high_s: float) -> Schema:
+    """The bounds of a duration in each of many groups: to repeat what was found is too dear."""
+    rule = duration_rule(name, low_s, high_s)["rule"]
+    low, high = format_duration(low_s), format_duration(high_s)
+    return {"rule": rule, "message": f"{name}: use a duration from {low} to {high}, as in 1m30s"}
 
 
 def _override_rule(name: str) -> Schema:

@@ -109,6 +109,8 @@ class WorkerPod:
     """Identifies the process that ended last; empty if none has."""
     exit_code: int = 0
     """Of that; 128 and the signal's number if it was one."""
+    restarts: int = 0
+    """How often a process of it was started again."""
 
     def differs(self, older: Child) -> bool:
         """A pod's heartbeats and probes are not interesting."""
@@ -116,7 +118,7 @@ class WorkerPod:
 
     def _facts(self) -> tuple[object, ...]:
         place = (self.uid, self.node, self.ip)
-        state = (self.running, self.ended, self.terminating)
+        state = (self.running, self.ended, self.restarts, self.terminating)
         return (*place, *state, self.reason, self.message)
 
 
@@ -178,6 +180,7 @@ def read_pod(manifest: Manifest) -> WorkerPod:
         node=(manifest.get("spec") or {}).get("nodeName", ""),
         ended=ended,
         exit_code=exit_code,
+        restarts=sum(one.get("restartCount", 0) for one in status.get("containerStatuses") or []),
     )
 
 

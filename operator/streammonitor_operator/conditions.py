@@ -8,6 +8,8 @@ from streammonitor_api.spec import StreamMonitorSpec
 from streammonitor_api.status import (
     Condition,
     ConditionType,
+    RolloutPhase,
+    RolloutStatus,
     StreamMonitorStatus,
     StreamProblem,
 )
@@ -37,6 +39,7 @@ class Picture:
     unplaced: Mapping[str, Sequence[str]] = field(default_factory=dict)
     doubtful: bool = False
     leaving: tuple[str, ...] = ()
+    rollouts: Mapping[str, RolloutStatus] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     list_problem: ListProblem | None = None
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
@@ -178,11 +181,26 @@ def _degraded(picture: Picture) -> Verdict:
 
 
 def _degraded_streams(picture: Picture) -> Verdict:
+    rollouts = _rollouts(picture)
     if picture.problems:
         worst = max(one.rank for one in picture.streams.values())
         reason = "WorkersNotReady" if worst is Rank.UNWATCHED else "StreamProblems"
-        return True, reason, _problems(picture)
+        return True, reason, " ".join([_problems(picture), *(text for _, text in rollouts)])
+    if rollouts:
+        return True, rollouts[0][0], " ".join(text for _, text in rollouts)
     return False, "AsExpected", "Nothing is known to be wrong."
+
+
+def _rollouts(picture: Picture) -> list[tuple[str, str]]:
+    """Reason and sentence of each group whose pods are not, or not yet, what was asked for."""
+    found = []
+    for group, record in sorted(picture.rollouts.items()):
+        text = f"Group {group}, revision {record.to_revision}: {record.message}."
+        if record.phase is RolloutPhase.REVERTED:
+            found.append(("RolloutReverted", text))
+        elif record.paused_since is not None:
+            found.append(("RolloutPaused", text))
+    return sorted(found, key=lambda one: one[0] != "RolloutReverted")
 
 
 def _completed(picture: Picture) -> Verdict:

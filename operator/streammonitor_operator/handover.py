@@ -14,7 +14,7 @@ A pod that was told to end cannot be told anything more, and speaks until its gr
 stream's next worker, or the pod that comes in its place in the same worker, warms until then.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from streammonitor_api.worker_status import StreamState
@@ -53,8 +53,16 @@ class Handover:
     watchers: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
-def hand_over(plan: Plan, views: Mapping[str, WorkerView]) -> Handover:
-    """The next step towards a plan for each of its streams."""
+def hand_over(
+    plan: Plan, views: Mapping[str, WorkerView], beside: Collection[str] = ()
+) -> Handover:
+    """The next step towards a plan for each of its streams.
+
+    Args:
+        plan: What should be.
+        views: The workers as they are, by name.
+        beside: Workers that keep their streams for now, so that those which warm can be compared.
+    """
     result = Handover({name: Share() for name in views})
     for worker in plan.workers:
         share = result.shares.setdefault(worker.name, Share())
@@ -64,7 +72,7 @@ def hand_over(plan: Plan, views: Mapping[str, WorkerView]) -> Handover:
             if view.group == worker.group and name != worker.name
         ]
         for stream in worker.streams:
-            _step(result, share, views.get(worker.name), others, stream)
+            _step(result, share, views.get(worker.name), others, stream, beside=beside)
     return result
 
 
@@ -74,6 +82,8 @@ def _step(
     target: WorkerView | None,
     others: Iterable[WorkerView],
     stream: str,
+    *,
+    beside: Collection[str],
 ) -> None:
     """One stream's next step."""
     departing = target is not None and _departs(target, stream)
@@ -81,7 +91,9 @@ def _step(
         share.holds.add(stream)
         return
     candidates = [*others, target] if target is not None and departing else others
-    watcher = next((one for one in candidates if _watches(one, stream)), None)
+    watcher = next(
+        (one for one in candidates if _watches(one, stream) or _keeps(one, stream, beside)), None
+    )
     if watcher is None:
         share.holds.add(stream)
         return
@@ -89,7 +101,7 @@ def _step(
     result.watchers[watcher.group, stream] = watcher.name
     if _departs(watcher, stream):
         return  # it goes on by itself, and a pod that comes in its place must not join in
-    if stream in watcher.held and not _is_warm(target, stream):
+    if stream in watcher.held and (watcher.name in beside or not _is_warm(target, stream)):
         result.shares[watcher.name].holds.add(stream)
 
 
@@ -111,6 +123,11 @@ def _watches(view: WorkerView, stream: str) -> bool:
         return False
     said = view.stream(stream)
     return said is not None and said.state is StreamState.RECEIVING
+
+
+def _keeps(view: WorkerView, stream: str, beside: Collection[str]) -> bool:
+    """Whether a worker has a stream for now, received or not."""
+    return view.name in beside and stream in view.held and not view.lost
 
 
 def _departs(view: WorkerView, stream: str) -> bool:

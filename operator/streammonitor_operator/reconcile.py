@@ -36,7 +36,7 @@ from streammonitor_operator.observe import Observation
 from streammonitor_operator.plan import Demand, Plan, Worker
 from streammonitor_operator.plan import plan as make_plan
 from streammonitor_operator.quarantine import Quarantine
-from streammonitor_operator.rollout import Turns, turns
+from streammonitor_operator.rollouts import Turns
 from streammonitor_operator.settings import WorkerSettings
 from streammonitor_operator.sources import Sources
 from streammonitor_operator.steps.announce import announce
@@ -61,12 +61,21 @@ _CONFLICT_S = 0.1
 """After a conflict the newest version is only a watch event away."""
 
 
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
 class Reconciler:
     """Every StreamMonitor's reconciler, and the world that they share."""
 
     def __init__(
-        self, kube: Kube, settings: WorkerSettings, sources: Sources | None = None
+        self,
+        kube: Kube,
+        settings: WorkerSettings,
+        sources: Sources | None = None,
+        clock: Callable[[], datetime] = _utc,
     ) -> None:
+        self._clock = clock
         self.world = World(
             kube=kube,
             monitors=Monitors(self.wake),
@@ -169,8 +178,12 @@ class Reconciler:
             return _backoff(failed), failed + 1
         if not work.failures:
             PASSES.labels("done").inc()
-            again = memory.quarantine.again_s(work.now, work.time)
-            return soonest([*delays, again, memory.consolidation.again_s(work.now)]), 0
+            again = [
+                memory.quarantine.again_s(work.now, work.time),
+                memory.rollouts.again_s(work.time),
+                memory.consolidation.again_s(work.now),
+            ]
+            return soonest([*delays, *again]), 0
         PASSES.labels("retry").inc()
         return soonest([*delays, _retry(monitor, work, failed)]), failed + 1
 
@@ -190,11 +203,12 @@ class Reconciler:
         problems = status.streams.problems if status.streams else []
         locked = {one.name: one.since for one in problems if one.reason == QUARANTINED}
         memory.quarantine.seed(locked)
+        memory.rollouts.seed(status.groups)
         return memory
 
     def _look(self, monitor: Monitor, memory: Memory) -> Work:
         """See how everything is, and plan how it should be."""
-        now, time = asyncio.get_running_loop().time(), datetime.now(UTC)
+        now, time = asyncio.get_running_loop().time(), self._clock()
         workers = find_workers(self.world, monitor, memory, self._observe)
         monitor, found = self._discovery.resolve(monitor, memory.assignments.values())
         pods = [pod for view in workers.values() for pod in view.pods]
@@ -210,10 +224,9 @@ class Reconciler:
         if monitor.spec is not None:
             urls = _urls(monitor)
             memory.quarantine.absorb(workers.values(), urls, now, time)
+            memory.rollouts.absorb(monitor.spec, workers.values(), self.world.settings, time)
             memory.loads = remembered(memory.loads, measured(workers.values()), urls)
-        plan = _plan(
-            monitor, list(workers.values()), memory, self.world.settings, doubtful=doubtful
-        )
+        plan = _plan(monitor, list(workers.values()), memory, doubtful=doubtful)
         return Work(
             world=self.world,
             monitor=monitor,
@@ -221,7 +234,7 @@ class Reconciler:
             memory=memory,
             workers=workers,
             plan=plan,
-            handover=hand_over(plan, workers),
+            handover=hand_over(plan, workers, memory.rollouts.turns.beside),
             doubtful=doubtful,
             now=now,
             time=time,
@@ -254,13 +267,12 @@ def _plan(
     monitor: Monitor,
     views: Sequence[WorkerView],
     memory: Memory,
-    settings: WorkerSettings,
     *,
     doubtful: bool,
 ) -> Plan:
     owner, quarantine = monitor.owner, memory.quarantine
-    going = turns(monitor, views, settings)
-    going.now |= quarantine.folding
+    turns = memory.rollouts.turns
+    going = Turns(turns.now | quarantine.folding, turns.later)
     existing = _existing(views, going, quarantine, doubtful=doubtful)
     if monitor.spec is None:
         return Plan(tuple(sorted(existing, key=lambda one: (one.group, one.name))))

@@ -13,6 +13,7 @@ from streammonitor_api.status import (
     GroupStatus,
     IncidentsStatus,
     IncidentSummary,
+    RolloutStatus,
     StreamMonitorStatus,
     StreamProblem,
     StreamsStatus,
@@ -45,7 +46,9 @@ class Facts:
     watchers: Mapping[tuple[str, str], WorkerView] = field(default_factory=dict)
     """By group and stream, the worker to ask while another is getting ready to take it over."""
     revisions: Mapping[str, str] = field(default_factory=dict)
-    """What each group's pods are asked to be."""
+    """What each group's pods are to be."""
+    rollouts: Mapping[str, RolloutStatus] = field(default_factory=dict)
+    """How far each group's last roll-out is."""
     found: Found | None = None
     """What there is to be said of the list of streamsFrom."""
     doubtful: bool = False
@@ -86,6 +89,7 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
         unplaced=facts.unplaced,
         doubtful=facts.doubtful and any(view.lost for _, view in facts.workers),
         leaving=facts.leaving,
+        rollouts=facts.rollouts,
         failures=facts.failures,
         list_problem=facts.found.problem if facts.found else None,
         troubles={name: trouble for name, trouble in troubles.items() if trouble is not None},
@@ -167,14 +171,15 @@ def _workers_status(facts: Facts) -> WorkersStatus:
 def _groups(facts: Facts) -> list[GroupStatus]:
     names = [group.name for group in facts.spec.groups] if facts.spec else []
     names += sorted({worker.group for worker, _ in facts.workers} - set(names))
-    return [_group(name, facts.workers, facts.revisions.get(name, "")) for name in names]
+    return [_group(name, facts) for name in names]
 
 
-def _group(name: str, workers: Iterable[tuple[Worker, WorkerView]], revision: str) -> GroupStatus:
-    mine = [(worker, view) for worker, view in workers if worker.group == name]
+def _group(name: str, facts: Facts) -> GroupStatus:
+    mine = [(worker, view) for worker, view in facts.workers if worker.group == name]
     return GroupStatus(
         name=name,
-        revision=revision,
+        revision=facts.revisions.get(name, ""),
+        rollout=facts.rollouts.get(name),
         streams=sum(len(worker.streams) for worker, _ in mine),
         workers=len(mine),
         ready=sum(view.ready for _, view in mine),

@@ -22,6 +22,7 @@ from streammonitor_operator.nodes import Node
 from streammonitor_operator.observe import Observation
 from streammonitor_operator.plan import Plan, Worker
 from streammonitor_operator.quarantine import Quarantine
+from streammonitor_operator.rollouts import Rollouts
 from streammonitor_operator.settings import WorkerSettings
 
 C = TypeVar("C", AssignmentMap, WorkerDeployment)
@@ -61,6 +62,7 @@ class Memory:
     """What streams were measured to cost."""
     consolidation: Consolidation = field(default_factory=Consolidation)
     quarantine: Quarantine = field(default_factory=Quarantine)
+    rollouts: Rollouts = field(default_factory=Rollouts)
     status_sent: dict[str, object] = field(default_factory=dict)
     status_returned: dict[str, object] = field(default_factory=dict)
     status_at: float = float("-inf")

@@ -1,5 +1,7 @@
 """What monitoring a stream costs, as the operator is told: measured, smoothed, and seldom news."""
 
+from typing import NamedTuple
+
 WINDOW_S = 20.0
 """A measurement takes as long: a few segments of any stream."""
 NEWS_RATIO = 0.25
@@ -10,19 +12,36 @@ BEHIND_RATIO = 0.7
 """Less media than this share of the time, for two windows: the worker cannot keep up."""
 
 
+class Tally(NamedTuple):
+    """What a stream has taken and given so far."""
+
+    cpu_s: float
+    """CPU time."""
+    media_s: float
+    """How much media was analysed."""
+    damaged: int = 0
+    """Damaged pictures and refused packets."""
+
+
 class LoadMeter:
-    """Turns a thread's CPU time into thousandths of a core.
+    """Turns what a stream's thread has done into rates.
 
     On a worker that is short of CPU a stream takes less than it needs, and falls behind. Then the
     CPU time of a second of media counts, not that of a second of the clock.
 
     Attributes:
-        load_m: What was measured last that was worth telling; None before the first measurement.
+        load_m: Thousandths of a core, as measured last that was worth telling; None before the
+            first measurement.
+        pace_m: Media time for time, in thousandths, of the same measurement.
+        damaged_per_min: Damage a minute, of the same measurement.
     """
 
     def __init__(self) -> None:
         self.load_m: int | None = None
-        self._cpu_s = self._since_s = self._media_s = 0.0
+        self.pace_m: int | None = None
+        self.damaged_per_min: int | None = None
+        self._before = Tally(0.0, 0.0)
+        self._since_s = 0.0
         self._running = False
         self._behind = 0
 
@@ -31,29 +50,35 @@ class LoadMeter:
         self._running = False
         self._behind = 0
 
-    def measure(self, cpu_s: float, now_s: float, media_s: float) -> None:
+    def measure(self, tally: Tally, now_s: float, *, closely: bool = False) -> None:
         """Take how far things came.
 
         Args:
-            cpu_s: CPU time so far.
+            tally: Since the thread began.
             now_s: A moment of a monotonic clock.
-            media_s: How much media was analysed so far.
+            closely: Every measurement is worth telling.
         """
         if not self._running:
-            self._cpu_s, self._since_s, self._media_s = cpu_s, now_s, media_s
-            self._running = True
+            self._before, self._since_s, self._running = tally, now_s, True
             return
         passed_s = now_s - self._since_s
         if passed_s < WINDOW_S:
             return
-        kept_up = (media_s - self._media_s) / passed_s
+        before, self._before, self._since_s = self._before, tally, now_s
+        kept_up = (tally.media_s - before.media_s) / passed_s
         self._behind = self._behind + 1 if 0 < kept_up < BEHIND_RATIO else 0
         needed = 1 / kept_up if self._behind > 1 else 1.0
-        load_m = round(1000 * needed * (cpu_s - self._cpu_s) / passed_s)
-        self._cpu_s, self._since_s, self._media_s = cpu_s, now_s, media_s
-        if self.load_m is None or _is_news(self.load_m, load_m):
-            self.load_m = load_m
+        load_m = round(1000 * needed * (tally.cpu_s - before.cpu_s) / passed_s)
+        pace_m = round(1000 * kept_up)
+        damaged = round(60 * (tally.damaged - before.damaged) / passed_s)
+        if (
+            closely
+            or _is_news(self.load_m, load_m)
+            or _is_news(self.pace_m, pace_m)
+            or _is_news(self.damaged_per_min, damaged)
+        ):
+            self.load_m, self.pace_m, self.damaged_per_min = load_m, pace_m, damaged
 
 
-def _is_news(old_m: int, new_m: int) -> bool:
-    return abs(new_m - old_m) > max(NEWS_M, NEWS_RATIO * old_m)
+def _is_news(old: int | None, new: int) -> bool:
+    return old is None or abs(new - old) > max(NEWS_M, NEWS_RATIO * old)

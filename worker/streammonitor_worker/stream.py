@@ -25,7 +25,7 @@ from streammonitor_worker.frames import (
     MediaItem,
 )
 from streammonitor_worker.ingest import Source, SourceError, open_source, redact
-from streammonitor_worker.load import LoadMeter
+from streammonitor_worker.load import LoadMeter, Tally
 from streammonitor_worker.parameters import resolve
 from streammonitor_worker.regions import PictureRegions
 from streammonitor_worker.secrets import read_headers
@@ -78,6 +78,7 @@ class StreamRunner:
         self._faults = resolution.faults
         self._figures = Figures()
         self._load = LoadMeter()
+        self._damaged = 0
         self._splice = Splice()
         self._was_live = False
         self._healthy_since: float | None = None
@@ -295,6 +296,8 @@ class StreamRunner:
             figures.media_s = item.time_s
             figures.analysed_s += item.duration_s
         figures.lag_s = max(0.0, time.time() - item.arrived_at)
+        refused = figures.decode_errors + source.counters.decode_errors
+        self._damaged = figures.corrupt_frames + refused
 
     def _received(self, source: Source) -> None:
         reason, message = self._shortfall()
@@ -360,12 +363,15 @@ class StreamRunner:
             if threading.current_thread() is self._thread:
                 self._figures.cpu_s = time.thread_time()
                 figures = self._figures
-                self._load.measure(figures.cpu_s, self._published_at, figures.analysed_s)
+                done = Tally(figures.cpu_s, figures.analysed_s, self._damaged)
+                self._load.measure(done, self._published_at, closely=self._analysis.muted)
             self._status = self._status.model_copy(
                 update={
                     "warm": self._analysis.warm and self._status.state is StreamState.RECEIVING,
                     "detectors": self._analysis.detector_states(),
                     "load_m": self._load.load_m,
+                    "pace_m": self._load.pace_m,
+                    "damaged_per_min": self._load.damaged_per_min,
                 }
             )
             if not self._closed.is_set():

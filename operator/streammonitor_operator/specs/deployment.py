@@ -6,19 +6,17 @@ may have made.
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, fields
+from collections.abc import Sequence
 
 from streammonitor_api import names
-from streammonitor_api.spec import Stream, Template, WorkerGroup
+from streammonitor_api.spec import Template
 from streammonitor_operator.kube import DEPLOYMENTS, Manifest
 from streammonitor_operator.settings import WorkerSettings
 from streammonitor_operator.specs.identity import Owner, labels, metadata
+from streammonitor_operator.specs.recipe import Recipe
 
 ANNOTATION_MANIFEST = f"{names.GROUP}/manifest"
 """Digest of what was applied: tells a changed wish from a change by hand."""
-ANNOTATION_REVISION = f"{names.GROUP}/revision"
-"""What the user and the platform team asked for when it was made."""
 GRACE_S = 15
 """How long a worker that was told to stop goes on, waiting to be released."""
 TERMINATION_S = 20
@@ -26,22 +24,19 @@ TERMINATION_S = 20
 _USER = 65532
 
 
-def build_deployment(
-    owner: Owner, group: WorkerGroup, worker: str, secrets: Iterable[str], settings: WorkerSettings
-) -> Manifest:
+def build_deployment(owner: Owner, group: str, worker: str, recipe: Recipe) -> Manifest:
     """The Deployment of a worker.
 
     Args:
         owner: the StreamMonitor.
-        group: the worker's group.
+        group: the name of the worker's group.
         worker: the worker's name.
-        secrets: Secrets that the group's streams name.
-        settings: what every worker has unless the group's template says otherwise.
+        recipe: what its pods are asked to be.
     """
     manifest: Manifest = {
         "apiVersion": DEPLOYMENTS.api_version,
         "kind": "Deployment",
-        "metadata": metadata(owner, group.name, worker),
+        "metadata": metadata(owner, group, worker),
         "spec": {
             "replicas": 1,
             "revisionHistoryLimit": 1,
@@ -52,30 +47,13 @@ def build_deployment(
                 "type": "RollingUpdate",
                 "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
             },
-            "template": _pod_template(owner, group, worker, sorted(set(secrets)), settings),
+            "template": _pod_template(owner, group, worker, recipe),
         },
     }
     annotations = manifest["metadata"]["annotations"]
-    annotations[ANNOTATION_REVISION] = revision(group, secrets, settings)
+    annotations.update(recipe.annotations())
     annotations[ANNOTATION_MANIFEST] = digest(manifest)
     return manifest
-
-
-def revision(group: WorkerGroup, secrets: Iterable[str], settings: WorkerSettings) -> str:
-    """A short name for what a group's pods are asked to be; other pods have another.
-
-    It follows from what was asked for, not from the manifest that is made of it: so another
-    version of the operator, which may make it otherwise, leaves the workers alone.
-    """
-    built_in = {field.name: field.default for field in fields(settings)}
-    chosen = {key: value for key, value in asdict(settings).items() if value != built_in[key]}
-    template = group.template.to_json_object() if group.template else {}
-    return digest({"template": template, "secrets": sorted(set(secrets)), "settings": chosen})[:10]
-
-
-def secret_names(streams: Iterable[Stream]) -> list[str]:
-    """The Secrets that streams name, each once, sorted."""
-    return sorted({h.secret_key_ref.name for stream in streams for h in stream.headers_from})
 
 
 def digest(manifest: Manifest) -> str:
@@ -83,10 +61,8 @@ def digest(manifest: Manifest) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _pod_template(
-    owner: Owner, group: WorkerGroup, worker: str, secrets: list[str], settings: WorkerSettings
-) -> Manifest:
-    template = group.template or Template()
+def _pod_template(owner: Owner, group: str, worker: str, recipe: Recipe) -> Manifest:
+    template, secrets, settings = recipe.template or Template(), recipe.secrets, recipe.settings
     spec: Manifest = {
         "automountServiceAccountToken": False,
         # A namespace with thousands of Services would fill the worker's environment.
@@ -111,7 +87,7 @@ def _pod_template(
     return {
         "metadata": {
             # Ours last: they select the pods.
-            "labels": {**(template.labels or {}), **labels(owner, group.name, worker)},
+            "labels": {**(template.labels or {}), **labels(owner, group, worker)},
             "annotations": {names.ANNOTATION_MONITOR: owner.name},
         },
         "spec": spec,
@@ -119,7 +95,7 @@ def _pod_template(
 
 
 def _container(
-    worker: str, secrets: list[str], template: Template, settings: WorkerSettings
+    worker: str, secrets: Sequence[str], template: Template, settings: WorkerSettings
 ) -> Manifest:
     return {
         "name": "worker",
@@ -167,7 +143,7 @@ def _probe(path: str, *, period_s: int, failures: int) -> Manifest:
     }
 
 
-def _volumes(worker: str, secrets: list[str]) -> list[Manifest]:
+def _volumes(worker: str, secrets: Sequence[str]) -> list[Manifest]:
     return [
         {"name": "assignment", "configMap": {"name": worker}},
         {"name": "state", "emptyDir": {"sizeLimit": "64Mi"}},

@@ -1,9 +1,10 @@
-"""Kubernetes Events about incidents, written on the StreamMonitor."""
+"""Kubernetes Events about incidents and roll-outs, written on the StreamMonitor."""
 
 from datetime import datetime
 
 from streammonitor_api import names
 from streammonitor_api.incident import Incident
+from streammonitor_api.status import RolloutStatus
 from streammonitor_operator.kube import EVENTS, Manifest
 from streammonitor_operator.naming import event_name
 from streammonitor_operator.specs.identity import Owner
@@ -21,15 +22,42 @@ def build_event(owner: Owner, incident: Incident, phase: str, written_at: dateti
     """
     ended = phase == ENDED
     moment = (incident.ended_at or incident.detected_at) if ended else incident.detected_at
-    when = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     defect = incident.defect[:1].upper() + incident.defect[1:]
+    return {
+        **_event(owner, event_name(owner.name, incident.id, phase), moment, written_at),
+        "type": "Normal" if ended else "Warning",
+        "reason": f"{defect}{'Ended' if ended else 'Started'}",
+        "message": ended_message(incident) if ended else started_message(incident),
+        # Required beside `eventTime`; an incident that the operator ends has no worker any more.
+        "reportingInstance": incident.worker[:128] or COMPONENT,
+    }
+
+
+def build_rollout_event(
+    owner: Owner, group: str, reason: str, record: RolloutStatus, written_at: datetime
+) -> Manifest:
+    """The Event about a turn that a group's roll-out took.
+
+    Its name follows from the roll-out and the turn: written twice, it exists once.
+    """
+    moment = record.paused_since or record.since
+    turn = f"{group}-{record.to_revision}-{moment:%Y%m%d%H%M%S}"
+    revisions = f"{record.from_revision} to {record.to_revision}"
+    return {
+        **_event(owner, event_name(owner.name, turn, reason.lower()), moment, written_at),
+        "type": "Warning" if record.reason else "Normal",
+        "reason": reason,
+        "message": f"group {group}, revision {revisions}: {record.message}",
+        "reportingInstance": COMPONENT,
+    }
+
+
+def _event(owner: Owner, name: str, moment: datetime, written_at: datetime) -> Manifest:
+    when = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": EVENTS.api_version,
         "kind": "Event",
-        "metadata": {
-            "name": event_name(owner.name, incident.id, phase),
-            "namespace": owner.namespace,
-        },
+        "metadata": {"name": name, "namespace": owner.namespace},
         "involvedObject": {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
@@ -37,9 +65,6 @@ def build_event(owner: Owner, incident: Incident, phase: str, written_at: dateti
             "name": owner.name,
             "uid": owner.uid,
         },
-        "type": "Normal" if ended else "Warning",
-        "reason": f"{defect}{'Ended' if ended else 'Started'}",
-        "message": ended_message(incident) if ended else started_message(incident),
         "firstTimestamp": when,
         "lastTimestamp": when,
         "eventTime": written_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
@@ -47,8 +72,6 @@ def build_event(owner: Owner, incident: Incident, phase: str, written_at: dateti
         "count": 1,
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
-        # Required beside `eventTime`; an incident that the operator ends has no worker any more.
-        "reportingInstance": incident.worker[:128] or COMPONENT,
     }
 
 

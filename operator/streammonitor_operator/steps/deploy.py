@@ -8,11 +8,10 @@ from streammonitor_operator.plan import Worker
 from streammonitor_operator.quantities import parse_quantity
 from streammonitor_operator.specs.deployment import (
     ANNOTATION_MANIFEST,
-    ANNOTATION_REVISION,
     build_deployment,
     digest,
-    secret_names,
 )
+from streammonitor_operator.specs.recipe import ANNOTATION_REVISION, secret_names
 from streammonitor_operator.steps.concurrently import each
 from streammonitor_operator.work import Work
 
@@ -22,16 +21,17 @@ async def deploy(work: Work) -> float | None:
     spec = work.monitor.spec
     if spec is None:
         return None
-    groups = {group.name: group for group in spec.groups}
-    secrets = secret_names(spec.streams)
+    streams = {stream.name: stream for stream in spec.streams}
 
     async def one(item: tuple[Worker, WorkerView]) -> None:
         worker, view = item
         if view.map is None:
             return  # its pod would only wait for the assignment that could not be written
-        manifest = build_deployment(
-            work.monitor.owner, groups[worker.group], worker.name, secrets, work.world.settings
-        )
+        secrets = secret_names(streams[one] for one in worker.streams if one in streams)
+        recipe = work.memory.rollouts.recipe(worker, view, secrets)
+        if recipe is None:
+            return
+        manifest = build_deployment(work.monitor.owner, worker.group, worker.name, recipe)
         if not _is_right(work, view, manifest):
             await _apply(work, manifest)
 

@@ -6,7 +6,6 @@ from streammonitor_api import names
 from streammonitor_operator.fleet import GONE_AFTER_S
 from streammonitor_operator.health import START_GRACE
 from streammonitor_operator.kube import MONITORS, KubeError, Rejected
-from streammonitor_operator.rollout import revisions
 from streammonitor_operator.status import Facts, compute_status
 from streammonitor_operator.steps.concurrently import Gone
 from streammonitor_operator.work import Work
@@ -82,7 +81,8 @@ def _facts(work: Work) -> Facts:
         workers=tuple(work.planned()),
         watchers={place: work.view(name) for place, name in work.handover.watchers.items()},
         doubtful=work.doubtful,
-        revisions=revisions(work.monitor, work.world.settings),
+        revisions=_revisions(work),
+        rollouts=dict(work.memory.rollouts.records),
         unplaced=work.plan.unplaced,
         quarantined=work.memory.quarantine.locked,
         leaving=tuple(worker.name for worker in work.plan.leaving if work.view(worker.name).map),
@@ -92,6 +92,11 @@ def _facts(work: Work) -> Facts:
         reading=_reading(work),
         unready_since=work.memory.unready_since,
     )
+
+
+def _revisions(work: Work) -> dict[str, str]:
+    rollouts = work.memory.rollouts
+    return {group: rollouts.revision(group) for group in rollouts.wanted}
 
 
 def _sentence(worker: str, error: KubeError) -> str:

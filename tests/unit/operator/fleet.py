@@ -5,6 +5,7 @@ what `/status` said. The real worker is tested in its own tests and, with this o
 """
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,6 +57,8 @@ class FakeWorker:
     """Streams on which it cannot tell anything yet."""
     load_m: int | None = None
     """What each of its streams costs, once that was measured."""
+    pace_m: int | None = None
+    damaged_per_min: int | None = None
     deaf: bool = False
     """It does not read its assignment any more."""
 
@@ -114,6 +117,8 @@ class FakeWorker:
                 or StreamStatus(
                     name=one.name,
                     load_m=self.load_m,
+                    pace_m=self.pace_m,
+                    damaged_per_min=self.damaged_per_min,
                     state=StreamState.RECEIVING,
                     since=now,
                     warm=one.name not in self.cold,
@@ -131,7 +136,8 @@ class Cluster:
         self.kube = FakeKube()
         self.workers: dict[str, FakeWorker] = {}
         """Processes by pod uid."""
-        self.reconciler = Reconciler(self.kube, SETTINGS)
+        self._born = datetime.now(UTC) - timedelta(seconds=time.monotonic())
+        self.reconciler = self._operator(SETTINGS.image)
         self.schedulable = True
         self.doubtful = False
         self.refusing = True
@@ -142,6 +148,8 @@ class Cluster:
         """Streams on which any process dies within a second."""
         self.died: list[str] = []
         """The pods whose process died, once for each time."""
+        self.broken: dict[str, dict[str, Any]] = {}
+        """By image, what the pod of a container says that cannot run it."""
         self._silent: dict[str, float] = {}
         self._back_at: dict[str, float] = {}
         self._ends_at: dict[str, float] = {}
@@ -168,10 +176,17 @@ class Cluster:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.reconciler.stop()
 
-    async def restart_operator(self) -> None:
+    def _operator(self, image: str) -> Reconciler:
+        return Reconciler(self.kube, WorkerSettings(image=image), clock=self.time)
+
+    def time(self) -> datetime:
+        """The wall clock, as virtual as the loop's."""
+        return self._born + timedelta(seconds=asyncio.get_running_loop().time())
+
+    async def restart_operator(self, image: str = SETTINGS.image) -> None:
         """Another operator, with nothing but what is in the cluster."""
         await self.stop()
-        self.reconciler = Reconciler(self.kube, SETTINGS)
+        self.reconciler = self._operator(image)
         await self.start()
 
     def apply(self, spec: dict[str, Any]) -> Manifest:
@@ -204,6 +219,14 @@ class Cluster:
         raise LookupError(stream)
 
     def events(self) -> list[str]:
+        """The reasons of the Events about incidents."""
+        return [one for one in self._reasons() if not one.startswith("Rollout")]
+
+    def turns(self) -> list[str]:
+        """The reasons of the Events about roll-outs."""
+        return sorted(one for one in self._reasons() if one.startswith("Rollout"))
+
+    def _reasons(self) -> list[str]:
         return [str(one["reason"]) for one in self.kube.all(EVENTS)]
 
     def kill_pod(self, worker: FakeWorker) -> None:
@@ -320,7 +343,10 @@ class Cluster:
         status: Manifest = {"phase": "Pending"}
         free = [n for n in self.kube.all(NODES) if not n["spec"].get("unschedulable")]
         place = {"nodeName": free[0]["metadata"]["name"]} if free and self.schedulable else {}
-        if self.schedulable and (free or not self.kube.all(NODES)):
+        image = template["spec"]["containers"][0]["image"]
+        if image in self.broken:
+            status = {"phase": "Pending", "containerStatuses": [self.broken[image]]}
+        elif self.schedulable and (free or not self.kube.all(NODES)):
             status = {"phase": "Running", "podIP": f"10.0.0.{number % 250}"}
         self.kube.put(
             PODS,

@@ -15,7 +15,10 @@ pytestmark = pytest.mark.looptime(start=time.monotonic)
 
 def group(cpu: str = "1", **more: Any) -> dict[str, Any]:
     template = {"resources": {"requests": {"cpu": cpu}}}
-    return {"name": "g", "detectors": ["freeze"], "template": template, **more}
+    rollout = {"canary": "0s"}
+    return {
+        "name": "g", "detectors": ["freeze"], "template": template, "rollout": rollout, **more
+    }  # fmt: skip
 
 
 async def monitoring(cluster: Cluster, *streams: str, **more: Any) -> None:

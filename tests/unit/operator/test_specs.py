@@ -8,12 +8,13 @@ import pytest
 
 from streammonitor_api.assignment import Assignment
 from streammonitor_api.incident import EndReason, Incident, Severity
-from streammonitor_api.spec import Stream, Template, WorkerGroup
+from streammonitor_api.spec import Stream, Template
 from streammonitor_operator.settings import WorkerSettings
 from streammonitor_operator.specs.configmap import build_configmap
-from streammonitor_operator.specs.deployment import build_deployment, secret_names
+from streammonitor_operator.specs.deployment import build_deployment
 from streammonitor_operator.specs.event import ENDED, STARTED, build_event
 from streammonitor_operator.specs.identity import Owner
+from streammonitor_operator.specs.recipe import Recipe, read_recipe, secret_names
 
 OWNER = Owner("video", "sports", "uid-1")
 SETTINGS = WorkerSettings(image="registry.example/worker:1", pull_secrets=("pull",))
@@ -43,10 +44,8 @@ METADATA = {
 
 
 def deployment(secrets: list[str], **template: Any) -> dict[str, Any]:
-    group = WorkerGroup(
-        name="all", detectors=["freeze"], template=Template.model_validate(template)
-    )
-    return build_deployment(OWNER, group, "w", secrets, SETTINGS)
+    recipe = Recipe(Template.model_validate(template), tuple(sorted(set(secrets))), SETTINGS)
+    return build_deployment(OWNER, "all", "w", recipe)
 
 
 def test_a_configmap_carries_the_assignment() -> None:
@@ -164,6 +163,19 @@ def test_the_digest_changes_with_the_wish_only() -> None:
     other = deployment(["b"])
     assert one == same
     assert one["metadata"]["annotations"][key] != other["metadata"]["annotations"][key]
+
+
+def test_a_worker_can_be_made_again_from_what_it_bears() -> None:
+    made = deployment(["b", "a"], nodeSelector={"disk": "fast"}, labels={"team": "x"})
+    recipe = read_recipe(made)
+    assert recipe is not None
+    assert recipe.revision == made["metadata"]["annotations"]["streammonitor.io/revision"]
+    assert build_deployment(OWNER, "all", "w", recipe) == made
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"template": {}, "secrets": [], "settings": 1}'])
+def test_what_cannot_be_read_is_made_of_nothing(text: str) -> None:
+    assert read_recipe({"metadata": {"annotations": {"streammonitor.io/recipe": text}}}) is None
 
 
 INCIDENT = Incident(

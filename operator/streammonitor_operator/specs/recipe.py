@@ -1,0 +1,99 @@
+"""What a group's pods are asked to be, and where that is kept: with every worker made of it.
+
+So a worker of an earlier revision can be made again, by whatever operator, when a later one turns
+out worse.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
+
+from pydantic import ValidationError
+
+from streammonitor_api import names
+from streammonitor_api.spec import Stream, Template, WorkerGroup
+from streammonitor_operator.kube import Manifest
+from streammonitor_operator.settings import WorkerSettings
+
+ANNOTATION_RECIPE = f"{names.GROUP}/recipe"
+"""What the user and the platform team asked for when a worker was made."""
+ANNOTATION_REVISION = f"{names.GROUP}/revision"
+"""A short name for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What pods are asked to be.
+
+    Attributes:
+        template: The group's.
+        secrets: The Secrets that are mounted, sorted.
+        settings: What every worker has unless the template says otherwise.
+    """
+
+    template: Template | None
+    secrets: tuple[str, ...]
+    settings: WorkerSettings
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What was asked for; what is built in is left out.
+
+        It says nothing of the manifest that is made of it: so another version of the operator,
+        which may make it otherwise, leaves the workers alone.
+        """
+        built_in = {field.name: field.default for field in fields(WorkerSettings)}
+        settings = asdict(self.settings).items()
+        return {
+            "template": self.template.to_json_object() if self.template else {},
+            "secrets": list(self.secrets),
+            "settings": {key: value for key, value in settings if value != built_in[key]},
+        }
+
+    @property
+    def revision(self) -> str:
+        """A short name; other pods have another."""
+        text = json.dumps(self.document, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def annotations(self) -> dict[str, str]:
+        """What a worker made of it bears."""
+        text = json.dumps(self.document, sort_keys=True, separators=(",", ":"))
+        return {ANNOTATION_RECIPE: text, ANNOTATION_REVISION: self.revision}
+
+
+def recipe_of(group: WorkerGroup, secrets: Iterable[str], settings: WorkerSettings) -> Recipe:
+    """What a group's pods are asked to be now."""
+    return Recipe(group.template, tuple(sorted(set(secrets))), settings)
+
+
+def revision_of(manifest: Manifest) -> str:
+    """The revision of a Deployment; empty if it bears none."""
+    annotations = manifest["metadata"].get("annotations") or {}
+    return str(annotations.get(ANNOTATION_REVISION, ""))
+
+
+def read_recipe(manifest: Manifest) -> Recipe | None:
+    """What a Deployment was made of; None if it does not say, or not in a way that can be read."""
+    annotations = manifest["metadata"].get("annotations") or {}
+    known = {field.name: field for field in fields(WorkerSettings)}
+    try:
+        document = json.loads(annotations.get(ANNOTATION_RECIPE, ""))
+        chosen = {key: value for key, value in document["settings"].items() if key in known}
+        chosen = {key: tuple(v) if isinstance(v, list) else v for key, v in chosen.items()}
+        if any(one.default is MISSING and name not in chosen for name, one in known.items()):
+            return None
+        return Recipe(
+            Template.model_validate(document["template"]) if document["template"] else None,
+            tuple(document["secrets"]),
+            WorkerSettings(**chosen),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError):
+        return None
+
+
+def secret_names(streams: Iterable[Stream]) -> list[str]:
+    """The Secrets that streams name, each once, sorted."""
+    return sorted({h.secret_key_ref.name for stream in streams for h in stream.headers_from})
