@@ -1,0 +1,252 @@
+"""The leading operator is killed at random moments of changes, while every stream is watched.
+
+Everything that is random comes from one seed: the changes, and after how long the process is
+killed. So a run can be replayed, as far as a real cluster does the same twice.
+"""
+
+import json
+import random
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from dev.host import Failure
+from dev.kube import Access, Object, eventually
+from dev.product import RELEASE, SYSTEM_NAMESPACE
+from streammonitor_api import names
+from streammonitor_api.assignment import Assignment
+from streammonitor_api.worker_status import StreamState, WorkerStatus
+from tests.e2e.monitor import Monitor, channel, kill_process, now
+
+WATCHED = ("channel-0", "channel-1", "channel-2")
+"""Streams that every change leaves in the specification."""
+LATEST_KILL_S = 6.0
+"""A process is killed within so long after a change was asked for."""
+CONVERGED_WITHIN_S = 180.0
+_SIZES = ("96Mi", "112Mi", "128Mi", "144Mi")
+_PAUSE_S = 0.2
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One operator that was killed.
+
+    Attributes:
+        change: What was being changed.
+        after_s: How long after the change was asked for.
+        converged_s: How long after the kill everything was as asked for; None if it never was.
+    """
+
+    change: str
+    after_s: float
+    converged_s: float | None
+
+
+@dataclass
+class Asked:
+    """What is asked of the product, changed at random."""
+
+    random: random.Random
+    size: str = _SIZES[0]
+    most: int = 2
+    extra: bool = False
+    silence_s: int = 3
+
+    def change(self) -> str:
+        """Change one thing, and say what."""
+        kind = self.random.choice(("template", "packing", "stream", "threshold"))
+        if kind == "template":
+            self.size = self.random.choice([one for one in _SIZES if one != self.size])
+            return f"template: memory {self.size}"
+        if kind == "packing":
+            self.most = self.random.choice([one for one in (1, 2, 4) if one != self.most])
+            return f"maxStreamsPerWorker: {self.most}"
+        if kind == "stream":
+            self.extra = not self.extra
+            return "a stream more" if self.extra else "a stream less"
+        self.silence_s = self.random.choice([one for one in (2, 3, 4) if one != self.silence_s])
+        return f"silence: minDuration {self.silence_s}s"
+
+    def spec(self) -> dict[str, Any]:
+        """As the StreamMonitor's specification."""
+        return {
+            "streams": [channel(number) for number in range(3 + self.extra)],
+            "detectors": {"silence": {"minDuration": f"{self.silence_s}s"}},
+            "workers": [
+                {
+                    "name": "all",
+                    "detectors": ["silence"],
+                    "scaling": {"maxStreamsPerWorker": self.most},
+                    "template": {"resources": {"requests": {"memory": self.size}}},
+                }
+            ],
+        }
+
+
+@dataclass
+class Watch:
+    """Asks every worker of a StreamMonitor five times a second whether it receives its streams.
+
+    Attributes:
+        looks: How often all of them were asked.
+        gaps: When no process received a stream: the stream and for how long, in seconds.
+    """
+
+    monitor: Monitor
+    looks: int = 0
+    gaps: list[tuple[str, float]] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _addresses: dict[str, str] = field(default_factory=dict)
+    _missing: dict[str, float] = field(default_factory=dict)
+
+    def __enter__(self) -> "Watch":
+        self._find()
+        self._threads = [threading.Thread(target=one) for one in (self._keep_finding, self._look)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        for stream in list(self._missing):
+            self._close(stream)
+
+    def _find(self) -> None:
+        """Where the workers are, those that were told to end included."""
+        pods = {one["metadata"]["name"]: one for one in self.monitor.pods(terminating=True)}
+        found = {name: pod.get("status", {}).get("podIP", "") for name, pod in pods.items()}
+        self._addresses = {name: address for name, address in found.items() if address}
+
+    def _keep_finding(self) -> None:
+        while not self._stop.wait(0.5):
+            with suppress(Failure):
+                self._find()
+
+    def _look(self) -> None:
+        while not self._stop.wait(_PAUSE_S):
+            addresses = self._addresses
+            answers = [_ask(address) for address in addresses.values()]
+            received = {
+                stream.name
+                for answer in answers
+                if answer is not None
+                for stream in answer.streams
+                if stream.state is StreamState.RECEIVING
+            }
+            self.looks += 1
+            for stream in WATCHED:
+                if stream in received:
+                    self._close(stream)
+                else:
+                    self._missing.setdefault(stream, time.monotonic())
+
+    def _close(self, stream: str) -> None:
+        since = self._missing.pop(stream, None)
+        if since is not None:
+            self.gaps.append((stream, time.monotonic() - since))
+
+
+def _ask(address: str) -> WorkerStatus | None:
+    """What a process says; this machine reaches pods directly."""
+    url = f"http://{address}:{names.WORKER_PORT}/status"
+    try:
+        with urllib.request.urlopen(url, timeout=3) as answer:
+            return WorkerStatus.model_validate_json(answer.read())
+    except (OSError, urllib.error.URLError, ValueError):
+        return None  # it is starting, or it has ended
+
+
+def run(monitor: Monitor, kills: int, seed: int) -> tuple[list[Kill], Watch]:
+    """Change the StreamMonitor and kill the leading operator, so many times.
+
+    Returns:
+        What became of each, and what was seen of the streams meanwhile.
+    """
+    asked = Asked(random.Random(seed))
+    monitor.apply(**asked.spec())
+    monitor.wait("Ready")
+    wait_converged(monitor, asked)
+    done = []
+    with Watch(monitor) as watch:
+        for _ in range(kills):
+            killed = leader(monitor.access)
+            change = asked.change()
+            after_s = asked.random.uniform(0, LATEST_KILL_S)
+            monitor.apply(**asked.spec())
+            time.sleep(after_s)
+            kill(monitor.access, killed)
+            killed_at = now()
+            try:
+                wait_converged(monitor, asked)
+                done.append(Kill(change, after_s, now() - killed_at))
+            except Failure:
+                done.append(Kill(change, after_s, None))
+    return done, watch
+
+
+def leader(access: Access) -> Object:
+    """The pod that leads; waits until there is one."""
+
+    def found() -> Object | None:
+        lease = access.get("lease", f"{RELEASE}-operator", "-n", SYSTEM_NAMESPACE)
+        name = lease["spec"].get("holderIdentity")
+        pods = access.items(
+            "pods", "-n", SYSTEM_NAMESPACE, "-l", "app.kubernetes.io/name=streammonitor-operator"
+        )
+        present = (one for one in pods if "deletionTimestamp" not in one["metadata"])
+        return next((one for one in present if one["metadata"]["name"] == name), None)
+
+    return eventually("an operator that leads", found, timeout_s=60, pause_s=0.3)
+
+
+def kill(access: Access, pod: Object) -> None:
+    """SIGKILL its process, and have the pod replaced at once instead of backed off."""
+    kill_process(pod)
+    access.delete("pod", pod["metadata"]["name"], SYSTEM_NAMESPACE, "--grace-period=0", "--force")
+
+
+def wait_converged(monitor: Monitor, asked: Asked) -> None:
+    """Wait until everything is as asked for, and nothing else is left.
+
+    Raises:
+        Failure: It is not, in time.
+    """
+    spec = asked.spec()
+    wanted = sorted(one["name"] for one in spec["streams"])
+
+    def converged() -> bool:
+        resource = monitor.get()
+        status = resource.get("status", {})
+        if status.get("observedGeneration") != resource["metadata"]["generation"]:
+            return False
+        deployments, maps = monitor.objects("deployments"), monitor.objects("configmaps")
+        ready = {one["type"]: one["status"] for one in status["conditions"]}["Ready"] == "True"
+        sizes = {_memory(one) for one in deployments}
+        return (
+            ready
+            and sizes == {asked.size}
+            and len(monitor.pods(terminating=True)) == len(deployments) == len(maps)
+            and sorted(_held(maps)) == wanted
+        )
+
+    eventually("everything is as asked for", converged, timeout_s=CONVERGED_WITHIN_S)
+
+
+def _memory(deployment: Object) -> str:
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return str(container["resources"]["requests"]["memory"])
+
+
+def _held(maps: list[Object]) -> list[str]:
+    """Every stream as often as workers are to speak for it."""
+    held: list[str] = []
+    for one in maps:
+        assignment = Assignment.model_validate(json.loads(one["data"][names.ASSIGNMENT_KEY]))
+        held += {stream.name for stream in assignment.streams} - set(assignment.warming)
+    return held
