@@ -34,13 +34,23 @@ def _allowed() -> None:
     """The default guard: writes are always allowed."""
 
 
-async def load_configuration() -> client.Configuration:
-    """Credentials of the pod's service account, or of the current kubeconfig outside a cluster."""
+async def load_configuration(context: str | None = None) -> client.Configuration:
+    """Credentials of the pod's service account, or of the kubeconfig outside a cluster.
+
+    Args:
+        context: The kubeconfig's context to use; None: its current one.
+
+    Raises:
+        Unreachable: There is no usable kubeconfig, or no such context.
+    """
     configuration = client.Configuration()
-    if "KUBERNETES_SERVICE_HOST" in os.environ:
-        _config.load_incluster_config(client_configuration=configuration)
-    else:
-        await _config.load_kube_config(client_configuration=configuration)
+    try:
+        if context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
+            _config.load_incluster_config(client_configuration=configuration)
+        else:
+            await _config.load_kube_config(context=context, client_configuration=configuration)
+    except _config.ConfigException as error:
+        raise Unreachable(str(error)) from error
     return configuration
 
 

@@ -102,7 +102,7 @@ def _read(manifest: Manifest, old: Monitor | None) -> Monitor:
     if old is not None and (old.owner.uid, old.generation) == (uid, generation):
         spec, fault = old.spec, old.fault
     else:
-        spec, fault = _parse(manifest.get("spec"))
+        spec, fault = parse_spec(manifest.get("spec"))
     return Monitor(
         owner=Owner(metadata["namespace"], metadata["name"], uid),
         generation=generation,
@@ -115,7 +115,8 @@ def _read(manifest: Manifest, old: Monitor | None) -> Monitor:
     )
 
 
-def _parse(document: object) -> tuple[StreamMonitorSpec | None, str]:
+def parse_spec(document: object) -> tuple[StreamMonitorSpec | None, str]:
+    """Read a specification; None and a sentence about the first fault if it is not valid."""
     try:
         spec = StreamMonitorSpec.model_validate(document or {})
     except ValidationError as error:

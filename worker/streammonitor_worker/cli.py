@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -88,8 +89,20 @@ def _add_desk_commands() -> None:
     app.command(name="explain")(explain.explain_command)
 
 
+def _add_plugins() -> None:
+    """Commands of other packages, as far as what they need is installed."""
+    for entry in entry_points(group="streammonitor.commands"):
+        try:
+            command = entry.load()
+        except ImportError:
+            continue
+        app.command(name=entry.name)(command)
+
+
 def main() -> None:
     """Entry point."""
     if sys.argv[1:2] not in (["worker"], ["run"], ["version"]):
         _add_desk_commands()
+        if sys.argv[1:2] not in (["analyze"], ["explain"]):
+            _add_plugins()
     app()

@@ -209,10 +209,9 @@ def assignment_of(manifest: Manifest) -> dict[str, Any]:
 
 
 def _selected(manifest: Manifest, selector: str) -> bool:
-    if not selector:
-        return True
-    key, _, value = selector.partition("=")
-    return (manifest["metadata"].get("labels") or {}).get(key) == value
+    labels = manifest["metadata"].get("labels") or {}
+    wanted = (one.partition("=") for one in selector.split(",") if one)
+    return all(labels.get(key) == value for key, _, value in wanted)
 
 
 def _merge(old: Any, new: Any) -> Any:
