@@ -16,6 +16,8 @@ CRDS_RELEASE = "streammonitor-crds"
 ORIGIN_PORT = 8080
 _ORIGIN_SOURCE = REPOSITORY / "dev/origin/origin.py"
 _SERVED = "/served"
+_SOURCES = ("--set=worker.sources.denyClusterServices=false",)
+"""The origin of the demo and of the tests is a Service of the cluster."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,16 @@ def install(access: kube.Access, images: Images) -> None:
     with timed("Installing the charts"):
         _release(access, CRDS_RELEASE, REPOSITORY / "charts/streammonitor-crds")
         values = {**_image("operator", images.operator), **_image("worker", images.worker)}
-        _release(access, RELEASE, REPOSITORY / "charts/streammonitor", values)
+        _release(access, RELEASE, REPOSITORY / "charts/streammonitor", values, *_SOURCES)
 
 
 def _release(
-    access: kube.Access, name: str, chart: Path, values: dict[str, str] | None = None
+    access: kube.Access, name: str, chart: Path, values: dict[str, str] | None = None, *more: str
 ) -> None:
     settings = [f"--set-string={key}={value}" for key, value in (values or {}).items()]
     access.helm(
         "upgrade", "--install", name, chart, "--namespace", SYSTEM_NAMESPACE,
-        "--wait", "--timeout", "3m", *settings,
+        "--wait", "--timeout", "3m", *settings, *more,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from uuid import uuid4
 
@@ -34,6 +35,20 @@ class LeaseSettings:
 
 
 @dataclass(frozen=True)
+class SourceRules:
+    """Which sources workers may open; a worker says no to all others."""
+
+    schemes: tuple[str, ...] = ()
+    """WORKER_ALLOWED_SCHEMES: URL schemes; none means every one that is supported."""
+    hosts: tuple[str, ...] = ()
+    """WORKER_ALLOWED_HOSTS: host names, or patterns as in *.example.com; none means every host."""
+    denied_networks: tuple[str, ...] = ()
+    """WORKER_DENIED_NETWORKS: besides loopback, link-local and metadata addresses."""
+    allowed_networks: tuple[str, ...] = ()
+    """WORKER_ALLOWED_NETWORKS: networks that may be reached even if they are denied."""
+
+
+@dataclass(frozen=True)
 class WorkerSettings:
     """What every worker pod has unless the group's template says otherwise."""
 
@@ -50,6 +65,7 @@ class WorkerSettings:
     memory_limit: str = "2Gi"
     """WORKER_MEMORY_LIMIT: memory at which a worker is killed. There is no CPU limit: throttling
     would make a monitor late exactly when there is most to see."""
+    sources: SourceRules = field(default_factory=SourceRules)
 
 
 @dataclass(frozen=True)
@@ -102,6 +118,12 @@ def _worker(environ: Mapping[str, str]) -> WorkerSettings:
         cpu_request=environ.get("WORKER_CPU_REQUEST") or WorkerSettings.cpu_request,
         memory_request=environ.get("WORKER_MEMORY_REQUEST") or WorkerSettings.memory_request,
         memory_limit=environ.get("WORKER_MEMORY_LIMIT") or WorkerSettings.memory_limit,
+        sources=SourceRules(
+            schemes=_names(environ, "WORKER_ALLOWED_SCHEMES"),
+            hosts=_names(environ, "WORKER_ALLOWED_HOSTS"),
+            denied_networks=_networks(environ, "WORKER_DENIED_NETWORKS"),
+            allowed_networks=_networks(environ, "WORKER_ALLOWED_NETWORKS"),
+        ),
     )
 
 
@@ -140,6 +162,18 @@ def _port(environ: Mapping[str, str]) -> int:
 
 def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(sorted({part.strip() for part in environ.get(name, "").split(",")} - {""}))
+
+
+def _networks(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    networks = _names(environ, name)
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise SettingsError(
+                f"{name} names {network!r}: {error}: give networks as in 10.0.0.0/8"
+            ) from None
+    return networks
 
 
 def _hosts(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

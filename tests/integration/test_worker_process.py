@@ -67,7 +67,7 @@ def test_each_problem_is_named_and_the_others_go_on(rig: WorkerRig, media: Path)
         rig.wait_state("gone", "retrying", "NotFound")
         rig.wait_state("refused", "retrying", "ConnectionRefused")
         rig.wait_state("text", "retrying", "NotMedia")
-        rig.wait_state("file", "failed", "UnsupportedScheme")
+        rig.wait_state("file", "failed", "SchemeNotAllowed")
         missing = rig.wait_state("locked", "retrying", "SecretMissing")
         mute = rig.wait_state("mute", "receiving", "NoAudio")
 

@@ -15,6 +15,7 @@ from streammonitor_worker.analysis import EventKind, IncidentEvent
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.checks import check_detector
 from streammonitor_worker.figures import Figures
+from streammonitor_worker.ingest import EVERYTHING, Access
 from streammonitor_worker.journal import Journal
 from streammonitor_worker.logs import write_incident
 from streammonitor_worker.stream import StreamRunner
@@ -38,7 +39,7 @@ class Fleet:
         journal: Where open incidents are saved; None: nowhere.
         worker: Name of this worker.
         secrets_folder: Mounted Secrets.
-        allow_files: Whether streams may be files (a laptop run).
+        access: Which sources may be opened.
         evidence: Whether small pictures and sound of incidents are kept.
         on_incident: Called with each incident event; default: a JSON line on standard output.
     """
@@ -50,7 +51,7 @@ class Fleet:
         journal: Journal | None,
         worker: str,
         secrets_folder: Path,
-        allow_files: bool = False,
+        access: Access = EVERYTHING,
         evidence: bool = True,
         on_incident: Callable[[str, Incident], None] = write_incident,
     ) -> None:
@@ -58,7 +59,7 @@ class Fleet:
         self._journal = journal
         self._worker = worker
         self._secrets_folder = secrets_folder
-        self._allow_files = allow_files
+        self._access = access
         self._evidence = evidence
         self._on_incident = on_incident
         self._runners: dict[str, StreamRunner] = {}
@@ -171,7 +172,7 @@ class Fleet:
             secrets_folder=self._secrets_folder,
             monitor_uid=self._monitor_uid,
             worker=self._worker,
-            allow_files=self._allow_files,
+            access=self._access,
             evidence=self._evidence,
         )
         runner = StreamRunner(stream, self._detectors, around, self._profile)

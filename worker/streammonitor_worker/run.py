@@ -49,7 +49,6 @@ class LaptopRun:
             journal=None,
             worker="local",
             secrets_folder=secrets_folder,
-            allow_files=True,
             on_incident=self._tell_incident,
         )
         self._stop = asyncio.Event()

@@ -2,11 +2,13 @@
 
 import os
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 
 from streammonitor_api import names
+from streammonitor_worker.ingest.access import DENIED_NETWORKS, Access, Network
 
 GRACE_S = 15.0
 
@@ -28,6 +30,10 @@ class Settings:
         port: Port of the HTTP endpoints. STREAMMONITOR_PORT.
         grace_s: Seconds after SIGTERM in which another worker may take over. Keep it below the
             pod's terminationGracePeriodSeconds. STREAMMONITOR_GRACE_S.
+        access: Which sources may be opened. Comma-separated: STREAMMONITOR_ALLOWED_SCHEMES,
+            STREAMMONITOR_ALLOWED_HOSTS (names or patterns as in *.example.com),
+            STREAMMONITOR_DENIED_NETWORKS (besides those that are always denied) and
+            STREAMMONITOR_ALLOWED_NETWORKS (which win over denied ones), as in 10.0.0.0/8.
         evidence: Whether small pictures and sound of incidents are kept in memory.
             STREAMMONITOR_EVIDENCE, on or off.
         log_level: STREAMMONITOR_LOG_LEVEL.
@@ -40,6 +46,7 @@ class Settings:
     state_folder: Path = Path(names.STATE_FOLDER)
     port: int = names.WORKER_PORT
     grace_s: float = GRACE_S
+    access: Access = field(default_factory=Access)
     evidence: bool = True
     log_level: str = "INFO"
 
@@ -65,9 +72,42 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         state_folder=folder("STATE", names.STATE_FOLDER),
         port=int(_number(environ, "STREAMMONITOR_PORT", names.WORKER_PORT, 0, 65535)),
         grace_s=_number(environ, "STREAMMONITOR_GRACE_S", GRACE_S, 0, 3600),
+        access=_access(environ),
         evidence=_switch(environ, "STREAMMONITOR_EVIDENCE"),
         log_level=_level(environ),
     )
+
+
+def _access(environ: Mapping[str, str]) -> Access:
+    schemes = _list(environ, "STREAMMONITOR_ALLOWED_SCHEMES")
+    hosts = _list(environ, "STREAMMONITOR_ALLOWED_HOSTS")
+    # The API server's own address means something only in the cluster.
+    apiserver = environ.get("KUBERNETES_SERVICE_HOST")
+    return Access(
+        schemes=frozenset(schemes) or None,
+        hosts=hosts or None,
+        denied=(
+            *DENIED_NETWORKS,
+            *_networks(environ, "STREAMMONITOR_DENIED_NETWORKS"),
+            *((ip_network(apiserver),) if apiserver else ()),
+        ),
+        allowed=tuple(_networks(environ, "STREAMMONITOR_ALLOWED_NETWORKS")),
+    )
+
+
+def _networks(environ: Mapping[str, str], name: str) -> Iterator[Network]:
+    for text in _list(environ, name):
+        try:
+            yield ip_network(text)
+        except ValueError as error:
+            raise SettingsError(
+                f"{name} names {text!r}: {error}: give networks as in 10.0.0.0/8"
+            ) from None
+
+
+def _list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    parts = (part.strip().lower() for part in (environ.get(name) or "").split(","))
+    return tuple(part for part in parts if part)
 
 
 def _number(

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.regions import Region
-from streammonitor_api.spec import URL_SCHEMES, Stream
+from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus
 from streammonitor_worker.analysis import IncidentEvent, StreamAnalysis
 from streammonitor_worker.detectors.base import Kind
@@ -24,7 +23,7 @@ from streammonitor_worker.frames import (
     FrameView,
     MediaItem,
 )
-from streammonitor_worker.ingest import Source, SourceError, open_source, redact
+from streammonitor_worker.ingest import Source, SourceError, Stop, open_source, redact
 from streammonitor_worker.load import LoadMeter, Tally
 from streammonitor_worker.parameters import resolve
 from streammonitor_worker.regions import PictureRegions
@@ -38,7 +37,7 @@ PUBLISH_S = 0.5
 """How often what changed quietly (detectors' states) is published."""
 EXPIRY = timedelta(minutes=5)
 """After an interruption, when a consumer may take an incident as ended."""
-HOPELESS = ("UnsupportedScheme",)
+HOPELESS = ("UnsupportedScheme", "SchemeNotAllowed", "HostNotAllowed", "BadUrl")
 """Reasons that no retry changes."""
 
 Detectors = Mapping[str, Mapping[str, Any]]
@@ -65,7 +64,7 @@ class StreamRunner:
         self._stream = stream
         self._lock = threading.RLock()
         self._closed = threading.Event()
-        self._connection = threading.Event()
+        self._connection = Stop()
         self._wake = threading.Event()
         self._analysis = StreamAnalysis(
             monitor_uid=around.monitor_uid,
@@ -226,10 +225,9 @@ class StreamRunner:
         with self._lock:
             if self._closed.is_set():
                 return False
-            self._connection = connection = threading.Event()
+            self._connection = connection = Stop()
             self._wake.clear()
             stream, kinds = self._stream, set(self._analysis.kinds_needed)
-        self._allow(stream)
         with open_source(
             stream.url,
             video=Kind.VIDEO in kinds or not kinds,
@@ -237,6 +235,7 @@ class StreamRunner:
             headers=read_headers(self._around.secrets_folder, stream.headers_from),
             live=True,
             stop=connection,
+            access=self._around.access,
         ) as source:
             if self._replays(source):
                 return self._complete()
@@ -253,16 +252,7 @@ class StreamRunner:
         # A live playlist that was closed turns into a recording of what was seen already.
         return self._was_live and source.finite
 
-    def _allow(self, stream: Stream) -> None:
-        scheme = urlsplit(stream.url).scheme.lower() if "://" in stream.url else "file"
-        if scheme not in URL_SCHEMES and not (self._around.allow_files and scheme == "file"):
-            raise SourceError(
-                "UnsupportedScheme",
-                f"{redact(stream.url)} is not opened: scheme {scheme!r} is not allowed, use one of "
-                f"{', '.join(URL_SCHEMES)}",
-            )
-
-    def _play(self, source: Source, connection: threading.Event) -> None:
+    def _play(self, source: Source, connection: Stop) -> None:
         self._splice.connected()
         for raw in source:
             self.progress_at = time.monotonic()

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from streammonitor_api.worker_status import StreamStatus
 from streammonitor_worker.analysis import IncidentEvent
+from streammonitor_worker.ingest import EVERYTHING, Access
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_CAP_S = 15.0
@@ -41,7 +42,7 @@ class Surroundings:
         secrets_folder: Mounted Secrets.
         monitor_uid: UID of the StreamMonitor.
         worker: Name of the worker.
-        allow_files: Whether a stream may be a file of this machine (a laptop run).
+        access: Which sources may be opened.
         evidence: Whether small pictures and sound of incidents are kept.
         backoff: Seconds to wait before the n-th attempt in a row.
     """
@@ -50,6 +51,6 @@ class Surroundings:
     secrets_folder: Path
     monitor_uid: str
     worker: str
-    allow_files: bool = False
+    access: Access = EVERYTHING
     evidence: bool = True
     backoff: Callable[[int], float] = backoff_s

@@ -40,6 +40,7 @@ class Worker:
             journal=self._journal,
             worker=settings.worker,
             secrets_folder=settings.secrets_folder,
+            access=settings.access,
             evidence=settings.evidence,
         )
         self._file = AssignmentFile(settings.assignment_folder)

@@ -14,3 +14,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "streammonitor.image" -}}
 {{ .image.repository }}:{{ .image.tag | default .context.Chart.AppVersion }}
 {{- end }}
+
+{{/* What workers must not reach: networks that are named, and the cluster's Services. */}}
+{{- define "streammonitor.deniedNetworks" -}}
+{{- $networks := .deniedNetworks -}}
+{{- if .denyClusterServices -}}
+{{- with lookup "networking.k8s.io/v1" "ServiceCIDR" "" "" -}}
+{{- range .items -}}
+{{- $networks = concat $networks .spec.cidrs -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- join "," $networks -}}
+{{- end }}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from streammonitor_api import names
 from streammonitor_api.spec import Template
 from streammonitor_operator.kube import DEPLOYMENTS, Manifest
-from streammonitor_operator.settings import WorkerSettings
+from streammonitor_operator.settings import SourceRules, WorkerSettings
 from streammonitor_operator.specs.identity import Owner, labels, metadata
 from streammonitor_operator.specs.recipe import Recipe
 
@@ -105,6 +105,7 @@ def _container(
         "env": [
             {"name": "STREAMMONITOR_WORKER", "value": worker},
             {"name": "STREAMMONITOR_GRACE_S", "value": str(GRACE_S)},
+            *_source_rules(settings.sources),
         ],
         "ports": [{"name": "http", "containerPort": names.WORKER_PORT, "protocol": "TCP"}],
         "resources": _resources(template, settings),
@@ -132,6 +133,20 @@ def _container(
             ),
         ],
     }  # fmt: skip
+
+
+def _source_rules(rules: SourceRules) -> list[Manifest]:
+    given = {
+        "ALLOWED_SCHEMES": rules.schemes,
+        "ALLOWED_HOSTS": rules.hosts,
+        "DENIED_NETWORKS": rules.denied_networks,
+        "ALLOWED_NETWORKS": rules.allowed_networks,
+    }
+    return [
+        {"name": f"STREAMMONITOR_{name}", "value": ",".join(values)}
+        for name, values in given.items()
+        if values
+    ]
 
 
 def _probe(path: str, *, period_s: int, failures: int) -> Manifest:

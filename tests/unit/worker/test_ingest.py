@@ -1,7 +1,6 @@
 """Ingest from files: views, formats, and refusals."""
 
 import itertools
-import threading
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,7 +12,7 @@ import pytest
 
 from dev.media.clips import write_clip
 from streammonitor_worker.frames import AudioView, FormatChange, FrameView, MediaItem
-from streammonitor_worker.ingest import SourceError, open_source, redact
+from streammonitor_worker.ingest import SourceError, Stop, open_source, redact
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +237,7 @@ def test_a_finite_source_is_paced_when_live(clips: Path) -> None:
 
 
 def test_a_stop_ends_the_wait_for_the_next_frame(clips: Path) -> None:
-    stop = threading.Event()
+    stop = Stop()
     with open_source(str(clips / "clip.mp4"), stop=stop) as source:
         for _ in source:
             stop.set()

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from streammonitor_worker.ingest import SourceError, open_source
+from streammonitor_worker.ingest import SourceError, Stop, open_source
 
 
 @pytest.mark.parametrize("scheme", ["http", "rtmp", "rtsp"])
 def test_a_stop_ends_a_wait_for_a_server_that_says_nothing(scheme: str) -> None:
-    stop = threading.Event()
+    stop = Stop()
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()

@@ -15,7 +15,7 @@ from streammonitor_api.worker_status import StreamState, StreamStatus, VideoForm
 from streammonitor_worker import stream as module
 from streammonitor_worker.analysis import EventKind, IncidentEvent
 from streammonitor_worker.frames import FormatChange, FrameView, MediaItem
-from streammonitor_worker.ingest import SourceError
+from streammonitor_worker.ingest import Access, SourceError
 from streammonitor_worker.stream import StreamRunner
 from streammonitor_worker.surroundings import Surroundings
 from tests.unit.worker.made_up import MadeUpSource
@@ -48,10 +48,16 @@ class Rig:
         self.events: list[IncidentEvent] = []
         self.changed = threading.Condition()
         self.around = Surroundings(
-            reporter=self, secrets_folder=folder, monitor_uid="u", worker="w", backoff=lambda _: 0.0
+            reporter=self,
+            secrets_folder=folder,
+            monitor_uid="u",
+            worker="w",
+            access=Access(),
+            backoff=lambda _: 0.0,
         )
 
-    def open_source(self, url: str, **_: object) -> MadeUpSource:
+    def open_source(self, url: str, *, access: Access, **_: object) -> MadeUpSource:
+        access.check(url)
         self.opened.append(url)
         source = self.sources.pop(0) if self.sources else SourceError("Timeout", "no more")
         if isinstance(source, Exception):
@@ -160,7 +166,7 @@ def test_a_scheme_that_is_not_allowed_is_not_tried_again(
     rig: Rig, start: Callable[..., StreamRunner]
 ) -> None:
     runner = start(url="file:///etc/passwd")
-    rig.wait_state(StreamState.FAILED, "UnsupportedScheme")
+    rig.wait_state(StreamState.FAILED, "SchemeNotAllowed")
     runner.configure(Stream(name="a", url="http://h/b"), DETECTORS, None)
     rig.wait_state(StreamState.RETRYING, "Timeout")
 

@@ -8,7 +8,19 @@ streammonitor_worker.ingest.errors.SourceError: gopher://h/ cannot be opened: sc
 
 from av import ffmpeg_version_info as FFMPEG_VERSION
 
+from streammonitor_worker.ingest.access import EVERYTHING, Access
 from streammonitor_worker.ingest.errors import SourceError, redact
 from streammonitor_worker.ingest.source import Counters, Source, open_source
+from streammonitor_worker.ingest.stop import Stop
 
-__all__ = ["FFMPEG_VERSION", "Counters", "Source", "SourceError", "open_source", "redact"]
+__all__ = [
+    "EVERYTHING",
+    "FFMPEG_VERSION",
+    "Access",
+    "Counters",
+    "Source",
+    "SourceError",
+    "Stop",
+    "open_source",
+    "redact",
+]

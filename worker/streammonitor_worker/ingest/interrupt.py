@@ -11,10 +11,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import av.container.core
 
 _local = threading.local()
+
+
+class Flag(Protocol):
+    """What a stop event looks like from here."""
+
+    def is_set(self) -> bool:
+        """Whether FFmpeg must return."""
 
 
 class _Clock:
@@ -22,7 +30,7 @@ class _Clock:
 
     @staticmethod
     def monotonic() -> float:
-        stop: threading.Event | None = getattr(_local, "stop", None)
+        stop: Flag | None = getattr(_local, "stop", None)
         return float("inf") if stop is not None and stop.is_set() else time.monotonic()
 
 
@@ -30,7 +38,7 @@ av.container.core.time = _Clock()  # type: ignore[attr-defined]
 
 
 @contextmanager
-def interruptible(stop: threading.Event | None) -> Iterator[None]:
+def interruptible(stop: Flag) -> Iterator[None]:
     """Make FFmpeg calls of this thread fail with ExitError once `stop` is set."""
     before = getattr(_local, "stop", None)
     _local.stop = stop

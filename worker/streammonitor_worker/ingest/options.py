@@ -1,4 +1,4 @@
-"""What FFmpeg is told about a URL: protocols that it may use, time-outs, headers."""
+"""What FFmpeg is told about a URL: containers and protocols that it may use, time-outs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,18 +13,17 @@ PLAYLIST_TIMEOUT_S = 30.0
 playlist may repeat itself for three of those."""
 SOCKET_TIMEOUT_S = 8.0
 
-_HTTP = "http,https,httpproxy,tls,tcp,crypto"
 _WHITELIST = {
-    "http": _HTTP,
-    "https": _HTTP,
     "rtmp": "rtmp,rtmps,rtmpt,tls,tcp,http,https",
     "rtmps": "rtmp,rtmps,rtmpt,tls,tcp,http,https",
     "rtsp": "rtsp,rtsps,rtp,srtp,tls,tcp,udp,http,https",
     "rtsps": "rtsp,rtsps,rtp,srtp,tls,tcp,udp,http,https",
     "file": "file,crypto",
 }
-"""Protocols per scheme, nested URLs included: what comes from a network never opens a file, and
-what comes from a file never opens a connection."""
+"""Schemes that FFmpeg reads by itself, and the protocols it may use for each, nested URLs
+included: what comes from a file never opens a connection, and the reverse."""
+READ_HERE = ("http", "https", "tcp", "udp")
+"""Schemes whose bytes are read here and handed to FFmpeg (see `opening`)."""
 
 _FORMATS = (
     "hls,mpegts,mov,mp4,flv,live_flv,rtsp,sdp,rtp,matroska,webm,avi,mxf,mpeg,asf,ogg,"
@@ -38,6 +37,7 @@ class Plan:
     """How a URL is opened.
 
     Attributes:
+        read_here: Whether FFmpeg is handed the bytes, and opens nothing by itself.
         scheme: Lower case; `file` for paths.
         target: What FFmpeg opens.
         options: FFmpeg options.
@@ -45,6 +45,7 @@ class Plan:
     """
 
     scheme: str
+    read_here: bool
     target: str
     options: dict[str, str]
     timeout: tuple[float, float]
@@ -57,25 +58,25 @@ def plan(url: str, headers: Mapping[str, str]) -> Plan:
         SourceError: The scheme is not supported, or a header would break the request.
     """
     scheme = urlsplit(url).scheme.lower() if "://" in url else "file"
-    if scheme not in _WHITELIST:
-        known = ", ".join(_WHITELIST)
+    if scheme not in (*READ_HERE, *_WHITELIST):
+        known = ", ".join((*READ_HERE, *_WHITELIST))
         where = redact(url)
         raise SourceError(
             "UnsupportedScheme",
             f"{where} cannot be opened: scheme {scheme!r} is not supported, use one of {known}",
         )
     options = {
-        "protocol_whitelist": _WHITELIST[scheme],
+        # Where the bytes are read here, FFmpeg only parses the names.
+        "protocol_whitelist": _WHITELIST.get(scheme, "http,https,crypto"),
         "format_whitelist": _FORMATS,
         "analyzeduration": "3000000",
     }
     options |= _transport_options(scheme)
-    if headers and scheme in ("http", "https"):
-        options["headers"] = _header_block(url, headers)
+    _check_headers(url, headers)
     path = urlsplit(url).path if scheme != "file" else url
     read_s = PLAYLIST_TIMEOUT_S if path.endswith((".m3u8", ".m3u")) else READ_TIMEOUT_S
     target = f"file:{_file_path(url)}" if scheme == "file" else url
-    return Plan(scheme, target, options, (OPEN_TIMEOUT_S, read_s))
+    return Plan(scheme, scheme in READ_HERE, target, options, (OPEN_TIMEOUT_S, read_s))
 
 
 def _file_path(url: str) -> str:
@@ -92,17 +93,19 @@ def _transport_options(scheme: str) -> dict[str, str]:
     if scheme in ("rtmp", "rtmps"):
         return {"rw_timeout": microseconds, "rtmp_live": "live", "rtmp_buffer": "100"}
     if scheme in ("http", "https"):
-        # Origins serve segments under any name; the whitelist, not the name, keeps files out.
         return {
-            "rw_timeout": microseconds,
-            "user_agent": "streammonitor",
+            # Connections are kept by our own client; FFmpeg's way to keep them aborts the process
+            # where it reads through callbacks.
+            "http_persistent": "0",
+            "http_multiple": "0",
+            # Origins serve segments under any name; what a playlist may name is decided elsewhere.
             "extension_picky": "0",
             "allowed_extensions": "ALL",
         }
     return {}
 
 
-def _header_block(url: str, headers: Mapping[str, str]) -> str:
+def _check_headers(url: str, headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if "\r" in value or "\n" in value:
             raise SourceError(
@@ -110,4 +113,3 @@ def _header_block(url: str, headers: Mapping[str, str]) -> str:
                 f"{redact(url)} cannot be opened: the value of header {name!r} contains a line "
                 f"break: store it in the Secret without one",
             )
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())

@@ -1,6 +1,5 @@
 """One opened source: demultiplex, decode, put on the media timeline."""
 
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -23,12 +22,15 @@ from streammonitor_worker.frames import (
     FrameView,
     MediaItem,
 )
+from streammonitor_worker.ingest.access import EVERYTHING, Access
 from streammonitor_worker.ingest.errors import SourceError, classify, redact
 from streammonitor_worker.ingest.interrupt import interruptible
+from streammonitor_worker.ingest.opening import Opening
 from streammonitor_worker.ingest.options import Plan, plan
 from streammonitor_worker.ingest.pictures import picture_of
 from streammonitor_worker.ingest.references import References, references_of
 from streammonitor_worker.ingest.sound import samples_of
+from streammonitor_worker.ingest.stop import Stop
 from streammonitor_worker.ingest.timeline import Timeline
 
 Frame = av.VideoFrame | av.AudioFrame
@@ -64,7 +66,8 @@ def open_source(
     audio: bool = True,
     headers: Mapping[str, str] | None = None,
     live: bool = True,
-    stop: threading.Event | None = None,
+    stop: Stop | None = None,
+    access: Access = EVERYTHING,
     threads: Threads = "none",
 ) -> "Source":
     """Open a URL or path.
@@ -76,26 +79,28 @@ def open_source(
         headers: HTTP request headers.
         live: Play a finite source in real time; otherwise as fast as it can be read.
         stop: Ends the source early, also while it waits for the network.
+        access: What may be opened.
         threads: "frame" decodes on several cores, at the price of latency.
 
     Raises:
-        SourceError: It cannot be opened, is no media, or has none of what is wanted.
+        SourceError: It must not or cannot be opened, is no media, or has none of what is wanted.
     """
+    stop = stop or Stop()
     planned = plan(url, headers or {})
+    access.check(url)
+    opening = Opening(url, headers or {}, access, stop) if planned.read_here else None
     try:
-        with interruptible(stop):
-            container = av.open(
-                planned.target, mode="r", options=planned.options, timeout=planned.timeout
-            )
-    except (av.FFmpegError, OSError, ValueError) as error:
-        if stop is not None and stop.is_set():
-            raise SourceError("Stopped", f"{redact(url)} was not opened: stopped") from None
-        raise classify(error, url, opening=True) from None
+        container = _open_container(url, planned, opening, stop)
+    except BaseException:
+        if opening:
+            opening.close()
+        raise
     try:
         return Source(
             url,
             container,
             planned,
+            opening,
             video=video,
             audio=audio,
             live=live,
@@ -105,6 +110,25 @@ def open_source(
     except BaseException:
         container.close()
         raise
+
+
+def _open_container(url: str, planned: Plan, opening: Opening | None, stop: Stop) -> InputContainer:
+    try:
+        with interruptible(opening or stop):
+            return av.open(
+                planned.target,
+                mode="r",
+                options=planned.options,
+                timeout=planned.timeout,
+                io_open=opening,
+            )
+    except (av.FFmpegError, OSError, ValueError, SourceError) as error:
+        if stop.is_set():
+            raise SourceError("Stopped", f"{redact(url)} was not opened: stopped") from None
+        if isinstance(error, SourceError):
+            raise
+        failure = opening.failure if opening else None
+        raise (failure or classify(error, url, opening=True)) from None
 
 
 class Source:
@@ -123,16 +147,18 @@ class Source:
         url: str,
         container: InputContainer,
         planned: Plan,
+        opening: Opening | None,
         *,
         video: bool,
         audio: bool,
         live: bool,
-        stop: threading.Event | None,
+        stop: Stop,
         threads: Threads,
     ) -> None:
         self._url = url
         self._container = container
-        self._stop = stop or threading.Event()
+        self._opening = opening
+        self._stop = stop
         self._video_stream = _best_video(container) if video else None
         self._audio_stream = _best_audio(container, self._video_stream) if audio else None
         self._require_streams(video, audio)
@@ -143,7 +169,7 @@ class Source:
         self.video = _video_format(self._video_stream)
         self.audio = _audio_format(self._audio_stream)
         self.duration_s = _duration(container, planned)
-        self.finite = self.duration_s is not None or _sized(container)
+        self.finite = self.duration_s is not None or _sized(container, opening)
         self._pace = live and self.finite
         self._frame_s = 1 / self.video.frame_rate if self.video and self.video.frame_rate else 0.0
 
@@ -161,6 +187,8 @@ class Source:
     def close(self) -> None:
         """Close the connection or file. Views that were handed out stay valid."""
         self._container.close()
+        if self._opening:
+            self._opening.close()
 
     def __iter__(self) -> Iterator[MediaItem]:
         """Yield the format, then views; per elementary stream in presentation order.
@@ -238,15 +266,23 @@ class Source:
         packets = self._container.demux(chosen)
         while not self._stop.is_set():
             try:
-                with interruptible(self._stop):
+                with interruptible(self._opening or self._stop):
                     packet = next(packets, None)
-            except (av.FFmpegError, OSError) as error:
+            except (av.FFmpegError, OSError, SourceError) as error:
                 if self._stop.is_set():
                     return
-                raise classify(error, self._url, opening=False) from None
+                raise self._cause(error) from None
             if packet is None:
+                if self._opening and self._opening.failure:
+                    raise self._opening.failure
                 return
             yield packet
+
+    def _cause(self, error: Exception) -> SourceError:
+        if isinstance(error, SourceError):
+            return error
+        failure = self._opening.failure if self._opening else None
+        return failure or classify(error, self._url, opening=False)
 
     def _place(self, timeline: Timeline, frame: Frame, arrived_at: float) -> Iterator[MediaItem]:
         if isinstance(frame, av.VideoFrame):
@@ -384,8 +420,10 @@ def _duration(container: InputContainer, planned: Plan) -> float | None:
     return container.duration / 1_000_000
 
 
-def _sized(container: InputContainer) -> bool:
+def _sized(container: InputContainer, opening: Opening | None) -> bool:
     """Whether it is one resource of known length (a playlist's own length says nothing)."""
+    if opening is not None:
+        return opening.length is not None
     return container.format.name not in ("hls", "dash", "rtsp", "sdp") and container.size > 0
 
 

@@ -1,0 +1,120 @@
+"""Connections that go only where they may, and that a stop ends at once."""
+
+import errno
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from streammonitor_worker.ingest.access import Access
+from streammonitor_worker.ingest.errors import SourceError
+from streammonitor_worker.ingest.stop import Stop
+
+Taken = TypeVar("Taken")
+
+CONNECT_TIMEOUT_S = 4.0
+STALL_S = 2.0
+"""A peer that owes bytes and sends none for this long has stalled."""
+
+
+def connect(host: str, port: int, access: Access, stop: Stop, where: str) -> socket.socket:
+    """Open a TCP connection to the first address that answers.
+
+    Args:
+        host: Name or address.
+        port: TCP port.
+        access: What may be reached.
+        stop: Ends the wait.
+        where: What messages call it: the URL, without credentials.
+
+    Raises:
+        SourceError: Nothing answers, or nothing may be connected to.
+    """
+    last: OSError | None = None
+    for family, address in access.resolve(host, port, socket.SOCK_STREAM, where):
+        link = socket.socket(family, socket.SOCK_STREAM)
+        link.settimeout(CONNECT_TIMEOUT_S)
+        try:
+            with stop.waking(lambda link=link: wake(link)):  # type: ignore[misc]
+                link.connect(address)
+        except OSError as error:
+            link.close()
+            last = error
+        else:
+            link.settimeout(STALL_S)
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return link
+    raise socket_error(last or OSError(), where, "cannot be opened")
+
+
+def secure(
+    link: socket.socket, host: str, context: ssl.SSLContext, stop: Stop, where: str
+) -> ssl.SSLSocket:
+    """Speak TLS over a connection, and verify that the peer is `host`.
+
+    Raises:
+        SourceError: The peer does not prove it, or speaks no TLS.
+    """
+    link.settimeout(CONNECT_TIMEOUT_S)
+    try:
+        with stop.waking(lambda: wake(link)):
+            secured = context.wrap_socket(link, server_hostname=host)
+    except OSError as error:
+        link.close()
+        raise socket_error(error, where, "cannot be opened") from None
+    secured.settimeout(STALL_S)
+    return secured
+
+
+def wake(link: socket.socket) -> None:
+    """End what another thread waits for in a socket."""
+    with suppress(OSError):
+        # Not the method of ssl.SSLSocket, which drops the state that the other thread reads with.
+        socket.socket.shutdown(link, socket.SHUT_RDWR)
+
+
+def receive(stop: Stop, link: socket.socket, take: Callable[[], Taken], where: str) -> Taken:
+    """Call `take`, which waits for `link`, and put what goes wrong in a sentence.
+
+    Raises:
+        SourceError: Stopped, Stalled, ConnectionLost or another reason.
+    """
+    try:
+        with stop.waking(lambda: wake(link)):
+            taken = take()
+    except OSError as error:
+        if stop.is_set():
+            raise SourceError("Stopped", f"{where} stopped: it was asked to") from None
+        raise socket_error(error, where, "stopped") from None
+    if stop.is_set():
+        raise SourceError("Stopped", f"{where} stopped: it was asked to")
+    return taken
+
+
+def socket_error(error: OSError, where: str, verb: str) -> SourceError:
+    """Put what a socket says into a reason and a sentence."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return SourceError(
+            "CertificateInvalid",
+            f"{where} {verb}: its certificate is not valid ({error.verify_message}): renew it, or "
+            f"have its authority trusted",
+        )
+    if isinstance(error, TimeoutError) and verb == "stopped":
+        return SourceError(
+            "Stalled", f"{where} {verb}: nothing came for {STALL_S:g} s: check the source"
+        )
+    for kind, reason, remedy in _REASONS:
+        if isinstance(error, kind):
+            return SourceError(reason, f"{where} {verb}: {remedy}")
+    if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return SourceError("HostUnreachable", f"{where} {verb}: no route leads there: check host")
+    return SourceError("ReadFailed", f"{where} {verb}: {error.strerror or type(error).__name__}")
+
+
+_REASONS: tuple[tuple[type[OSError], str, str], ...] = (
+    (ssl.SSLError, "TlsFailed", "it speaks no TLS that is accepted: check the port"),
+    (TimeoutError, "Timeout", "it did not answer in time: check that the source is live"),
+    (ConnectionRefusedError, "ConnectionRefused", "nothing listens there: check host and port"),
+    (ConnectionError, "ConnectionLost", "the peer closed the connection"),
+)
