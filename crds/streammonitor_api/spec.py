@@ -16,7 +16,7 @@ from streammonitor_api.rollout import Rollout
 from streammonitor_api.streams_from import StreamsFrom
 
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-URL_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps")
+URL_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "srt", "tcp", "udp")
 """Schemes that a StreamMonitor in a cluster may name. A laptop run also reads files."""
 BROADCAST = "broadcast"
 """The profile of whoever names none: what is built in."""
@@ -90,8 +90,9 @@ class Stream(Model):
     name: Name
     """Name of the stream, unique in this StreamMonitor. It appears in incidents and metrics."""
     url: Annotated[str, StringConstraints(min_length=1, max_length=2048)]
-    """Where the stream is read from: an http, https, rtmp, rtmps, rtsp or rtsps URL of an HLS
-    playlist, an MPEG-TS or MP4 resource, or a live channel."""
+    """Where the stream is read from: an http or https URL of an HLS playlist, an MPEG-TS or an MP4
+    resource; an rtmp, rtmps, rtsp or rtsps URL; or MPEG-TS by srt, tcp or udp, as in
+    srt://HOST:PORT?streamid=NAME and udp://@GROUP:PORT."""
     headers_from: Annotated[
         list[HeaderFrom], Field(max_length=16, json_schema_extra=list_map("name"))
     ] = []

@@ -1,15 +1,17 @@
 """Each protocol from a server that is not ours, as a worker sees it."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from dev.media import senders
 from dev.media.servers import http_server, rtmp_server, rtsp_server
 from streammonitor_worker.frames import AudioView, FrameView
-from streammonitor_worker.ingest import open_source
+from streammonitor_worker.ingest import Source, SourceError, open_source
 from tests.integration.live import LiveOrigin
 
 Serving = AbstractContextManager[str]
@@ -71,3 +73,49 @@ def test_two_seconds_of_picture_and_sound_arrive_in_order(
             after - before == pytest.approx(step_s, abs=0.003)
             for before, after in pairwise(times[2:])
         )
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        senders.udp_unicast,
+        senders.udp_multicast,
+        senders.rtp_unicast,
+        senders.tcp_server,
+        senders.srt_listener,
+        senders.srt_caller,
+    ],
+)
+def test_transport_streams_from_the_ffmpeg_command_arrive(
+    media: Path, sender: Callable[[Path], Serving]
+) -> None:
+    pictures: list[float] = []
+    with sender(media / "clean.ts") as url, eventually_open(url) as source:
+        for item in source:
+            if isinstance(item, FrameView):
+                pictures.append(item.time_s)
+            if len(pictures) > 50:
+                break
+
+    assert not source.finite
+    assert source.video is not None
+    assert (source.video.codec, source.video.width) == ("h264", 320)
+    assert source.audio is not None
+    assert all(
+        after - before == pytest.approx(0.04, abs=0.003) for before, after in pairwise(pictures)
+    )
+
+
+@contextmanager
+def eventually_open(url: str) -> Iterator[Source]:
+    """Open a source whose sender is only starting, as a worker does: again until it is there."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            source = open_source(url)
+            break
+        except SourceError:
+            if time.monotonic() > deadline:
+                raise
+    with source:
+        yield source

@@ -15,6 +15,7 @@ from streammonitor_worker.ingest.readers.aes import AesReader
 from streammonitor_worker.ingest.readers.base import Reader
 from streammonitor_worker.ingest.readers.http import HttpClient, HttpReader
 from streammonitor_worker.ingest.readers.memory import BytesReader, PeekedReader
+from streammonitor_worker.ingest.readers.srt import SrtReader
 from streammonitor_worker.ingest.readers.tcp import TcpReader
 from streammonitor_worker.ingest.readers.udp import UdpReader
 from streammonitor_worker.ingest.stop import Stop
@@ -133,6 +134,8 @@ class Opening:
             return self._client.get(url, first, end)
         if scheme == "tcp":
             return TcpReader(url, self._access, self._stop)
+        if scheme == "srt":
+            return SrtReader(url, self._access, self._stop)
         return UdpReader(url, self._access, self._stop)
 
     def _reloaded(self, url: str) -> Reader:

@@ -22,7 +22,7 @@ _WHITELIST = {
 }
 """Schemes that FFmpeg reads by itself, and the protocols it may use for each, nested URLs
 included: what comes from a file never opens a connection, and the reverse."""
-READ_HERE = ("http", "https", "tcp", "udp")
+READ_HERE = ("http", "https", "srt", "tcp", "udp")
 """Schemes whose bytes are read here and handed to FFmpeg (see `opening`)."""
 
 _FORMATS = (

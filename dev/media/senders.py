@@ -1,0 +1,73 @@
+"""The ffmpeg command as the other end of a transport, on loopback: MPEG-TS in real time, for ever.
+
+Each is a context manager that yields the URL a worker reads, and is gone afterwards.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from dev.media.servers import RTMP_PACKAGES, free_port, process, require
+
+GROUP = "239.255.71.9"
+"""A multicast group of the administratively scoped block (RFC 2365)."""
+_PASSPHRASE = "correct-horse-battery"  # noqa: S105 - of a sender that exists for one test
+
+
+@contextlib.contextmanager
+def sending(clip: Path, to: str, *, container: str = "mpegts") -> Iterator[None]:
+    """Send `clip` to a URL, over and over."""
+    ffmpeg = shutil.which("ffmpeg")
+    require(ffmpeg is not None, "the ffmpeg command", RTMP_PACKAGES)
+    command = [str(ffmpeg), "-nostdin", "-v", "error", "-re", "-stream_loop", "-1"]
+    with process([*command, "-i", str(clip), "-c", "copy", "-f", container, to]):
+        yield
+
+
+@contextlib.contextmanager
+def udp_unicast(clip: Path) -> Iterator[str]:
+    """Datagrams to a port of this host."""
+    port = free_port()
+    with sending(clip, f"udp://127.0.0.1:{port}?pkt_size=1316"):
+        yield f"udp://@127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def udp_multicast(clip: Path) -> Iterator[str]:
+    """Datagrams to a group, through the loopback interface."""
+    port = free_port()
+    with sending(clip, f"udp://{GROUP}:{port}?pkt_size=1316&localaddr=127.0.0.1&ttl=0"):
+        yield f"udp://@{GROUP}:{port}?localaddr=127.0.0.1"
+
+
+@contextlib.contextmanager
+def rtp_unicast(clip: Path) -> Iterator[str]:
+    """MPEG-TS in RTP."""
+    port = free_port()
+    with sending(clip, f"rtp://127.0.0.1:{port}", container="rtp_mpegts"):
+        yield f"udp://@127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def tcp_server(clip: Path) -> Iterator[str]:
+    """A server that sends to whoever connects first."""
+    port = free_port()
+    with sending(clip, f"tcp://127.0.0.1:{port}?listen=1"):
+        yield f"tcp://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def srt_listener(clip: Path) -> Iterator[str]:
+    """An encrypted sender that waits for a caller."""
+    port, query = free_port(), f"passphrase={_PASSPHRASE}&pbkeylen=32"
+    with sending(clip, f"srt://127.0.0.1:{port}?mode=listener&{query}"):
+        yield f"srt://127.0.0.1:{port}?passphrase={_PASSPHRASE}"
+
+
+@contextlib.contextmanager
+def srt_caller(clip: Path) -> Iterator[str]:
+    """A sender that calls, as a contribution encoder does."""
+    port = free_port()
+    with sending(clip, f"srt://127.0.0.1:{port}?mode=caller&connect_timeout=10000"):
+        yield f"srt://127.0.0.1:{port}?mode=listener"
