@@ -80,13 +80,9 @@ class SrtReader:
         if count == 0:
             return b""
         code = lib.srt_getlasterror(None)
-        if code in (_ETIMEOUT, _EASYNCRCV):
-            raise SourceError(
-                "Stalled",
-                f"{self._where} stopped: nothing came for {STALL_S:g} s: check the sender",
-            )
-        raise SourceError(
-            "ConnectionLost", f"{self._where} stopped: the peer closed the connection"
+        stalled = code in (_ETIMEOUT, _EASYNCRCV)
+        raise socket_error(
+            TimeoutError() if stalled else ConnectionResetError(), self._where, "stopped"
         )
 
     def close(self) -> None:
