@@ -7,8 +7,10 @@ RUN := $(VENV)/bin/python
 SAY = @sed -n 's/^$@:.*\#\# /$@: /p' $(firstword $(MAKEFILE_LIST))
 # An existing cluster instead of the local one: make demo CONTEXT=name
 CONTEXT ?=
+# What is random comes from it: make bench-chaos SEED=number
+SEED ?=
 
-.PHONY: help install demo demo-down test test-fast check format gen image bench-accuracy bench-planner cluster-up cluster-down
+.PHONY: help install demo demo-down test test-fast check format gen image bench-accuracy bench-planner bench-chaos cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -66,6 +68,10 @@ bench-accuracy: install ## measure every detector on media whose defects are kno
 bench-planner: install ## how long planning takes, from 1,000 to 100,000 streams; writes docs/bench-planner.md (30 s)
 	$(SAY)
 	$(RUN) -m bench.planner
+
+bench-chaos: install ## kill the operator 50 times during changes on the real cluster; writes docs/bench-chaos.md (25 min)
+	$(SAY)
+	CHAOS_KILLS=50 CHAOS_SEED=$(SEED) $(RUN) -m pytest -s tests/e2e/test_chaos.py
 
 cluster-up: install ## start the local cluster (10 min the first time, then 20 s); needs Linux, root, Go 1.24
 	$(SAY)

@@ -5,6 +5,7 @@ killed. So a run can be replayed, as far as a real cluster does the same twice.
 """
 
 import json
+import math
 import random
 import threading
 import time
@@ -14,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from dev.host import Failure
+from dev.host import REPOSITORY, Failure
 from dev.kube import Access, Object, eventually
 from dev.product import RELEASE, SYSTEM_NAMESPACE
 from streammonitor_api import names
@@ -24,9 +25,12 @@ from tests.e2e.monitor import Monitor, channel, kill_process, now
 
 WATCHED = ("channel-0", "channel-1", "channel-2")
 """Streams that every change leaves in the specification."""
+PAGE = REPOSITORY / "docs/bench-chaos.md"
 LATEST_KILL_S = 6.0
 """A process is killed within so long after a change was asked for."""
 CONVERGED_WITHIN_S = 180.0
+LEASE = {"LEASE_DURATION": "6s", "LEASE_RENEW_DEADLINE": "4s", "LEASE_RETRY": "1s"}
+"""What the operator is told where many are killed."""
 _SIZES = ("96Mi", "112Mi", "128Mi", "144Mi")
 _PAUSE_S = 0.2
 
@@ -81,6 +85,7 @@ class Asked:
                     "name": "all",
                     "detectors": ["silence"],
                     "scaling": {"maxStreamsPerWorker": self.most},
+                    "rollout": {"canary": "2s"},
                     "template": {"resources": {"requests": {"memory": self.size}}},
                 }
             ],
@@ -94,11 +99,14 @@ class Watch:
     Attributes:
         looks: How often all of them were asked.
         gaps: When no process received a stream: the stream and for how long, in seconds.
+        deaths: How often a process of each pod was started again.
     """
 
     monitor: Monitor
+    streams: tuple[str, ...] = WATCHED
     looks: int = 0
     gaps: list[tuple[str, float]] = field(default_factory=list)
+    deaths: dict[str, int] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
     _addresses: dict[str, str] = field(default_factory=dict)
     _missing: dict[str, float] = field(default_factory=dict)
@@ -122,6 +130,10 @@ class Watch:
         pods = {one["metadata"]["name"]: one for one in self.monitor.pods(terminating=True)}
         found = {name: pod.get("status", {}).get("podIP", "") for name, pod in pods.items()}
         self._addresses = {name: address for name, address in found.items() if address}
+        for name, pod in pods.items():
+            containers = pod.get("status", {}).get("containerStatuses", [])
+            if restarts := sum(one["restartCount"] for one in containers):
+                self.deaths[name] = restarts
 
     def _keep_finding(self) -> None:
         while not self._stop.wait(0.5):
@@ -140,7 +152,7 @@ class Watch:
                 if stream.state is StreamState.RECEIVING
             }
             self.looks += 1
-            for stream in WATCHED:
+            for stream in self.streams:
                 if stream in received:
                     self._close(stream)
                 else:
@@ -250,3 +262,47 @@ def _held(maps: list[Object]) -> list[str]:
         assignment = Assignment.model_validate(json.loads(one["data"][names.ASSIGNMENT_KEY]))
         held += {stream.name for stream in assignment.streams} - set(assignment.warming)
     return held
+
+
+def page(kills: list[Kill], watch: Watch, seed: int, versions: str) -> str:
+    """What came of many kills, for docs/."""
+    took = sorted(kill.converged_s for kill in kills if kill.converged_s is not None)
+    rows = [
+        f"| {number} | {kill.change} | {kill.after_s:.1f} | "
+        f"{'never' if kill.converged_s is None else f'{kill.converged_s:.0f}'} |"
+        for number, kill in enumerate(kills, 1)
+    ]
+    gaps = [f"- {stream}: {lasted_s:.1f} s" for stream, lasted_s in watch.gaps] or ["None."]
+    return "\n".join(
+        [
+            "# The operator is killed at random moments",
+            "",
+            "Written by `make bench-chaos`; do not edit. On a real cluster, one thing about a",
+            "StreamMonitor of three or four streams is changed, and up to "
+            f"{LATEST_KILL_S:g} s later the",
+            "operator that leads is killed (SIGKILL, and its pod removed). Its successor has to",
+            f"wait for {LEASE['LEASE_DURATION']} until the Lease may be taken over (15 s unless "
+            "set otherwise, as",
+            "here to save time). It has converged when the status is",
+            "of the newest generation and Ready, every Deployment is of the wanted template, there",
+            "is one pod and one assignment for each, and each stream is held exactly once.",
+            "",
+            f"**{len(took)} of {len(kills)} converged**; seconds from the kill: median "
+            f"{took[len(took) // 2] if took else math.nan:.0f}, longest "
+            f"{took[-1] if took else math.nan:.0f}.",
+            f"Seed {seed}: `make bench-chaos SEED={seed}` replays it.",
+            "",
+            f"Meanwhile every worker was asked {watch.looks} times whether it receives its "
+            "streams. Gaps,",
+            "in which no process received one of the three streams that were never taken out:",
+            "",
+            *gaps,
+            "",
+            "| kill | change | killed after s | converged after s |",
+            "| ---: | --- | ---: | ---: |",
+            *rows,
+            "",
+            versions,
+            "",
+        ]
+    )

@@ -11,14 +11,16 @@ from tests.e2e.chaos import Watch
 from tests.e2e.monitor import DETECTORS, Monitor, channel, now
 
 Figure = Callable[[str, str, str], None]
+HEAVY = {**DETECTORS, "blur": {}, "blockCorruption": {}, "stutter": {}}
+"""Enough work for three streams that a tenth of a core is too little."""
 MISSING = "localhost/streammonitor/worker:there-is-no-such-image"
 
 
 def _spec(**group: Any) -> dict[str, Any]:
     return {
         "streams": [channel(0), channel(1), channel(2)],
-        "detectors": DETECTORS,
-        "workers": [{"name": "all", "detectors": list(DETECTORS), **group}],
+        "detectors": HEAVY,
+        "workers": [{"name": "all", "detectors": list(HEAVY), **group}],
     }
 
 
@@ -74,7 +76,7 @@ def test_pods_that_are_too_slow_are_reverted(monitor: Monitor, figure: Figure) -
     monitor.wait("Ready")
     before = _pods(monitor)
     with Watch(monitor) as watch:
-        monitor.patch(**_spec(template={"resources": {"limits": {"cpu": "80m"}}}))
+        monitor.patch(**_spec(template={"resources": {"limits": {"cpu": "100m"}}}))
         changed_at = now()
         record = _wait_reverted(monitor)
         figure("pods with too little CPU -> reverted", f"{now() - changed_at:.0f} s", "-")
