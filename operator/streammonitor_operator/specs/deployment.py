@@ -9,8 +9,9 @@ import json
 from collections.abc import Sequence
 
 from streammonitor_api import names
-from streammonitor_api.spec import Template
+from streammonitor_api.spec import Quantity, Template
 from streammonitor_operator.kube import DEPLOYMENTS, Manifest
+from streammonitor_operator.quantities import parse_quantity
 from streammonitor_operator.settings import SourceRules, WorkerSettings
 from streammonitor_operator.specs.identity import Owner, labels, metadata
 from streammonitor_operator.specs.recipe import Recipe
@@ -189,11 +190,18 @@ def _volume(number: int) -> str:
     return f"secret-{number}"
 
 
+def _least(request: Quantity, limit: Quantity | None) -> Quantity:
+    """What is reserved by default: no more than what may be used, else the API refuses it."""
+    asked, most = parse_quantity(request), parse_quantity(limit)
+    return limit if limit is not None and asked and most and most < asked else request
+
+
 def _resources(template: Template, settings: WorkerSettings) -> Manifest:
     wanted = template.resources
     requests: Manifest = {"cpu": settings.cpu_request, "memory": settings.memory_request}
     limits: Manifest = {"memory": settings.memory_limit}
     if wanted is not None:
-        requests |= wanted.requests or {}
         limits |= wanted.limits or {}
+        requests = {key: _least(value, limits.get(key)) for key, value in requests.items()}
+        requests |= wanted.requests or {}
     return {"requests": requests, "limits": limits}

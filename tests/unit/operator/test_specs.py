@@ -157,6 +157,14 @@ def test_the_template_adds_but_cannot_take_over() -> None:
     }
 
 
+def test_a_limit_below_the_default_request_lowers_it() -> None:
+    spec = deployment([], resources={"limits": {"cpu": "100m"}})["spec"]["template"]["spec"]
+    assert spec["containers"][0]["resources"] == {
+        "requests": {"cpu": "100m", "memory": "256Mi"},
+        "limits": {"memory": "2Gi", "cpu": "100m"},
+    }
+
+
 def test_the_digest_changes_with_the_wish_only() -> None:
     key = "streammonitor.io/manifest"
     one, same = deployment(["a"]), deployment(["a"])
