@@ -25,6 +25,11 @@ _AT_WORK = (StreamState.CONNECTING, StreamState.RECEIVING, StreamState.RETRYING)
 _SIGNAL = 128
 _KILLED = (_SIGNAL + 9, _SIGNAL + 15)
 """Exit codes of what was killed from outside: no stream did that."""
+YOUNG_S = 10.0
+"""A stream that was received for so long has shown nothing that kills at once."""
+MAX_YOUNG = 3
+"""Of so many that were new when a process died, each is tried at once; of more, after a second
+death."""
 MAX_TRIALS = 20
 """More than so many suspects at once: that is no stream's doing."""
 
@@ -36,6 +41,8 @@ class _Watched:
     ended: str
     at_work: dict[str, frozenset[str]] = field(default_factory=dict)
     """By process, the streams that it was busy with; those whose death was seen are left out."""
+    young: dict[str, frozenset[str]] = field(default_factory=dict)
+    """The same, and of these the ones that it had not received for long."""
     buried: str = ""
     """The process whose death was seen last."""
     by_itself: bool = False
@@ -118,9 +125,11 @@ class Quarantine:
         pods = [(view, pod) for view in workers for pod in view.pods]
         self._deaths = [death for death in self._deaths if now - death.at < WITHIN_S]
         for view, pod in pods:
-            suspects = self._look(view, pod)
-            if suspects is not None:
+            found = self._look(view, pod, time)
+            if found is not None:
+                suspects, young = found
                 self._judge(suspects & urls.keys(), urls, now, time)
+                self._accuse(suspects & urls.keys(), young & urls.keys(), now)
         for gone in self._pods.keys() - {pod.pod.uid for _, pod in pods}:
             del self._pods[gone]
         self._observe_trials(workers, now)
@@ -149,22 +158,35 @@ class Quarantine:
         left += [RETRY_S - (time - cell.since).total_seconds() for cell in self._cells.values()]
         return max(0.5, min(left)) if left else None
 
-    def _look(self, view: WorkerView, pod: PodView) -> frozenset[str] | None:
-        """The suspects, if a process of a pod died since it was looked at last."""
+    def _look(
+        self, view: WorkerView, pod: PodView, time: datetime
+    ) -> tuple[frozenset[str], frozenset[str]] | None:
+        """The suspects, and the young ones of them, if a process died since it was looked at."""
         known = self._pods.setdefault(pod.pod.uid, _Watched(pod.pod.ended))
         if pod.said is not None and pod.said.process != known.buried:
-            busy = (one.name for one in pod.said.streams if one.state in _AT_WORK)
-            known.at_work[pod.said.process] = frozenset(busy)
+            process = pod.said.process
+            # What it was given and has not spoken of yet, it may be opening at this moment.
+            silent = (view.held | view.warming) - {one.name for one in pod.said.streams}
+            busy = [one for one in pod.said.streams if one.state in _AT_WORK]
+            recent = (one.name for one in busy if (time - one.since).total_seconds() < YOUNG_S)
+            known.at_work[process] = silent.union(one.name for one in busy)
+            known.young[process] = silent.union(recent)
         if pod.pod.ended in ("", known.ended):
             return None
         known.ended = pod.pod.ended
         if not known.at_work:  # it died before it could say anything
-            died = view.held | view.warming
+            died = young = view.held | view.warming
         else:
             known.buried = next(iter(known.at_work))
-            died = known.at_work.pop(known.buried)
+            died, young = known.at_work.pop(known.buried), known.young.pop(known.buried)
         known.by_itself = pod.pod.exit_code > _SIGNAL and pod.pod.exit_code not in _KILLED
-        return died if known.by_itself else None
+        return (died, young) if known.by_itself else None
+
+    def _accuse(self, suspects: frozenset[str], young: frozenset[str], now: float) -> None:
+        """Try the few alone at once that were new to a process when it died, others being not."""
+        if young < suspects and len(young) <= MAX_YOUNG:
+            fresh = young - self._trials.keys() - self._cells.keys()
+            self._trials.update({stream: _Trial(now) for stream in sorted(fresh)})
 
     def _judge(
         self, suspects: frozenset[str], urls: Mapping[str, str], now: float, time: datetime

@@ -13,6 +13,7 @@ from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus
 from streammonitor_worker.analysis import EventKind, IncidentEvent
 from streammonitor_worker.board import StatusBoard
+from streammonitor_worker.caution import Caution
 from streammonitor_worker.checks import check_detector
 from streammonitor_worker.figures import Figures
 from streammonitor_worker.ingest import EVERYTHING, Access
@@ -37,6 +38,7 @@ class Fleet:
     Args:
         board: The status document.
         journal: Where open incidents are saved; None: nowhere.
+        caution: Knows which streams may have killed the process before; None: nobody does.
         worker: Name of this worker.
         secrets_folder: Mounted Secrets.
         access: Which sources may be opened.
@@ -49,6 +51,7 @@ class Fleet:
         board: StatusBoard,
         *,
         journal: Journal | None,
+        caution: Caution | None = None,
         worker: str,
         secrets_folder: Path,
         access: Access = EVERYTHING,
@@ -57,6 +60,7 @@ class Fleet:
     ) -> None:
         self._board = board
         self._journal = journal
+        self._caution = caution
         self._worker = worker
         self._secrets_folder = secrets_folder
         self._access = access
@@ -108,9 +112,11 @@ class Fleet:
             self._stop(name, released.get(name))
         changed = (detectors, assignment.profile) != (self._detectors, self._profile)
         self._detectors, self._profile = detectors, assignment.profile
+        caution = self._caution
         for name, stream in wanted.items():
             mine = held.pop(name, []) if name not in muted else []
-            self._bring_in_line(stream, changed, mine)
+            delay_s = caution.delay_s(name, wanted) if caution is not None else 0.0
+            self._bring_in_line(stream, changed, mine, delay_s)
             # What is held elsewhere was adopted before it is spoken of.
             self._runners[name].set_muted(name in muted)
         self._settle(held, released)
@@ -136,6 +142,8 @@ class Fleet:
 
     def stream_changed(self, status: StreamStatus) -> None:
         """A stream reports its state."""
+        if self._caution is not None:
+            self._caution.note(status)
         self._board.set_stream(status)
 
     def incident_changed(self, event: IncidentEvent) -> None:
@@ -154,19 +162,21 @@ class Fleet:
     def _tell_journal(self, journal: Journal) -> None:
         self._board.set_problems("journal", [journal.problem] if journal.problem else [])
 
-    def _bring_in_line(self, stream: Stream, others_changed: bool, held: list[Incident]) -> None:
+    def _bring_in_line(
+        self, stream: Stream, others_changed: bool, held: list[Incident], delay_s: float
+    ) -> None:
         runner = self._runners.get(stream.name)
         if runner is not None and runner.completed and runner.stream.source != stream.source:
             self._stop(stream.name, None)
             runner = None
         if runner is None:
-            self._start(stream, held)
+            self._start(stream, held, delay_s)
             return
         if others_changed or runner.stream != stream:
             runner.configure(stream, self._detectors, self._profile)
         self._adopt(runner, held)
 
-    def _start(self, stream: Stream, held: list[Incident]) -> None:
+    def _start(self, stream: Stream, held: list[Incident], delay_s: float) -> None:
         around = Surroundings(
             reporter=self,
             secrets_folder=self._secrets_folder,
@@ -177,7 +187,7 @@ class Fleet:
         )
         runner = StreamRunner(stream, self._detectors, around, self._profile)
         self._adopt(runner, held)
-        runner.start()
+        runner.start(delay_s)
         self._runners[stream.name] = runner
         _log.info("stream started", extra={"fields": {"stream": stream.name}})
 
@@ -201,6 +211,8 @@ class Fleet:
         if self._journal is not None:
             self._journal.let_go(name)
         self._board.drop_stream(name)
+        if self._caution is not None:
+            self._caution.forget(name)
         self._leaving = [gone for gone in self._leaving if not gone.join(0)] + [runner]
         fields = {"stream": name, "reason": reason.value if reason else "moved"}
         _log.info("stream stopped", extra={"fields": fields})

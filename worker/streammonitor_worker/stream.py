@@ -78,6 +78,7 @@ class StreamRunner:
         self._figures = Figures()
         self._load = LoadMeter()
         self._damaged = 0
+        self._delay_s = 0.0
         self._splice = Splice()
         self._was_live = False
         self._healthy_since: float | None = None
@@ -122,8 +123,9 @@ class StreamRunner:
         with self._lock:
             return self._analysis.evidence(incident_id)
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self, delay_s: float = 0.0) -> None:
+        """Begin, after a while."""
+        self._delay_s = delay_s
         self._publish()
         self._thread.start()
 
@@ -190,6 +192,7 @@ class StreamRunner:
 
     def _run(self) -> None:
         attempt = 0
+        self._closed.wait(self._delay_s)
         while not self._closed.is_set():
             self._healthy_since = None
             try:

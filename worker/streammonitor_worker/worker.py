@@ -10,6 +10,7 @@ import sys
 from streammonitor_worker import logs
 from streammonitor_worker.assignments import POLL_S, AssignmentFile
 from streammonitor_worker.board import StatusBoard
+from streammonitor_worker.caution import Caution
 from streammonitor_worker.fleet import Fleet
 from streammonitor_worker.http import Endpoints, serving
 from streammonitor_worker.journal import Journal
@@ -38,6 +39,7 @@ class Worker:
         self._fleet = Fleet(
             self._board,
             journal=self._journal,
+            caution=Caution(settings.state_folder),
             worker=settings.worker,
             secrets_folder=settings.secrets_folder,
             access=settings.access,

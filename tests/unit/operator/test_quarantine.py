@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -76,8 +77,16 @@ async def test_another_url_is_tried(cluster: Cluster) -> None:
     assert KEY in cluster.reconciler.world.monitors
 
 
-def worker(name: str, streams: str, process: int, *, code: int = 139) -> WorkerView:
-    """A worker with its so-manieth process; those before it ended with this exit code."""
+LONG_AGO = NOW - timedelta(hours=1)
+
+
+def worker(
+    name: str, streams: str, process: int, *, code: int = 139, new: str = "", silent: str = ""
+) -> WorkerView:
+    """A worker with its so-manieth process; those before it ended with this exit code.
+
+    It receives its streams for an hour, but for those that are new, and says nothing of others.
+    """
     ended = f"c{process - 1}" if process > 1 else ""
     pod = WorkerPod(
         "n", name, name, 1, "m", name, "10.0.0.1", True, False, "", "", ended=ended, exit_code=code
@@ -85,7 +94,11 @@ def worker(name: str, streams: str, process: int, *, code: int = 139) -> WorkerV
     status = WorkerStatus(
         version="1", worker=name, process=f"p{process}", started_at=NOW, revision=1, epoch=1,
         streams=[
-            StreamStatus(name=one, state=StreamState.RECEIVING, since=NOW) for one in streams
+            StreamStatus(
+                name=one, state=StreamState.RECEIVING, since=NOW if one in new else LONG_AGO
+            )
+            for one in streams
+            if one not in silent
         ],
     )  # fmt: skip
     listed = [Stream(name=one, url="http://x.test/") for one in streams]
@@ -141,6 +154,22 @@ def test_the_only_one_that_two_deaths_have_in_common_needs_no_trial() -> None:
     trial = Trial()
     trial.look(worker("v", "ab", 1), worker("w", "bc", 1))
     assert trial.look(worker("v", "ab", 2), worker("w", "bc", 2)) == ("", "b")
+
+
+@pytest.mark.parametrize("how", [{"new": "c"}, {"silent": "c"}])
+def test_the_one_that_was_new_when_a_process_died_is_tried_at_once(how: dict[str, Any]) -> None:
+    trial = Trial()
+    trial.look(worker("w", "abc", 1, **how))
+    assert trial.look(worker("w", "abc", 2)) == ("c", "")
+    assert trial.look(worker("w", "ab", 2), worker("x", "c", 1)) == ("c", "")
+    assert trial.look(worker("w", "ab", 2), worker("x", "c", 2)) == ("", "c")
+
+
+def test_where_all_or_many_were_new_nobody_is_tried_for_that() -> None:
+    for streams, new in (("ab", "ab"), ("abcde", "abcd")):
+        trial = Trial()
+        trial.look(worker("w", streams, 1, new=new))
+        assert trial.look(worker("w", streams, 2)) == ("", "")
 
 
 def test_one_that_is_received_alone_for_a_minute_is_innocent() -> None:
