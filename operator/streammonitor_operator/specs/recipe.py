@@ -7,10 +7,10 @@ out worse.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from streammonitor_api import names
 from streammonitor_api.spec import Stream, Template, WorkerGroup
@@ -21,6 +21,8 @@ ANNOTATION_RECIPE = f"{names.GROUP}/recipe"
 """What the user and the platform team asked for when a worker was made."""
 ANNOTATION_REVISION = f"{names.GROUP}/revision"
 """A short name for that."""
+_BUILT_IN = WorkerSettings(image="")
+_SETTINGS = TypeAdapter(WorkerSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,10 @@ class Recipe:
         It says nothing of the manifest that is made of it: so another version of the operator,
         which may make it otherwise, leaves the workers alone.
         """
-        built_in = {field.name: field.default for field in fields(WorkerSettings)}
-        settings = asdict(self.settings).items()
         return {
             "template": self.template.to_json_object() if self.template else {},
             "secrets": list(self.secrets),
-            "settings": {key: value for key, value in settings if value != built_in[key]},
+            "settings": _chosen(self.settings, _BUILT_IN),
         }
 
     @property
@@ -62,6 +62,24 @@ class Recipe:
         """What a worker made of it bears."""
         text = json.dumps(self.document, sort_keys=True, separators=(",", ":"))
         return {ANNOTATION_RECIPE: text, ANNOTATION_REVISION: self.revision}
+
+
+def _chosen(settings: Any, built_in: Any) -> dict[str, Any]:
+    """What is not built in, so that a setting that is new changes nothing for who does not use it.
+
+    Args:
+        settings: A dataclass, which may hold others.
+        built_in: The same with its defaults.
+    """
+    pairs = {
+        field.name: (getattr(settings, field.name), getattr(built_in, field.name))
+        for field in fields(settings)
+    }
+    return {
+        name: _chosen(value, default) if is_dataclass(value) else value
+        for name, (value, default) in pairs.items()
+        if value != default
+    }
 
 
 def recipe_of(group: WorkerGroup, secrets: Iterable[str], settings: WorkerSettings) -> Recipe:
@@ -78,17 +96,13 @@ def revision_of(manifest: Manifest) -> str:
 def read_recipe(manifest: Manifest) -> Recipe | None:
     """What a Deployment was made of; None if it does not say, or not in a way that can be read."""
     annotations = manifest["metadata"].get("annotations") or {}
-    known = {field.name: field for field in fields(WorkerSettings)}
     try:
         document = json.loads(annotations.get(ANNOTATION_RECIPE, ""))
-        chosen = {key: value for key, value in document["settings"].items() if key in known}
-        chosen = {key: tuple(v) if isinstance(v, list) else v for key, v in chosen.items()}
-        if any(one.default is MISSING and name not in chosen for name, one in known.items()):
-            return None
+        template = document["template"]
         return Recipe(
-            Template.model_validate(document["template"]) if document["template"] else None,
+            Template.model_validate(template) if template else None,
             tuple(document["secrets"]),
-            WorkerSettings(**chosen),
+            _SETTINGS.validate_python(document["settings"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError):
         return None

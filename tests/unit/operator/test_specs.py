@@ -1,6 +1,7 @@
 """Builders against plain dicts."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from streammonitor_api.assignment import Assignment
 from streammonitor_api.incident import EndReason, Incident, Severity
 from streammonitor_api.spec import Stream, Template
-from streammonitor_operator.settings import WorkerSettings
+from streammonitor_operator.settings import SourceRules, WorkerSettings
 from streammonitor_operator.specs.configmap import build_configmap
 from streammonitor_operator.specs.deployment import build_deployment
 from streammonitor_operator.specs.event import ENDED, STARTED, build_event
@@ -179,6 +180,17 @@ def test_a_worker_can_be_made_again_from_what_it_bears() -> None:
     assert recipe is not None
     assert recipe.revision == made["metadata"]["annotations"]["streammonitor.io/revision"]
     assert build_deployment(OWNER, "all", "w", recipe) == made
+
+
+def test_a_setting_that_nobody_uses_is_no_part_of_the_revision() -> None:
+    rules = SourceRules(hosts=("*.example.com",))
+    recipe = Recipe(None, (), replace(SETTINGS, sources=rules))
+    assert recipe.document["settings"] == {
+        "image": "registry.example/worker:1",
+        "pull_secrets": ("pull",),
+        "sources": {"hosts": ("*.example.com",)},
+    }
+    assert read_recipe({"metadata": {"annotations": recipe.annotations()}}) == recipe
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"template": {}, "secrets": [], "settings": 1}'])
