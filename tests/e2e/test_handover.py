@@ -31,7 +31,12 @@ SECOND = 2
 def _spec(size: str) -> dict[str, Any]:
     """The same streams on pods of another size."""
     template = {"resources": {"requests": {"memory": size}}}
-    group = {"name": "all", "detectors": ["silence"], "template": template}
+    group = {
+        "name": "all",
+        "detectors": ["silence"],
+        "template": template,
+        "rollout": {"canary": "2s"},
+    }
     return {"streams": [channel(0), channel(1)], "detectors": SILENCE, "workers": [group]}
 
 
