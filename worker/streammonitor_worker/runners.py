@@ -56,6 +56,8 @@ class DetectorRunner:
     primed: bool = False
     verdict: Verdict = Verdict.UNKNOWN
     until_s: float | None = None
+    defect_until_s: float = float("-inf")
+    """End of the last picture or sound that showed the defect, media time in seconds."""
 
     @property
     def name(self) -> str:
@@ -69,11 +71,17 @@ class DetectorRunner:
             return self.machine.state in _DEFECT_STATES
         return self.verdict is Verdict.BAD
 
+    def saw_defect(self, since_s: float) -> bool:
+        """Whether anything from this media time on shows the defect."""
+        return self.sees_defect or self.defect_until_s > since_s
+
     def take(
         self, measurement: Measurement, arrived_at: float, *, suppressed: bool = False
     ) -> list[IncidentEvent]:
         """Hand a measurement to the machine, and count it."""
         self.verdict = measurement.verdict
+        if measurement.verdict is Verdict.BAD:
+            self.defect_until_s = measurement.end_s
         self.primed |= measurement.verdict is not Verdict.UNKNOWN
         if suppressed and measurement.verdict in (Verdict.BAD, Verdict.BETWEEN):
             measurement = replace(measurement, verdict=Verdict.UNKNOWN)

@@ -20,21 +20,12 @@ from streammonitor_worker.detectors.base import (
     Verdict,
 )
 from streammonitor_worker.measures import cadence
-from streammonitor_worker.measures.cadence import Cadence, Slot, Train
+from streammonitor_worker.measures.cadence import Misfit, Slot
 from streammonitor_worker.measures.luma import Luma8
-from streammonitor_worker.measures.motion import Motion, Moved, Step, tile_changes
+from streammonitor_worker.measures.motion import Motion, Moved, Past, Step, tile_changes, tile_moves
 from streammonitor_worker.measures.picture import PictureMeasures
 from streammonitor_worker.measures.shots import SAME_SHOT, likeness
 
-REPEAT_RATIO = 0.4
-"""Where things move, a repeat changes at most this share of what motion usually does there."""
-SPREADS = 3.0
-SAME_RATIO = 0.1
-"""Motion is not even itself: a repeat stands out of it by so many deviations, or is the same."""
-SETTLED_S = 0.15
-"""The first pictures of a shot are often coded as repeats of the very first."""
-UNSURE_RATIO = 0.55
-"""Next to a picture that changes less, a repeat may be a pause of what moves."""
 CUT_CODES = 4.4
 CUT_STEP = 1.35
 """A mean change of so many codes, and so many times what two pictures do, may be a cut."""
@@ -45,24 +36,19 @@ USUAL_PICTURES = 16
 MIN_USUAL_PICTURES = 8
 LATE = 1.75
 """An interval of so many usual ones lacks a picture; soft telecine alternates at 1.5."""
-HELD = 1.4
-"""Behind a gap in time, less motion than this means that nothing is missing: it was held longer."""
 WINDOW_S = 3.0
 """What is judged at once."""
-LASTED = 0.8
-"""Misfits that lie closer together than this share of the duration are one accident."""
 FRESH_S = 1.5
-"""What is still going on misfitted so lately."""
+"""What is still going on misfitted so lately; misfits further apart are accidents by themselves."""
 CALM_S = 2.0
 """What has fitted for so long is over."""
 WARM_UP_S = 1.5
 SMOOTH_S = 1.0
-"""What begins to recur after so much even motion in the same shot is no cadence."""
+"""Holds of drawings are irregular from the beginning of a shot, not after so much even motion."""
 LEARN_S = 5.0
-LEARN_EVERY = 10
-"""A cadence is learnt from so many seconds, anew at every so many pictures."""
-ADOPT_S = 30.0
-"""What recurs for so long is a cadence, however it began."""
+"""A cadence is learnt from so many seconds."""
+APART = 3.0
+"""What lies apart by so many times the distance of those that follow was an accident."""
 JUDGE_EVERY = 4
 """A verdict holds for so many pictures."""
 
@@ -100,7 +86,9 @@ class _Judgement(NamedTuple):
         first: The first slot that does not fit; None when all do.
         last: The last one.
         calm_s: How long all has fitted since.
-        uneven: Whether they are several and no cadence that is yet unknown.
+        stutters: Whether they are several and no cadence.
+        period: Pictures after which the repeats that belong recur; None without any pattern.
+        told: Share of the pictures of which it could be told whether they are repeats.
     """
 
     repeated: float
@@ -108,35 +96,43 @@ class _Judgement(NamedTuple):
     first: Slot | None
     last: Slot | None
     calm_s: float
-    uneven: bool
+    stutters: bool
+    period: int | None
+    told: float
 
 
 class StutterDetector(Detector[StutterParams, PictureMeasures]):
     """Finds motion that is not shown evenly.
 
-    How far motion goes on from one picture to the next is measured where there is most of it,
-    against what the pictures around do: near nothing for a repeat, two pictures' worth where one
-    is missing, whether or not the time stamps show it. Which repeats (or gaps) belong is learnt:
-    they recur after a fixed number of pictures in film that was converted and in animation. What
-    does not recur is stutter, and so is what begins to recur in the middle of a shot and jumps over
-    what it missed. Where nothing moves, nothing can be told.
+    A picture that is repeated changes next to nothing, everywhere at once, while the pictures
+    beside it move on as usual; and behind it motion goes on: with the next step, or with a double
+    one over what was missed. That much is measured in tiles, each against what it usually does
+    there, so that it needs no threshold in codes. It is stutter if there are several within 3 s,
+    next to no pictures between those that stand still and those that move (where motion is uneven,
+    some pictures stand still by chance), and no cadence: repeats that recur after a fixed number of
+    pictures are how film is converted, unless motion jumps behind each. Pictures that are missing
+    are told from time stamps, or from steps of twice the usual length in motion that is very even.
+
+    Where nothing moves further than a pixel from one picture to the next, slow things are drawn and
+    coded in steps of their own: only holds behind which motion jumps count there, and silence is
+    `unknown` rather than `ok`. So is animation whose holds follow no pattern.
 
     Input: pictures of 8 to 16 bits with their timestamps. It tells six pictures late, and takes
     0.5 ms for a picture of 1080p, measured on a busy machine.
 
     Values: `repeatedRatio` (repeats against the cadence, share of all pictures of the last 3 s),
     `droppedRatio` (pictures that are missing, same unit) and `cadence` (pictures after which the
-    repeats that belong recur; 1 without any).
+    repeats that belong recur; 1 without any, 0 where they follow no pattern).
 
     Source: our own. That repeats are told by blocks rather than by the whole is from FFmpeg's
     mpdecimate.
 
-    Blind spots: motion of less than a code in the tenth of the picture that moves most; repeats
-    that an encoder blended with their neighbours at very low bit rates; pictures left out with even
-    timestamps, where motion is itself uneven (a shaken camera, sparse small things), decorrelates
-    within two pictures, or is shown on twos; animation whose holds follow no pattern (it is
-    unknown); a stutter that recurs as regularly as a cadence from the first picture of a shot; the
-    first seconds of each stream.
+    Blind spots: motion of less than a code in the tenth of the picture that moves most; slow motion
+    that is delayed rather than skipped; repeats that an encoder blended with their neighbours at
+    very low bit rates; pictures left out with even timestamps, where motion is not very even; all
+    stutter in what is shown on twos, or 25 in 50; stutter that begins within a second of a cut and
+    delays pictures rather than skips them; the first seconds of each stream. It takes for stutter:
+    drawings that are held irregularly in the middle of a shot on ones.
     """
 
     name: ClassVar[str] = "stutter"
@@ -157,27 +153,25 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
 
     def reset(self) -> None:
         """Forget the cadence: what follows may have another."""
-        self._cadence = Cadence()
         self._intervals: deque[float] = deque(maxlen=USUAL_PICTURES)
         self._seen: float | None = None
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         """What follows does not adjoin what was."""
-        self._motion = Motion()
+        self._motion, self._past = Motion(), Past()
         self._changes: deque[float] = deque(maxlen=USUAL_PICTURES)
         self._before: Luma8 | None = None
         self._bad_since: float | None = None
+        self._last: Slot | None = None
         self._stand_still()
 
     def _stand_still(self) -> None:
-        """Nothing moves: what follows begins anew, with the cadence that was learnt."""
+        """Nothing moves: what follows begins anew."""
         self._slots: list[Slot] = []
         self._held: list[Slot] = []
         self._still_since: float | None = None
-        self._moved = False
-        self._cut_s = float("-inf")
-        self._until_learning = LEARN_EVERY
+        self._over_s = float("-inf")
         self._since_judged = 0
         self._judged: _Judgement | None = None
 
@@ -186,22 +180,23 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
         self._take(measures)
         view = measures.view
         if self._since_judged % JUDGE_EVERY == 0:
-            self._judged = self._judge(view.time_s)
+            self._judged = self._judge()
         self._since_judged += 1
         judged = self._judged
         verdict, start = Verdict.UNKNOWN, None
         values: dict[str, float] = {}
         if judged is not None:
             verdict = self._verdict(judged)
+            self._last = judged.last or self._last
             values = {
                 "repeatedRatio": round(judged.repeated, 4),
                 "droppedRatio": round(judged.dropped, 4),
-                "cadence": float(self._cadence.period or 0),
+                "cadence": float(judged.period or 0),
             }
             start = self._turned(verdict, judged)
         if verdict is Verdict.BAD and self._bad_since is None:
             self._bad_since = view.time_s
-        elif verdict in (Verdict.GOOD, Verdict.UNKNOWN):
+        elif verdict is Verdict.GOOD:
             self._bad_since = None
         yield Measurement(
             start_s=view.time_s if start is None else min(view.time_s, start.time_s),
@@ -216,18 +211,22 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
         """Where a verdict that was just reached began to hold."""
         if verdict is Verdict.BAD and self._bad_since is None:
             return judged.first
-        if verdict is Verdict.GOOD and self._bad_since is not None:
-            return judged.last
+        if verdict is Verdict.GOOD and self._bad_since is not None and self._last is not None:
+            self._over_s = self._last.time_s
+            return self._last
         return None
 
     def _verdict(self, judged: _Judgement) -> Verdict:
         share = judged.repeated + judged.dropped
-        if self._bad_since is not None and judged.calm_s >= CALM_S:
-            return Verdict.GOOD
-        if judged.uneven and share >= self.params.threshold and judged.calm_s <= FRESH_S:
+        if self._bad_since is not None:
+            if judged.calm_s >= CALM_S:
+                return Verdict.GOOD
+            still = judged.stutters and share >= self.params.threshold
+            return Verdict.BAD if still and judged.calm_s <= FRESH_S else Verdict.BETWEEN
+        if judged.stutters and share >= self.params.threshold and judged.calm_s <= FRESH_S:
             return Verdict.BAD
-        if self._bad_since is not None or (judged.uneven and share > self.params.threshold / 2):
-            return Verdict.BETWEEN
+        if judged.period is None or judged.told < 0.5:
+            return Verdict.UNKNOWN
         return Verdict.GOOD
 
     def _confidence(self, judged: _Judgement | None) -> float:
@@ -253,11 +252,16 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
             arrived_at=view.arrived_at,
             near=near,
             far=far,
+            beyond=tile_moves(measures.reduced, previous),
             level=changes[0],
             key_frame=view.key_frame,
             cut=self._is_cut(*changes, measures.reduced, previous),
             missing=missing,
+            onward=self._past.take(measures.reduced, changes[0]),
         )
+        self._follow(step)
+
+    def _follow(self, step: Step) -> None:
         for moved in self._motion.take(step):
             self._place(moved)
 
@@ -283,92 +287,94 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
         return round(interval / usual) - 1
 
     def _place(self, moved: Moved) -> None:
+        """Put a picture into its place; of repeats it is known only later what they were."""
         step, ratio = moved.step, moved.ratio
-        slot = Slot(step.time_s, step.arrived_at, cadence.Kind.NEW, advance=moved.advance)
-        if step.cut:
-            self._cadence.doubt()
-            self._cut_s = step.time_s
-        elif ratio is None and not step.key_frame:
-            self._rest(slot)
-            return
-        elif ratio is not None and ratio <= REPEAT_RATIO:
-            settled = step.time_s - self._cut_s > SETTLED_S
-            sure = settled and ratio <= max(SAME_RATIO, 1 - SPREADS * moved.spread)
-            self._held.append(slot._replace(kind=cadence.Kind.REPEAT, sure=sure))
+        slot = Slot(
+            time_s=step.time_s,
+            arrived_at=step.arrived_at,
+            kind=cadence.Kind.NEW,
+            ratio=None if step.key_frame else ratio,
+            strong=moved.strong,
+            cut=step.cut,
+            advance=moved.advance,
+            onward=step.onward,
+        )
+        if ratio is not None and ratio <= cadence.REPEAT_RATIO and not step.missing:
+            self._held.append(slot._replace(kind=cadence.Kind.REPEAT))
             if step.time_s - self._held[0].time_s >= STANDSTILL_S:
                 self._stand_still()
             return
-        self._still_since = None
-        moves = ratio is not None and ratio > UNSURE_RATIO
-        # Between slow pictures, a repeat may be a pause of what moves.
-        even = moves and self._moved
-        held = [repeat._replace(sure=even and repeat.sure) for repeat in self._held]
-        meant = moved.advance is not None and moved.advance < HELD
-        lost = slot._replace(kind=cadence.Kind.REPEAT if meant else cadence.Kind.LOST, advance=None)
-        self._add([*held, *[lost] * step.missing, slot._replace(sure=moves, cut=step.cut)])
+        if self._rests(moved):
+            return
+        meant = moved.advance is not None and moved.advance < cadence.HELD
+        lost = slot._replace(
+            kind=cadence.Kind.REPEAT if meant else cadence.Kind.LOST, ratio=0.0, gap=True
+        )
+        self._slots += [*self._held, *[lost] * step.missing, slot]
         self._held = []
-        self._moved = moves or ratio is None
+        del self._slots[: -max(1, round(LEARN_S * self._rate_hz))]
 
-    def _rest(self, slot: Slot) -> None:
-        """Nothing moves that could be told."""
-        if self._still_since is None:
-            self._still_since = slot.time_s
-        self._add([*self._held, slot._replace(sure=False)])
-        self._held, self._moved = [], False
-        if slot.time_s - self._still_since >= STANDSTILL_S:
+    def _rests(self, moved: Moved) -> bool:
+        """Whether nothing moved for so long that what follows begins anew."""
+        time_s = moved.step.time_s
+        if moved.ratio is not None or moved.step.cut:
+            self._still_since = None
+        elif self._still_since is None:
+            self._still_since = time_s
+        elif time_s - self._still_since >= STANDSTILL_S:
             self._stand_still()
+            self._still_since = time_s
+            return True
+        return False
 
-    def _add(self, slots: list[Slot]) -> None:
-        self._slots += slots
-        rate = 1 / statistics.median(self._intervals) if self._intervals else 25.0
-        del self._slots[: -max(1, round(LEARN_S * rate))]
-        self._until_learning -= len(slots)
-        if self._until_learning <= 0 and len(self._slots) >= rate * WARM_UP_S:
-            self._until_learning = LEARN_EVERY
-            bad_s = 0.0 if self._bad_since is None else slots[-1].time_s - self._bad_since
-            if not 0 < bad_s < ADOPT_S:
-                self._cadence.learn(Train(self._slots), rate)
+    @property
+    def _rate_hz(self) -> float:
+        return 1 / statistics.median(self._intervals) if self._intervals else 25.0
 
-    def _judge(self, now_s: float) -> _Judgement | None:
-        if self._cadence.period is None or not self._slots:
+    def _judge(self) -> _Judgement | None:
+        slots = self._slots
+        if not slots or slots[-1].time_s - slots[0].time_s < WARM_UP_S:
             return None
-        newest = self._slots[-1].time_s
-        count = sum(slot.time_s > newest - WINDOW_S for slot in self._slots)
-        if newest - self._slots[-count].time_s < WARM_UP_S:
-            return None
-        train = Train(self._slots)
-        if 2 * np.count_nonzero(train.sure[-count:]) < count:
-            return None
-        off = self._cadence.misfits(train)
-        start = len(off) - count
-        recent = off[start:]
-        where = np.flatnonzero(recent) + start
-        dropped = (train.kinds == cadence.Kind.LOST) | train.hops
-        lost = float(off[start:][dropped[start:]].sum())
-        last = self._slots[where[-1]] if len(where) else None
+        newest = slots[-1].time_s
+        count = sum(slot.time_s > newest - WINDOW_S for slot in slots)
+        since_s = max(newest - WINDOW_S, self._over_s)
+        every, others = cadence.misfits(slots)
+        found = _dense([one for one in every if slots[one.at].time_s > since_s], slots)
+        found, doubts = cadence.distinct(found, slots, len(slots) - count)
+        doubts += sum(index >= len(slots) - count for index in others)
+        if len(found) < cadence.MIN_EVENTS:
+            hops = [one for one in cadence.hops(slots) if slots[one.at].time_s > since_s]
+            found = max(found, _dense(hops, slots), key=len)
+        lost = sum(one.slots for one in found if one.lost)
+        last = slots[found[-1].at] if found else None
+        smooth = _begins_smoothly(every, slots)
+        told = sum(slot.ratio is not None and slot.strong for slot in slots[-count:])
         return _Judgement(
-            repeated=max(0.0, float(recent.sum()) - lost) / count,
+            repeated=sum(one.slots for one in found if not one.lost) / count,
             dropped=lost / count,
-            first=self._slots[where[0]] if len(where) else None,
+            first=slots[found[0].at] if found else None,
             last=last,
             calm_s=WINDOW_S if last is None else newest - last.time_s,
-            uneven=self._is_uneven(train, off, start),
+            stutters=2 * doubts <= len(found) and cadence.is_stutter(found, smooth),
+            period=cadence.period(slots),
+            told=told / count,
         )
 
-    def _is_uneven(self, train: Train, off: cadence.Weights, start: int) -> bool:
-        """Whether the misfits from slot `start` on are no cadence of their own."""
-        starts = cadence.events(off[start:]) + start
-        weight = float(off[start:].sum()) / cadence.HOP_WEIGHT
-        if len(starts) < cadence.MIN_EVENTS or weight < cadence.MIN_EVENTS:
-            return False
-        lasted_s = self._slots[starts[-1]].time_s - self._slots[starts[0]].time_s
-        if lasted_s < min(self.params.min_duration, WINDOW_S / 2) * LASTED:
-            return False
-        if self._bad_since is not None or cadence.is_uneven(starts, train.sure):
-            return True
-        if int(np.diff(starts).min()) < cadence.MIN_SPACE or not train.caught_up(starts):
-            return False
-        first = int(np.flatnonzero(off)[0])
-        cuts = [index for index, slot in enumerate(self._slots[:first]) if slot.cut]
-        began = self._slots[cuts[-1] if cuts else 0].time_s
-        return self._slots[first].time_s - began >= SMOOTH_S
+
+def _dense(found: list[Misfit], slots: list[Slot]) -> list[Misfit]:
+    """The latest of them that follow close on one another: what lies before was an accident."""
+    gaps_s = np.diff([slots[one.at].time_s for one in found])
+    first = max((index + 1 for index in np.flatnonzero(gaps_s > CALM_S).tolist()), default=0)
+    while first + 1 < len(gaps_s) and gaps_s[first] > APART * np.median(gaps_s[first + 1 :]):
+        first += 1
+    return found[first:]
+
+
+def _begins_smoothly(every: list[Misfit], slots: list[Slot]) -> bool:
+    """Whether even motion in the same shot leads up to the first misfit of the last run."""
+    dense = _dense(every, slots)
+    if not dense:
+        return False
+    lead = slots[: dense[0].at]
+    start_s = next((slot.time_s for slot in reversed(lead) if slot.cut), slots[0].time_s)
+    return slots[dense[0].at].time_s - start_s >= SMOOTH_S

@@ -6,18 +6,28 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-LONGEST_HOP = 3.6
-"""Who loses pictures loses few at a time; a greater step is motion, light or another shot."""
-HOP = 0.55
-HOP_SPREADS = 3.5
-"""A picture is missing where motion goes on by so much more than usual, and by so many times the
-usual deviation."""
-NEAR = 3
-"""It stands out of so many pictures before and after it, too: motion may become faster."""
+REPEAT_RATIO, EXACT_RATIO = 0.35, 0.25
+"""A repeat changes at most this share of what motion usually does, and hardly more than others."""
+VALLEY = 3.0
+"""Up to so many times what repeats change, there is next to nothing: else they are motion."""
+EVEN_RATIO = 0.5
+"""Motion is even where every picture changes at least this share of it."""
+BACK_RATIO, ONWARD_RATIO = 0.4, 0.8
+"""Behind a repeat, motion goes on, most of the time: what comes back turned round, and stood still
+by chance."""
+FLANK = 2
+"""So many pictures of even motion before and after tell a repeat from motion that pauses, and from
+what is drawn on twos."""
 JUMP = 1.5
 """Behind a repeat, so much motion means that pictures were missed meanwhile."""
-HOP_WEIGHT = 0.75
-"""A missing picture that no time stamp betrays weighs a little less: motion is not quite even."""
+HELD = 1.4
+"""Behind a gap in time, less motion than this means that nothing is missing: it was held longer."""
+LONGEST_HOP = 3.6
+"""Who loses pictures loses few at a time; a greater step is motion, light or another shot."""
+HOP, HOP_SPREAD = 0.55, 0.16
+"""A picture is missing where motion goes on by so much more than usual, if that deviates little."""
+NEAR = 3
+"""It stands out of so many pictures before and after it, too: motion may become faster."""
 PERIODS = (*range(2, 13), 25)
 """Pictures after which a cadence recurs: 2 for 25-in-50, 5 for 3:2 and 24-in-30, 25 for 24-in-25.
 Animation on twos or threes and any mixture of these recur after 2 to 12 as well."""
@@ -30,7 +40,6 @@ RECURS_ABOUT = 0.05
 RECURS = 0.4
 RECURS_LONG = 0.3
 """Share of the mismatches of chance that a cadence may have, and one with the longest period."""
-SHOT_S = 1.2
 MIN_EVENTS = 3
 """Two misfits in a window are an accident, three are not."""
 LONG_SPACE = 12
@@ -39,7 +48,6 @@ MIN_SPACE = 4
 """Whatever recurs more often may be drawn like that."""
 
 Flags = npt.NDArray[np.bool_]
-Weights = npt.NDArray[np.float64]
 
 
 class Kind(IntEnum):
@@ -57,158 +65,220 @@ class Slot(NamedTuple):
         time_s: Media time in seconds.
         arrived_at: Unix time at which it had arrived.
         kind: What is there; LOST is known from time stamps.
-        sure: Whether it can be told whether it is a repeat.
+        ratio: Change relative to the usual; None where that cannot be told.
+        strong: Whether things move far enough for a repeat to be no matter of drawing or coding.
         cut: Whether it begins another shot.
         advance: Pictures of motion since the picture before; None where that cannot be told.
+        onward: How far the picture is from the one before a hold that ends with it; see
+            `motion.Step.onward`.
+        gap: Whether time stamps show it.
     """
 
     time_s: float
     arrived_at: float
     kind: Kind
-    sure: bool = True
+    ratio: float | None = None
+    strong: bool = False
     cut: bool = False
     advance: float | None = None
+    onward: float = 1.0
+    gap: bool = False
 
 
-class Train:
-    """Slots in their order, with what is odd about each.
+class Misfit(NamedTuple):
+    """Pictures that were repeated or left out amid even motion.
 
     Attributes:
-        slots: The slots.
-        kinds: What is in them.
-        hops: Where motion says that a picture is missing and nothing else does.
-        odd: Repeats and hops.
-        sure: Where it can be told.
+        at: Index of the first slot.
+        slots: How many.
+        lost: Whether they are missing rather than repeated.
+        jumped: Whether motion goes on from where it would be without.
+        ratio: Change relative to the usual, median of the slots.
+        gap: Whether time stamps show it.
+        onward: Whether motion goes on behind it; see `motion.Step.onward`.
     """
 
-    def __init__(self, slots: list[Slot]) -> None:
-        self.slots = slots
-        self.kinds = np.array([slot.kind for slot in slots], np.uint8)
-        self.sure: Flags = np.array([slot.sure for slot in slots])
-        advances = [np.nan if slot.advance is None else slot.advance for slot in slots]
-        self._advances = np.array(advances, np.float64)
-        self.hops = self._hops()
-        self.odd: Flags = (self.kinds == Kind.REPEAT) | self.hops
+    at: int
+    slots: int
+    lost: bool
+    jumped: bool
+    ratio: float
+    gap: bool = False
+    onward: float = 1.0
 
-    def _hops(self) -> Flags:
-        known = self._advances[np.isfinite(self._advances)]
-        hops: Flags = np.zeros(len(self.slots), bool)
-        if len(known) < 2 * MIN_EVENTS:
-            return hops
-        usual = float(np.median(known))
-        spread = 1.48 * float(np.median(np.abs(known - usual)))
-        limit = max(HOP, HOP_SPREADS * spread)
-        hops[:] = (self._advances > usual + limit) & (self._advances < LONGEST_HOP)
-        for index in np.flatnonzero(hops).tolist():
-            around = self._advances[max(0, index - NEAR) : index + NEAR + 1]
-            hops[index] = self._advances[index] > np.nanmedian(around) + limit
+
+def misfits(slots: list[Slot]) -> tuple[list[Misfit], list[int]]:
+    """What stands out of even motion; and where other holds begin, that do not."""
+    found: list[Misfit] = []
+    others: list[int] = []
+    index = 0
+    while index < len(slots):
+        start, end, kind = index, index + 1, slots[index].kind
+        index = end
+        if kind is Kind.NEW:
+            continue
+        while end < len(slots) and slots[end].kind is kind:
+            end += 1
+        index = end
+        if kind is Kind.REPEAT:
+            start, end = _settling(slots, start, end)
+        if (
+            _is_even(slots[max(0, start - 8) : start][::-1])
+            and _is_even(slots[end : end + 8])
+            and slots[end].onward >= BACK_RATIO
+        ):
+            jumped = _jumps(slots, start, end)
+            if jumped or slots[start].strong or slots[start].gap:
+                ratio = float(np.median([slot.ratio or 0.0 for slot in slots[start:end]]))
+                lost, gap = kind is Kind.LOST, slots[start].gap
+                onward = slots[end].onward
+                found.append(Misfit(start, end - start, lost, jumped, ratio, gap, onward))
+        elif end < len(slots):
+            others.append(start)
+    return found, others
+
+
+def _settling(slots: list[Slot], start: int, end: int) -> tuple[int, int]:
+    """A hold with the picture before and after it, if an encoder was still refining those."""
+    before, after = slots[start - 1] if start else None, slots[end] if end < len(slots) else None
+    return start - (before is not None and _is_doubtful(before)), end + (
+        after is not None and _is_doubtful(after)
+    )
+
+
+def _is_doubtful(slot: Slot, limit: float = EVEN_RATIO) -> bool:
+    """Whether a picture is neither a repeat nor even motion."""
+    return slot.kind is Kind.NEW and not slot.cut and slot.ratio is not None and slot.ratio < limit
+
+
+def _is_even(slots: list[Slot]) -> bool:
+    """Whether the first of them moves on in the same shot, and FLANK of them are new."""
+    new: list[float] = []
+    for slot in slots:
+        if slot.cut or slot.kind is not Kind.NEW:
+            return False
+        if slot.ratio is not None:
+            new.append(slot.ratio)
+            if len(new) == FLANK:
+                return new[0] >= EVEN_RATIO
+    return False
+
+
+def _jumps(slots: list[Slot], index: int, end: int) -> bool:
+    """Whether motion goes on from where it would be without the hold."""
+    landed = slots[end]
+    if landed.advance is not None and landed.advance >= JUMP:
+        return True
+    around = [*slots[max(0, index - 4) : index], *slots[end + 1 : end + 5]]
+    usual = [slot.ratio for slot in around if slot.kind is Kind.NEW and slot.ratio is not None]
+    if not usual or landed.ratio is None:
+        return False
+    return landed.ratio >= JUMP * float(np.median(usual))
+
+
+def distinct(found: list[Misfit], slots: list[Slot], first: int) -> tuple[list[Misfit], int]:
+    """Those repeats that are alike; and how many pictures are between them and even motion.
+
+    Where there are many such pictures, repeats may be chance among them.
+    """
+    repeats = [one.ratio for one in found if not one.lost]
+    usual = float(np.median(repeats)) if repeats else 0.0
+    alike = [one for one in found if one.lost or one.ratio <= max(EXACT_RATIO, 2 * usual)]
+    held = {index for one in alike for index in range(one.at, one.at + one.slots)}
+    limit = max(EVEN_RATIO, VALLEY * usual)
+    doubtful = [n for n in range(first, len(slots)) if _is_doubtful(slots[n], limit)]
+    return alike, len([n for n in doubtful if n not in held])
+
+
+def hops(slots: list[Slot]) -> list[Misfit]:
+    """Where motion says that a picture is missing and nothing else does."""
+    advances = np.array(
+        [np.nan if slot.advance is None else slot.advance for slot in slots], np.float64
+    )
+    known = advances[np.isfinite(advances)]
+    if len(known) < 2 * MIN_EVENTS:
+        return []
+    usual = float(np.median(known))
+    if 1.48 * float(np.median(np.abs(known - usual))) > HOP_SPREAD:
+        return []
+    limit = HOP
+    steps = advances > usual + limit
+    if np.count_nonzero(advances > usual + HOP / 2) > 2 * np.count_nonzero(steps):
+        return []
+    found: list[Misfit] = []
+    for index in np.flatnonzero(steps & (advances < LONGEST_HOP)).tolist():
+        around = slice(max(0, index - NEAR), index + NEAR + 1)
+        before, after = slots[max(0, index - 8) : index][::-1], slots[index + 1 : index + 9]
         # What flashes up, or stands out in one picture, steps there and back again.
-        steps = hops | (self._advances >= LONGEST_HOP)
-        hops[:-1] &= ~steps[1:]
-        hops[1:] &= ~steps[:-1] & (self.kinds[:-1] == Kind.NEW)
-        return hops
-
-    def caught_up(self, where: npt.NDArray[np.intp]) -> bool:
-        """Whether most of these repeats are followed by a jump over what was missed."""
-        jumps = 0
-        for index in where.tolist():
-            after = index
-            while after + 1 < len(self.slots) and self.kinds[after] != Kind.NEW:
-                after += 1
-            jumps += bool(self._advances[after] >= JUMP)
-        return jumps * 3 >= len(where) * 2
+        if (
+            np.count_nonzero(steps[around]) == 1
+            and advances[index] > np.nanmedian(advances[around]) + limit
+            and slots[index].strong
+            and _is_even(before)
+            and _is_even(after)
+        ):
+            found.append(Misfit(index, 1, lost=True, jumped=False, ratio=0.0))
+    return found
 
 
-class Cadence:
-    """Learns after how many pictures repeats, or hops, recur.
+def period(slots: list[Slot]) -> int | None:
+    """After how many pictures repeats, or pictures that are missing, recur.
 
-    Attributes:
-        period: In pictures; 1 if all are even; None while unknown.
+    Returns:
+        1 if all are even; None where they are many and follow no pattern.
     """
-
-    def __init__(self) -> None:
-        self.period: int | None = None
-        self._doubtful = True
-
-    def doubt(self) -> None:
-        """Another shot begins; it may have another cadence."""
-        self._doubtful = True
-
-    def learn(self, train: Train, rate_hz: float) -> None:
-        """Take the latest pictures; of another shot, those since the cut if they tell enough."""
-        cuts = [index for index, slot in enumerate(train.slots) if slot.cut]
-        if self._doubtful and cuts and len(train.slots) - cuts[-1] >= SHOT_S * rate_hz:
-            train = Train(train.slots[cuts[-1] :])
-        share = float(train.odd.mean())
-        period = 1 if share < SMOOTH_RATIO else _recurrence(train.odd, train.sure, share)
-        if period is not None:
-            self.period, self._doubtful = period, False
-        elif share < IRREGULAR_RATIO:
-            self.period = 1
-        elif self._doubtful:
-            self.period = None
-
-    def misfits(self, train: Train) -> Weights:
-        """How far each slot is off the cadence, 0..1.
-
-        A picture that does not fit differs from the one a period before and from the one after.
-        """
-        kinds, sure = train.kinds, train.sure
-        off: Weights = ((kinds == Kind.REPEAT) & sure).astype(np.float64)
-        off[train.hops] = HOP_WEIGHT
-        if self.period is not None and self.period > 1:
-            period = self.period
-            off[:] = 0.0
-            off[period:] = (train.odd[period:] != train.odd[:-period]) / 2
-            for index, slot in enumerate(train.slots):
-                if slot.cut:
-                    off[index : index + period] = 0.0
-                elif not slot.sure:
-                    off[index::period][:2] = 0.0
-        off[kinds == Kind.LOST] = 1.0
-        return off
+    odd: Flags = np.array([slot.kind is not Kind.NEW for slot in slots], np.bool_)
+    for hop in hops(slots):
+        odd[hop.at] = True
+    share = float(odd.mean()) if len(odd) else 0.0
+    if share < SMOOTH_RATIO:
+        return 1
+    found = _recurrence(odd, share)
+    return 1 if found is None and share < IRREGULAR_RATIO else found
 
 
-def _recurrence(odd: Flags, sure: Flags, share: float) -> int | None:
+def _recurrence(odd: Flags, share: float) -> int | None:
     """The period after which what is odd recurs best, if it does so much better than by chance."""
     chance = 2 * share * (1 - share)
-    best, period = 1.0, None
+    best, found = 1.0, None
     for candidate in PERIODS:
         if not chance or share < 0.8 / candidate or len(odd) < 3 * candidate:
             continue
-        both = sure[candidate:] & sure[:-candidate]
-        differ = (odd[candidate:] != odd[:-candidate]) & both
-        if np.count_nonzero(odd[candidate:] & both) < 2:
-            continue
-        relative = float(differ.sum()) / max(1, int(both.sum())) / chance
+        relative = float((odd[candidate:] != odd[:-candidate]).mean()) / chance
         limit = RECURS_LONG if candidate == PERIODS[-1] else RECURS
         if relative <= limit and relative < best - RECURS_ABOUT:
-            best, period = relative, candidate
-    return period
+            best, found = relative, candidate
+    return found
 
 
-def events(off: Weights) -> npt.NDArray[np.intp]:
-    """Where misfits begin; several in a row are one."""
-    where = np.flatnonzero(off)
-    return where[np.diff(where, prepend=-2) > 1]
+def is_irregular(found: list[Misfit]) -> bool:
+    """Whether misfits do not recur by themselves, as a cadence does.
+
+    One that was overlooked leaves a space of twice the length.
+    """
+    spaces = np.diff([one.at for one in found])
+    space = int(spaces.min())
+    slack = 1 if space >= LONG_SPACE else 0
+    times = np.maximum(1, np.round(spaces / space))
+    return bool(np.any(np.abs(spaces - times * space) > slack * times))
 
 
-def is_uneven(starts: npt.NDArray[np.intp], sure: Flags) -> bool:
-    """Whether misfits do not recur by themselves, as a cadence does that is yet unknown.
+def is_stutter(found: list[Misfit], smooth: bool) -> bool:
+    """Whether misfits are a fault rather than a cadence.
+
+    Who converts frame rates repeats pictures regularly, or leaves them out regularly, but never
+    both: a repeat behind which motion jumps ahead hides a picture that was lost. Who animates may
+    hold drawings irregularly, but does so from the beginning of a shot.
 
     Args:
-        starts: Where they begin.
-        sure: Where it can be told; elsewhere one may have been overlooked.
+        found: The misfits, in their order.
+        smooth: Whether motion was even for a while before the first one.
     """
-    space = int(np.diff(starts).min())
-    slack = space >= LONG_SPACE
-    at = int(starts[0])
-    for start in starts[1:].tolist():
-        while start - at > space + slack:
-            at += space
-            if sure[max(0, at - slack) : at + 1 + slack].all():
-                return True
-        if abs(start - at - space) > slack:
-            return True
-        at = start
-    return False
+    if len(found) < MIN_EVENTS or np.median([one.onward for one in found]) < ONWARD_RATIO:
+        return False
+    faults = sum(one.jumped or one.lost or one.gap for one in found)
+    if is_irregular(found):
+        return smooth or 2 * faults >= len(found)
+    spaces = np.diff([one.at for one in found])
+    jumped = sum(one.jumped and not one.lost for one in found)
+    return int(spaces.min()) >= MIN_SPACE and jumped * 3 >= len(found) * 2
