@@ -5,6 +5,7 @@ Detector parameters are declared by the detectors themselves, in the worker; her
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
@@ -285,7 +286,7 @@ class StreamMonitorSpec(Model):
                 )
         yield from region_faults(stream.region, stream.ignore_regions or [])
 
-    @property
+    @cached_property
     def groups(self) -> list[WorkerGroup]:
         """The worker groups, the implied one included."""
         if self.workers:

@@ -47,8 +47,13 @@ class Store(Generic[C]):
         """Every object."""
         return self._objects.values()
 
-    def put(self, manifest: Manifest) -> C:
-        """Take note of an object as it was read or as a write left it."""
+    def put(self, manifest: Manifest, *, quiet: bool = False) -> C:
+        """Take note of an object as it was read or as a write left it.
+
+        Args:
+            manifest: The object.
+            quiet: Wake nobody: whoever wrote it knows.
+        """
         child = self._read(manifest)
         old = self._objects.get((child.namespace, child.name))
         if old is not None and old.version >= child.version:
@@ -56,7 +61,7 @@ class Store(Generic[C]):
         self._forget(old)
         self._objects[child.namespace, child.name] = child
         self._by_monitor.setdefault((child.namespace, child.monitor), {})[child.name] = child
-        self._tell(old, child)
+        self._tell(old, child, quiet=quiet)
         return child
 
     def drop(self, namespace: str, name: str, version: int) -> None:
@@ -84,11 +89,13 @@ class Store(Generic[C]):
         if not siblings:
             self._by_monitor.pop(key, None)
 
-    def _tell(self, old: C | None, new: C | None) -> None:
+    def _tell(self, old: C | None, new: C | None, *, quiet: bool = False) -> None:
         if old is not None and new is not None and not new.differs(old):
             return
         for listener in self.listeners:
             listener(old, new)
+        if quiet:
+            return
         for key in {(child.namespace, child.monitor) for child in (old, new) if child is not None}:
             self._changed(key)
 

@@ -139,11 +139,18 @@ def read_assignment_map(manifest: Manifest) -> AssignmentMap:
     )
 
 
+_KEPT = ("labels", "annotations", "ownerReferences", "generation")
+_COUNTER = "deployment.kubernetes.io/revision"
+
+
 def read_deployment(manifest: Manifest) -> WorkerDeployment:
     """Read a Deployment."""
     metadata = manifest["metadata"]
     owner = _owner(metadata)
-    kept = ("labels", "annotations", "ownerReferences", "generation")
+    kept = {key: metadata[key] for key in _KEPT if key in metadata}
+    if "annotations" in kept:
+        # Written by the controller, soon after the Deployment was made: no news.
+        kept["annotations"] = {k: v for k, v in kept["annotations"].items() if k != _COUNTER}
     return WorkerDeployment(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -152,7 +159,7 @@ def read_deployment(manifest: Manifest) -> WorkerDeployment:
         monitor=owner.get("name", ""),
         owner_uid=owner.get("uid", ""),
         manifest={
-            "metadata": {key: metadata[key] for key in kept if key in metadata},
+            "metadata": kept,
             "spec": manifest["spec"],
         },
     )

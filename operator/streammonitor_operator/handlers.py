@@ -77,9 +77,45 @@ def shell_settings() -> kopf.OperatorSettings:
     settings.watching.inactivity_timeout = _INACTIVITY_S
     settings.networking.request_timeout = 30
     settings.queueing.idle_timeout = 1.0
+    settings.persistence.diffbase_storage = _NoDiffs()
+    settings.persistence.progress_storage = _NoProgress()
     # Never used without handlers that need it; named so that it could not be mistaken for another.
     settings.persistence.finalizer = f"{names.GROUP}/unused"
     return settings
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Keeps nothing: Kopf copies every object to compare it, and nobody asks what changed."""
+
+    def build(self, **_: Any) -> Any:
+        """The part of an object that would be compared."""
+        return {}
+
+    def fetch(self, **_: Any) -> None:
+        """What was kept."""
+
+    def store(self, **_: Any) -> None:
+        """Keep it."""
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Keeps nothing: there are no handlers that could have been half done."""
+
+    def fetch(self, **_: Any) -> None:
+        """What was kept."""
+
+    def store(self, **_: Any) -> None:
+        """Keep it."""
+
+    def purge(self, **_: Any) -> None:
+        """Forget it."""
+
+    def touch(self, **_: Any) -> None:
+        """Change something, so that it comes back."""
+
+    def clear(self, *, essence: Any) -> Any:
+        """An object without what was kept in it."""
+        return essence
 
 
 async def credentials(configuration: client.Configuration) -> kopf.ConnectionInfo:

@@ -1,18 +1,21 @@
-"""The Kubernetes API over `kubernetes.aio`: the official client's credentials and transport.
+"""The Kubernetes API with the credentials of `kubernetes.aio`, the official client.
 
 Bodies stay plain dicts. The generated model classes would cost a conversion each way and make
-absent and null fields the same, which server-side apply must tell apart.
+absent and null fields the same, which server-side apply must tell apart. Requests go straight to
+aiohttp: the client's own way there looks for a .netrc, in a thread, before each of them.
 """
 
 import asyncio
-import json
 import os
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+import orjson
 from kubernetes.aio import client, config
+from yarl import URL
 
 from streammonitor_api import names
 from streammonitor_operator.kube import Manifest, Rejected, Resource, Unreachable
@@ -23,7 +26,12 @@ WATCH_SERVER_TIMEOUT_S = 45
 """The server ends a watch after this long; it then goes on from where it was."""
 WATCH_SILENCE_S = 60.0
 """A watch on which nothing arrives for longer than the server would let it live is dead."""
+AT_ONCE = 64
+"""So many requests are under way at any moment. The others wait, and their time does not run."""
 _config: Any = config  # it is typed as far as it is generated, and this part is not
+_TIMEOUT = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+_LONGEST_LINE = 2**21
+"""A line of a watch is a whole object; etcd takes 1.5 MiB."""
 _PAGE = 500
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
@@ -51,7 +59,16 @@ async def load_configuration(context: str | None = None) -> client.Configuration
             await _config.load_kube_config(context=context, client_configuration=configuration)
     except _config.ConfigException as error:
         raise Unreachable(str(error)) from error
+    configuration.proxy = configuration.proxy or _proxy(configuration.host)
     return configuration
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for a URL."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 class KubeClient:
@@ -66,9 +83,17 @@ class KubeClient:
         self._configuration = configuration
         self._guard = guard
         self._api: Any = client.ApiClient(configuration)
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._api.rest_client.ssl_context),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=configuration.proxy or None,
+            read_bufsize=_LONGEST_LINE,
+        )
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._session.close()
         await self._api.close()
 
     async def serves(self, resource: Resource) -> bool:
@@ -120,7 +145,7 @@ class KubeClient:
         response = await self._send("GET", resource, path, query=query, timeout=timeout)
         try:
             while line := await response.content.readline():
-                event = json.loads(line)
+                event = orjson.loads(line)
                 if event["type"] == "ERROR":
                     raise _rejected(event["object"].get("code", 500), event["object"])
                 yield event
@@ -182,16 +207,16 @@ class KubeClient:
         body: Manifest | None = None,
         content_type: str = "application/json",
     ) -> Manifest:
-        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
-        response = await self._send(
-            method, resource, path, query=query, body=body, content_type=content_type,
-            timeout=timeout,
-        )  # fmt: skip
-        try:
-            answer: Manifest = json.loads(await response.read())
-        except _NETWORK_ERRORS as error:
-            raise Unreachable(f"{method} {path}: {error!r}") from error
-        return answer
+        async with self._slots:
+            response = await self._send(
+                method, resource, path, query=query, body=body, content_type=content_type,
+                timeout=_TIMEOUT,
+            )  # fmt: skip
+            try:
+                said = await response.read()
+            except _NETWORK_ERRORS as error:
+                raise Unreachable(f"{method} {path}: {error!r}") from error
+        return _document(said, f"{method} {path}")
 
     async def _send(
         self,
@@ -203,29 +228,41 @@ class KubeClient:
         query: dict[str, str] | None = None,
         body: Manifest | None = None,
         content_type: str = "application/json",
-    ) -> Any:
+    ) -> aiohttp.ClientResponse:
         if method != "GET":
             self._guard()
         headers = {"Accept": "application/json", "Content-Type": content_type}
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        data = None if body is None else orjson.dumps(body)
         try:
-            answer = await self._api.rest_client.request(
-                method, url, headers=headers, body=body, _request_timeout=timeout
+            answer = await self._session.request(
+                method, URL(url, encoded=True), headers=headers, data=data, timeout=timeout
             )
         except _NETWORK_ERRORS as error:
             API_REQUESTS.labels(method, resource.plural, "unreachable").inc()
             raise Unreachable(f"{method} {path}: {error!r}") from error
         API_REQUESTS.labels(method, resource.plural, str(answer.status)).inc()
         if answer.status >= 400:
-            raise await _failure(answer.response)
-        return answer.response
+            raise await _failure(answer)
+        return answer
+
+
+def _document(said: bytes, request: str) -> Manifest:
+    """An answer's object; what is none was not said by the API."""
+    try:
+        answer = orjson.loads(said)
+    except ValueError as error:
+        raise Unreachable(f"{request}: the answer is no JSON") from error
+    if not isinstance(answer, dict):
+        raise Unreachable(f"{request}: the answer is no object")
+    return answer
 
 
 async def _failure(response: aiohttp.ClientResponse) -> Rejected:
     """What an error response says; the body need not be Kubernetes' (a proxy may have spoken)."""
     try:
-        document = json.loads(await response.read())
+        document = orjson.loads(await response.read())
     except (ValueError, *_NETWORK_ERRORS):
         document = {}
     header = response.headers.get("Retry-After", "")

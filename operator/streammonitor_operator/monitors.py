@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,7 +16,7 @@ from streammonitor_operator.metrics import MONITORS_KNOWN
 from streammonitor_operator.specs.identity import Owner
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Monitor:
     """A StreamMonitor as it was read last."""
 
@@ -37,7 +38,7 @@ class Monitor:
         """Namespace and name."""
         return self.owner.namespace, self.owner.name
 
-    @property
+    @cached_property
     def last_status(self) -> StreamMonitorStatus:
         """The status as a model; an empty one where somebody made it unreadable."""
         try:
@@ -52,6 +53,8 @@ class Monitors:
     def __init__(self, changed: Callable[[Key], None]) -> None:
         self._changed = changed
         self._monitors: dict[Key, Monitor] = {}
+        self._buried: set[str] = set()
+        """The uids of those that are gone: an answer that was on its way must not revive them."""
 
     def get(self, key: Key) -> Monitor | None:
         """One of them."""
@@ -60,22 +63,32 @@ class Monitors:
     def __iter__(self) -> Iterator[Key]:
         return iter(list(self._monitors))
 
-    def put(self, manifest: Manifest) -> None:
-        """Take note of one as it was read or as a write left it; older news is ignored."""
+    def put(self, manifest: Manifest, *, quiet: bool = False) -> None:
+        """Take note of one as it was read or as a write left it; older news is ignored.
+
+        Args:
+            manifest: The StreamMonitor.
+            quiet: Wake nobody if only its status changed: whoever wrote that knows.
+        """
         metadata = manifest["metadata"]
         key = (metadata["namespace"], metadata["name"])
         old = self._monitors.get(key)
         if old is not None and int(metadata["resourceVersion"]) <= old.version:
             return
+        if metadata["uid"] in self._buried:
+            return
         new = _read(manifest, old)
         self._monitors[key] = new
         MONITORS_KNOWN.set(len(self._monitors))
         if old is None or _facts(old) != _facts(new):
+            if quiet and old is not None and old.generation == new.generation:
+                return
             self._changed(key)
 
     def replace(self, namespace: str, manifests: Iterable[Manifest], version: int) -> None:
         """Take note of a complete list (of one namespace, or of all with an empty name)."""
         present = set()
+        self._buried.clear()
         for manifest in manifests:
             present.add((manifest["metadata"]["namespace"], manifest["metadata"]["name"]))
             self.put(manifest)
@@ -85,6 +98,7 @@ class Monitors:
 
     def drop(self, key: Key, uid: str) -> None:
         """Take note that one is gone."""
+        self._buried.add(uid)
         old = self._monitors.get(key)
         if old is not None and old.owner.uid == uid:
             del self._monitors[key]

@@ -24,6 +24,7 @@ from streammonitor_operator.plan import Plan, Worker
 from streammonitor_operator.quarantine import Quarantine
 from streammonitor_operator.rollouts import Rollouts
 from streammonitor_operator.settings import WorkerSettings
+from streammonitor_operator.specs.recipe import Recipe
 
 C = TypeVar("C", AssignmentMap, WorkerDeployment)
 
@@ -54,6 +55,8 @@ class Memory:
     """When a worker that goes was told so."""
     accepted: dict[str, str] = field(default_factory=dict)
     """Digest of what the API made of the last Deployment that was applied."""
+    settled: dict[str, tuple[Recipe, WorkerDeployment | None]] = field(default_factory=dict)
+    """For which recipe each worker's Deployment, as it was then, was found right."""
     unready_since: dict[str, datetime] = field(default_factory=dict)
     """Workers that are not ready."""
     unready_at: dict[str, float] = field(default_factory=dict)

@@ -33,6 +33,7 @@ async def write_assignment(work: Work, view: WorkerView, assignment: Assignment)
     newest = max([view.epoch, *(pod.said.epoch for pod in view.pods if pod.said)])
     assignment = assignment.model_copy(update={"epoch": newest + 1})
     manifest = build_configmap(work.monitor.owner, assignment)
+    first = view.map is None
     if view.map is None:
         await _check_owner(work)
         answer = await _create(work, manifest)
@@ -41,7 +42,7 @@ async def write_assignment(work: Work, view: WorkerView, assignment: Assignment)
         answer = await work.world.kube.apply(CONFIG_MAPS, manifest)
         work.memory.updated.add(view.name)
     work.memory.assignments[view.name] = assignment
-    work.world.maps.put(answer)
+    work.world.maps.put(answer, quiet=first)
 
 
 def _drafts(work: Work) -> list[tuple[WorkerView, Assignment]]:

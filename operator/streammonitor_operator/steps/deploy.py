@@ -22,6 +22,7 @@ async def deploy(work: Work) -> float | None:
     if spec is None:
         return None
     streams = {stream.name: stream for stream in spec.streams}
+    settled = work.memory.settled
 
     async def one(item: tuple[Worker, WorkerView]) -> None:
         worker, view = item
@@ -31,9 +32,13 @@ async def deploy(work: Work) -> float | None:
         recipe = work.memory.rollouts.recipe(worker, view, secrets)
         if recipe is None:
             return
+        known = settled.get(worker.name)
+        if known is not None and known[0] == recipe and known[1] is view.deployment:
+            return  # neither the wish nor the Deployment has changed since they were compared
         manifest = build_deployment(work.monitor.owner, worker.group, worker.name, recipe)
         if not _is_right(work, view, manifest):
-            await _apply(work, manifest)
+            await _apply(work, manifest, first=view.deployment is None)
+        settled[worker.name] = (recipe, work.view(worker.name).deployment)
 
     await each(work, work.planned(), lambda item: item[0].name, one)
     return None
@@ -55,9 +60,10 @@ def _is_right(work: Work, view: WorkerView, manifest: Manifest) -> bool:
     )
 
 
-async def _apply(work: Work, manifest: Manifest) -> None:
+async def _apply(work: Work, manifest: Manifest, *, first: bool) -> None:
     answer = await work.world.kube.apply(DEPLOYMENTS, manifest)
-    child = work.world.deployments.put(answer)
+    # What follows from a new one is its pod, and that will be heard of.
+    child = work.world.deployments.put(answer, quiet=first)
     work.memory.accepted[child.name] = digest(child.manifest)
 
 

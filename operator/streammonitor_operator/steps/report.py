@@ -54,7 +54,7 @@ async def _write(work: Work, status: dict[str, object]) -> None:
     memory.status_sent = status
     memory.status_returned = _without_empty(answer.get("status") or {})
     memory.status_at = work.now
-    work.world.monitors.put(answer)
+    work.world.monitors.put(answer, quiet=True)
 
 
 def _without_empty(document: dict[str, Any]) -> dict[str, Any]:
@@ -132,7 +132,6 @@ def _settled(work: Work) -> bool:
 
 def _again(work: Work) -> float | None:
     """When time alone may change what the status says."""
-    waiting = any(work.time - since < START_GRACE for since in work.memory.unready_since.values())
     silent = any(
         pod.silent_for(0) and not pod.silent_for(GONE_AFTER_S)
         for view in work.workers.values()
@@ -140,7 +139,15 @@ def _again(work: Work) -> float | None:
     )
     if silent:
         return 0.5
-    return _READ_GRACE_S if _reading(work) else 5.0 if waiting else None
+    ends = [since + START_GRACE - work.time for since in work.memory.unready_since.values()]
+    left_s = [end.total_seconds() for end in ends]
+    # Only of one that is at work does it matter whether it is about to read something.
+    left_s += [
+        work.memory.unready_at[view.name] + _READ_GRACE_S - work.now
+        for _, view in work.planned()
+        if view.current is not None and view.name in work.memory.unready_at
+    ]
+    return min((max(0.05, left) for left in left_s if left > 0), default=None)
 
 
 def _reading(work: Work) -> frozenset[str]:

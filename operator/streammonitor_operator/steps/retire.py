@@ -81,3 +81,4 @@ async def _delete(work: Work, view: WorkerView) -> None:
     work.memory.assignments.pop(view.name, None)
     work.memory.released_at.pop(view.name, None)
     work.memory.accepted.pop(view.name, None)
+    work.memory.settled.pop(view.name, None)

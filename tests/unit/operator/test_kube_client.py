@@ -159,7 +159,7 @@ async def test_a_guard_keeps_writes_from_being_sent(api: Api, kube: KubeClient) 
 async def test_a_delete_names_the_uid(api: Api, kube: KubeClient) -> None:
     api.say({})
     await kube.delete(CONFIG_MAPS, "n", "a", "uid-1")
-    assert '"preconditions": {"uid": "uid-1"}' in api.requests[0][3]
+    assert '"preconditions":{"uid":"uid-1"}' in api.requests[0][3]
 
 
 @pytest.mark.parametrize(("status", "expected"), [(200, True), (404, False)])
