@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -25,7 +26,7 @@ _BUILT_IN = WorkerSettings(image="")
 _SETTINGS = TypeAdapter(WorkerSettings)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Recipe:
     """What pods are asked to be.
 
@@ -52,7 +53,7 @@ class Recipe:
             "settings": _chosen(self.settings, _BUILT_IN),
         }
 
-    @property
+    @cached_property
     def revision(self) -> str:
         """A short name; other pods have another."""
         text = json.dumps(self.document, sort_keys=True)
