@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from dev.origin.origin import SAMPLE_RATE, Floats, Sound
 from streammonitor_worker.detectors.base import Kind
@@ -14,8 +15,13 @@ from tests.accuracy.sounds import Drums, Music, Voice
 
 BEFORE_S = 12.0
 """Every event comes after so much of the programme as it is: only then it is known for stereo."""
-RELATED = 0.2
-"""Channels that correlate less than this sound the same when one of them is turned over."""
+RELATED = 1 / 3
+"""Channels that correlate less than this lose less than 3 dB, added up, when one is turned over."""
+SHOWN = 0.5
+"""Inverted channels are heard as such where they correlate, not in a pause between two sounds."""
+LOST = 10**1.2
+"""A channel that has lost less than 12 dB of its power is softer, but not lost."""
+BLOCK = SAMPLE_RATE // 50
 
 
 def _late(make: MakeSoundEdit) -> MakeSoundEdit:
@@ -171,25 +177,65 @@ def narrowing(span: Span) -> SoundEdit:
 
 
 def lost(clip: Path, truths: tuple[Truth, ...], rng: np.random.Generator) -> Sequence[Truth]:
-    """The events begin late in their spans; one that nobody can hear may be reported or not."""
-    return [one if one.negative else _late_truth(clip, one) for one in truths]
+    """The events begin late in their spans, and where the clip shows that something is lost."""
+    events = [one for one in truths if not one.negative]
+    if not events:
+        return truths
+    measures = _measures(clip)
+    return sorted(
+        [one for one in truths if one.negative]
+        + [part for one in events for part in _late_truth(measures, one)],
+        key=lambda one: one.start_s,
+    )
 
 
-def _late_truth(clip: Path, truth: Truth) -> Truth:
-    neutral = "inverted" in truth.variant and not _related(clip, truth)
-    first = truth.first + round(BEFORE_S * SAMPLE_RATE)
-    return replace(truth, start_s=truth.start_s + BEFORE_S, first=first, neutral=neutral)
-
-
-def _related(clip: Path, truth: Truth) -> bool:
-    """Whether the channels had anything in common before the event."""
-    products = np.zeros(3)
+def _measures(clip: Path) -> NDArray[np.float64]:
+    """Powers of left and right and their product in blocks of 20 ms, shape (3, blocks)."""
     with av.open(str(clip)) as container:
-        for frame in container.decode(audio=0):
-            if truth.start_s <= (frame.time or 0.0) < truth.start_s + BEFORE_S:
-                left, right = frame.to_ndarray().astype(np.float64)
-                products += left @ right, left @ left, right @ right
-    return bool(abs(products[0]) >= RELATED * np.sqrt(products[1] * products[2]))
+        frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    samples = np.concatenate(frames, axis=1).astype(np.float64)
+    count = samples.shape[1] // BLOCK
+    left, right = samples[:, : count * BLOCK].reshape(2, count, BLOCK)
+    return np.stack([(left**2).mean(1), (right**2).mean(1), (left * right).mean(1)]) + 1e-12
+
+
+def _late_truth(measures: NDArray[np.float64], truth: Truth) -> list[Truth]:
+    """The event, and before it what nobody can tell from the programme as it was."""
+    first = truth.first + round(BEFORE_S * SAMPLE_RATE)
+    before = measures[:, truth.first // BLOCK + 1 : first // BLOCK]
+    during = measures[:, -(-first // BLOCK) : truth.end // BLOCK]
+    neutral, shows = _audible(truth.variant, before, during)
+    late = first if neutral or not shows.any() else (-(-first // BLOCK) + shows.argmax()) * BLOCK
+    if late - first < 2 * BLOCK:
+        return [_part(truth, first, truth.end, neutral)]
+    return [_part(truth, first, int(late), True), _part(truth, int(late), truth.end, False)]
+
+
+def _part(truth: Truth, first: int, end: int, neutral: bool) -> Truth:
+    return replace(
+        truth,
+        start_s=truth.start_s + (first - truth.first) / SAMPLE_RATE,
+        end_s=truth.end_s + (end - truth.end) / SAMPLE_RATE,
+        first=first,
+        end=end,
+        neutral=neutral,
+    )
+
+
+def _audible(
+    variant: str, before: NDArray[np.float64], during: NDArray[np.float64]
+) -> tuple[bool, NDArray[np.bool_]]:
+    """Whether the event is too small to be asked for, and in which blocks it shows."""
+    if "inverted" in variant:
+        correlation = during[2] / np.sqrt(during[0] * during[1])
+        left, right, product = before.sum(axis=1)
+        return bool(abs(product) < RELATED * np.sqrt(left * right)), correlation <= -SHOWN
+    if "both" in variant:
+        return False, np.ones(during.shape[1], np.bool_)
+    own, other = (0, 1) if "left" in variant else (1, 0)
+    usual = before[own].sum() / before[other].sum()
+    softer = during[own].mean() > before[own].mean() / LOST
+    return bool(softer), during[own] < during[other] * usual / 4
 
 
 EDITS: dict[str, MakeSoundEdit] = {

@@ -111,6 +111,34 @@ def test_a_centre_that_always_sounded_is_missed() -> None:
     assert end_s == pytest.approx(16, abs=0.05)
 
 
+def test_what_hums_instead_of_the_programme_is_lost_though_the_programme_pauses() -> None:
+    samples = speech(20)
+    time_s = np.arange(7 * SAMPLE_RATE) / SAMPLE_RATE
+    where = slice(11 * SAMPLE_RATE, 18 * SAMPLE_RATE)
+    samples[0, where] = np.sin(2 * np.pi * 50 * time_s) * 10 ** (-58 / 20) * 2**0.5
+    ((start_s, _),) = incidents(samples, "channelLoss")
+    assert start_s == pytest.approx(11, abs=0.05)
+
+
+def test_twins_are_found_in_the_noise_of_a_codec() -> None:
+    rng = np.random.default_rng(3)
+    music = damaged(notes(19, seed=2), left_twice, 11, 17)
+    coded = music + rng.standard_normal(music.shape) * np.sqrt(np.mean(music**2)) * 10 ** (-33 / 20)
+    ((start_s, _),) = incidents(coded.astype(np.float32), "channelLoss")
+    assert start_s == pytest.approx(11, abs=0.05)
+
+
+def test_a_stereo_widener_inverts_nothing() -> None:
+    music = speech(22, seed=4)
+    late = round(0.015 * SAMPLE_RATE)
+    middle = music.mean(axis=0)
+    side = np.concatenate((np.zeros(late), middle[:-late]))
+    widened = np.stack([0.65 * middle + side, 0.65 * middle - side])
+    where = slice(12 * SAMPLE_RATE, None)
+    music[:, where] = widened[:, where]
+    assert incidents(music, "channelLoss") == []
+
+
 @pytest.mark.parametrize("samples", [tone(1, channels=1), silent(1)])
 def test_nothing_can_be_told_of_one_channel_or_of_silence(samples: SampleArray) -> None:
     found = hear(samples, ChannelLossDetector(ChannelLossParams()))
