@@ -25,6 +25,26 @@ class Release(Model):
     """REMOVED or SUSPENDED."""
 
 
+class Turn(Model):
+    """When a worker speaks for a stream, in programme time: see `StreamStatus.clock_s`.
+
+    Of two workers that follow a stream, one tells of what was found up to a moment, the other of
+    what was found after it. What each measures is the same, so nothing is lost or told twice.
+    """
+
+    stream: str
+    """Name of the stream."""
+    clock_s: float | None = None
+    """Seconds to add to the source's timestamps, as other workers do. Ignored when programme time
+    would be nowhere near the wall clock."""
+    from_s: float | None = None
+    """What was found up to then was another's to tell; what was found after it is told, also if
+    that was found while the stream was only followed."""
+    until_s: float | None = None
+    """The stream is to be handed over, not before then: the worker goes on until nothing is in the
+    balance that began before it, says in `heldUntilS` when it fell silent, and follows silently."""
+
+
 class Assignment(Model):
     """What one worker must monitor."""
 
@@ -47,6 +67,8 @@ class Assignment(Model):
     warming: list[str] = []
     """Those of `streams` that another worker holds: they are followed without telling anybody of
     their incidents, so that this worker can take them over without a gap."""
+    turns: list[Turn] = []
+    """Of those of `streams` that other workers had, have or will have, when they change hands."""
     detectors: dict[str, dict[str, Any]] = {}
     """The detectors to run on each of them, with the parameters that the user set."""
     open_incidents: list[Incident] = []

@@ -89,6 +89,19 @@ class StreamStatus(Model):
     Absent until it was measured, and from workers that do not measure it."""
     damaged_per_min: int | None = None
     """Damaged pictures and refused packets a minute. Absent as above."""
+    clock_s: float | None = None
+    """Seconds to add to the source's timestamps to get programme time, on which all workers of the
+    stream agree: about UTC in Unix seconds. Absent where timestamps are not the source's own."""
+    warm_from_s: float | None = None
+    """Programme time since when it is warm."""
+    position_s: float | None = None
+    """Programme time up to which it was analysed, and all that was found was told."""
+    held_from_s: float | None = None
+    """Programme time since when this worker speaks for the stream."""
+    held_until_s: float | None = None
+    """Programme time until when it did; from then on it follows silently."""
+    held_frames: int = 0
+    """Pictures that were analysed from `heldFromS` to `heldUntilS`, or until now."""
     first_frame_at: datetime | None = None
     """When this worker analysed the stream's first frame (UTC)."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from streammonitor_api.assignment import Assignment, Release
+from streammonitor_api.assignment import Assignment, Release, Turn
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.spec import Stream, StreamMonitorSpec
 from streammonitor_operator.fleet import WorkerView
@@ -28,6 +28,7 @@ def draft_assignment(
         group=group.name,
         streams=[_seen_by(s, detectors) for s in spec.streams if s.name in share.streams],
         warming=sorted(share.warms),
+        turns=[turn for name in sorted(share.streams) if (turn := _turn(view, share, name))],
         profile=spec.profile,
         detectors=detectors,
         open_incidents=_carried(view, share.holds, detectors, open_incidents),
@@ -53,6 +54,18 @@ def _seen_by(stream: Stream, detectors: Iterable[str]) -> Stream:
     return stream.model_copy(update={"detectors": own or None})
 
 
+def _turn(view: WorkerView, share: Share, stream: str) -> Turn | None:
+    """When a worker speaks for a stream. What it was given once stays, or it would read it anew."""
+    before = view.turn(stream)
+    listed = stream in view.held or stream in view.warming
+    clock_s = share.clocks.get(stream) if not listed else before.clock_s if before else None
+    from_s = share.from_s.get(stream)
+    if from_s is None and before is not None and stream in share.holds and stream in view.held:
+        from_s = before.from_s
+    turn = Turn(stream=stream, clock_s=clock_s, from_s=from_s, until_s=share.until_s.get(stream))
+    return None if turn == Turn(stream=stream) else turn
+
+
 def draft_release(view: WorkerView, held_elsewhere: Iterable[str], reason: EndReason) -> Assignment:
     """The last assignment of a worker that goes: nothing to do, and what ends with it.
 
@@ -68,6 +81,7 @@ def draft_release(view: WorkerView, held_elsewhere: Iterable[str], reason: EndRe
         update={
             "streams": [],
             "warming": [],
+            "turns": [],
             "open_incidents": [],
             "released": [*_kept_releases(view, set()), *_releases(view, gone, reason)],
         }

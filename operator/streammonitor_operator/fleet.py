@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from streammonitor_api.assignment import Assignment
+from streammonitor_api.assignment import Assignment, Turn
 from streammonitor_api.worker_status import StreamState, StreamStatus, WorkerStatus
 from streammonitor_operator.children import AssignmentMap, WorkerDeployment, WorkerPod
 from streammonitor_operator.nodes import Node
@@ -106,6 +106,21 @@ class WorkerView:
         """The streams that it is to speak for."""
         streams = self.assignment.streams if self.assignment else ()
         return frozenset(stream.name for stream in streams) - self.warming
+
+    @cached_property
+    def handing_over(self) -> frozenset[str]:
+        """Those among them that it was asked to hand over."""
+        turns = self.assignment.turns if self.assignment else ()
+        asked = {turn.stream for turn in turns if turn.until_s is not None}
+        return self.held & asked
+
+    def turn(self, stream: str) -> Turn | None:
+        """What its assignment says of when it speaks for a stream."""
+        return self._turns.get(stream)
+
+    @cached_property
+    def _turns(self) -> dict[str, Turn]:
+        return {turn.stream: turn for turn in self.assignment.turns} if self.assignment else {}
 
     @cached_property
     def staying(self) -> tuple[PodView, ...]:

@@ -4,9 +4,14 @@ A stream that is monitored moves in three passes, each of which follows from wha
 what workers say, so that any operator can go on with it:
 
 1. Its new worker **warms**: it decodes and primes its detectors, and tells nobody of incidents.
-2. Once it is warm, the old worker **lets go**. What it had open stays open in the ledger.
-3. Once that is acknowledged, the new worker **holds** the stream, and adopts what is open. It has
-   followed everything meanwhile, so nothing went unseen; nobody told of anything twice.
+2. Once it is warm, the old worker is asked to **fall silent**: not before the moment since when the
+   new one is warm. It says at which moment of programme time it did. What it had open stays open
+   in the ledger.
+3. The new worker **holds** the stream: it adopts what is open, and tells of what it found after
+   exactly that moment. Then the old one lets go.
+
+Where the source's timestamps are not the same for both, there is no common moment: the old worker
+lets go at once, and the new one holds the stream from when that is acknowledged.
 
 A stream that no worker receives has nothing to lose: its new worker holds it at once.
 
@@ -14,12 +19,32 @@ A pod that was told to end cannot be told anything more, and speaks until its gr
 stream's next worker, or the pod that comes in its place in the same worker, warms until then.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from streammonitor_api.worker_status import StreamState
 from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.plan import Plan
+
+SAME_CLOCK_S = 0.01
+"""Two workers whose clocks differ by less share one: a fraction of a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a stream on the clock that its workers share.
+
+    Attributes:
+        clock_s: Seconds to add to the source's timestamps.
+        position_s: Programme time up to which a worker that spoke for it had told everything.
+    """
+
+    clock_s: float
+    position_s: float | None
+
+
+Told = dict[tuple[str, str], Known]
+"""By group and stream."""
 
 
 @dataclass(slots=True)
@@ -29,10 +54,16 @@ class Share:
     Attributes:
         holds: Streams that it monitors and speaks for.
         warms: Streams that it follows silently, to take them over.
+        from_s: For some that it holds: what was found up to this programme time, another told.
+        until_s: For some that it holds: it is to hand them over, not before this programme time.
+        clocks: By stream, what others add to its timestamps.
     """
 
     holds: set[str] = field(default_factory=set)
     warms: set[str] = field(default_factory=set)
+    from_s: dict[str, float] = field(default_factory=dict)
+    until_s: dict[str, float] = field(default_factory=dict)
+    clocks: dict[str, float] = field(default_factory=dict)
 
     @property
     def streams(self) -> set[str]:
@@ -47,14 +78,19 @@ class Handover:
     Attributes:
         shares: By name of the worker, those with nothing included.
         watchers: By group and stream, the worker to ask for it where that is not the planned one.
+        told: How far each stream was told of.
     """
 
     shares: dict[str, Share] = field(default_factory=dict)
     watchers: dict[tuple[str, str], str] = field(default_factory=dict)
+    told: Told = field(default_factory=dict)
 
 
 def hand_over(
-    plan: Plan, views: Mapping[str, WorkerView], beside: Collection[str] = ()
+    plan: Plan,
+    views: Mapping[str, WorkerView],
+    beside: Collection[str] = (),
+    told: Told | None = None,
 ) -> Handover:
     """The next step towards a plan for each of its streams.
 
@@ -62,10 +98,13 @@ def hand_over(
         plan: What should be.
         views: The workers as they are, by name.
         beside: Workers that keep their streams for now, so that those which warm can be compared.
+        told: What is known of how far each stream was told of, for when nobody can be asked.
     """
-    result = Handover({name: Share() for name in views})
+    result = Handover({name: Share() for name in views}, told=told or {})
     for worker in plan.workers:
         share = result.shares.setdefault(worker.name, Share())
+        known = ((one, result.told.get((worker.group, one))) for one in worker.streams)
+        share.clocks = {one: it.clock_s for one, it in known if it is not None}
         others = [
             view
             for name, view in sorted(views.items())
@@ -95,14 +134,71 @@ def _step(
         (one for one in candidates if _watches(one, stream) or _keeps(one, stream, beside)), None
     )
     if watcher is None:
+        _take(result, share, target, stream)
+        return
+    result.watchers[watcher.group, stream] = watcher.name
+    silent_s = None if watcher.name in beside else _silent_s(watcher, stream)
+    if silent_s is not None and _is_warm(target, stream):
         share.holds.add(stream)
+        share.from_s[stream] = silent_s
+        _keep(result.shares[watcher.name], watcher, stream)
         return
     share.warms.add(stream)
-    result.watchers[watcher.group, stream] = watcher.name
     if _departs(watcher, stream):
         return  # it goes on by itself, and a pod that comes in its place must not join in
     if stream in watcher.held and (watcher.name in beside or not _is_warm(target, stream)):
         result.shares[watcher.name].holds.add(stream)
+    elif stream in watcher.held and (warm_s := _common_s(watcher, target, stream)) is not None:
+        _keep(result.shares[watcher.name], watcher, stream, warm_s)
+
+
+def _take(result: Handover, share: Share, target: WorkerView | None, stream: str) -> None:
+    """Hold a stream that nobody speaks for."""
+    share.holds.add(stream)
+    known = result.told.get((target.group, stream)) if target is not None else None
+    if known is not None and known.position_s is not None:
+        share.from_s[stream] = known.position_s
+
+
+def _keep(share: Share, watcher: WorkerView, stream: str, warm_s: float = 0.0) -> None:
+    """Go on to hand a stream over."""
+    share.holds.add(stream)
+    turn = watcher.turn(stream)
+    asked_s = turn.until_s if turn is not None else None
+    share.until_s[stream] = warm_s if asked_s is None else asked_s
+
+
+def _silent_s(watcher: WorkerView, stream: str) -> float | None:
+    """At which moment a worker that was asked to fall silent did."""
+    turn, current = watcher.turn(stream), watcher.current
+    asked = turn is not None and turn.until_s is not None and stream in watcher.held
+    if not asked or current is None or not current.acknowledges(watcher.epoch):
+        return None
+    said = watcher.stream(stream)
+    return said.held_until_s if said is not None else None
+
+
+def _common_s(watcher: WorkerView, target: WorkerView | None, stream: str) -> float | None:
+    """Since when the new worker is warm; None where both do not share the source's clock."""
+    old, new = watcher.stream(stream), target.stream(stream) if target else None
+    if old is None or new is None or old.clock_s is None or new.clock_s is None:
+        return None
+    return new.warm_from_s if abs(old.clock_s - new.clock_s) < SAME_CLOCK_S else None
+
+
+def listen(told: Told, views: Iterable[WorkerView], streams: Container[str]) -> Told:
+    """What is known by now of these streams, from what workers say and what was known before."""
+    fresh: Told = {}
+    for view in views:
+        for pod in view.pods:
+            for said in pod.said.streams if pod.said is not None else ():
+                if said.clock_s is None or said.name in view.warming:
+                    continue
+                key = view.group, said.name
+                known = fresh.get(key)
+                if known is None or (said.position_s or 0.0) > (known.position_s or 0.0):
+                    fresh[key] = Known(said.clock_s, said.held_until_s or said.position_s)
+    return {key: known for key, known in (told | fresh).items() if key[1] in streams}
 
 
 def _watches(view: WorkerView, stream: str) -> bool:

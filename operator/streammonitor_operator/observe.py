@@ -27,8 +27,12 @@ from streammonitor_operator.metrics import POLLS
 log = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-WAIT_S = 10
-_MARGIN_S = 5.0
+WAIT_S = (2.0, 10.0)
+"""For how long a worker may keep an answer back, at least and at most. A process that hangs is
+found out only when it exceeds that."""
+POLLS_PER_S = 250
+"""Answers without news that the operator is ready to take: many workers are asked less often."""
+_MARGIN_S = 3.0
 DOUBT_FROM = 4
 DOUBT_RATIO = 0.3
 """When at least so many pods, and a greater share of all, do not answer, none is taken as lost."""
@@ -114,6 +118,11 @@ class Observer:
         if seen is not None and seen.status is not None:
             self._departed.setdefault((pod.namespace, pod.monitor), []).append(seen.status)
 
+    @property
+    def _wait_s(self) -> float:
+        shortest_s, longest_s = WAIT_S
+        return round(min(longest_s, max(shortest_s, len(self._tasks) / POLLS_PER_S)), 1)
+
     async def _follow(self, pod: WorkerPod) -> None:
         query, delay_s = "", _BACKOFF_S[0]
         while True:
@@ -127,12 +136,13 @@ class Observer:
                 delay_s = min(_BACKOFF_S[1], delay_s * 2)
                 continue
             self._answered(pod, status)
-            query, delay_s = f"?since={status.revision}&wait={WAIT_S}s", _BACKOFF_S[0]
+            query, delay_s = f"?since={status.revision}&wait={self._wait_s:g}s", _BACKOFF_S[0]
             await asyncio.sleep(_PAUSE_S)
 
     async def _ask(self, pod: WorkerPod, query: str) -> WorkerStatus:
         host = f"[{pod.ip}]" if ipaddress.ip_address(pod.ip).version == 6 else pod.ip
-        timeout = aiohttp.ClientTimeout(total=WAIT_S + _MARGIN_S, connect=_MARGIN_S)
+        longest_s = self._wait_s if query else 0.0
+        timeout = aiohttp.ClientTimeout(total=longest_s + _MARGIN_S, connect=_MARGIN_S)
         async with self._session.get(
             f"http://{host}:{self._port}/status{query}",
             timeout=timeout,

@@ -24,7 +24,7 @@ from streammonitor_operator.consolidation import Consolidation, busy
 from streammonitor_operator.demand import demands, measured, remembered
 from streammonitor_operator.discovery import Discovery
 from streammonitor_operator.fleet import WorkerView
-from streammonitor_operator.handover import hand_over
+from streammonitor_operator.handover import hand_over, listen
 from streammonitor_operator.health import QUARANTINED
 from streammonitor_operator.kube import Kube, NotLeader, Rejected
 from streammonitor_operator.ledger import Ledger
@@ -226,6 +226,7 @@ class Reconciler:
             memory.quarantine.absorb(workers.values(), urls, now, time)
             memory.rollouts.absorb(monitor.spec, workers.values(), self.world.settings, time)
             memory.loads = remembered(memory.loads, measured(workers.values()), urls)
+            memory.told = listen(memory.told, workers.values(), urls)
         plan = _plan(monitor, list(workers.values()), memory, doubtful=doubtful)
         return Work(
             world=self.world,
@@ -234,7 +235,7 @@ class Reconciler:
             memory=memory,
             workers=workers,
             plan=plan,
-            handover=hand_over(plan, workers, memory.rollouts.turns.beside),
+            handover=hand_over(plan, workers, memory.rollouts.turns.beside, memory.told),
             doubtful=doubtful,
             now=now,
             time=time,
@@ -245,11 +246,18 @@ def _existing(
     views: Sequence[WorkerView], going: Turns, quarantine: Quarantine, *, doubtful: bool
 ) -> list[Worker]:
     """The workers as the planner takes them."""
+    taken = {(view.group, stream) for view in views for stream in view.held - view.handing_over}
     return [
         Worker(
             view.name,
             view.group,
-            tuple(sorted(view.held)),
+            tuple(
+                sorted(
+                    stream
+                    for stream in view.held
+                    if stream not in view.handing_over or (view.group, stream) not in taken
+                )
+            ),
             takes=view.name not in going.now and (doubtful or not view.gone),
             warming=tuple(sorted(view.warming)),
             lost=(view.lost and not doubtful and not quarantine.crashed(view)) or view.evicted,

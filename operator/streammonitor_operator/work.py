@@ -14,7 +14,7 @@ from streammonitor_operator.consolidation import Consolidation
 from streammonitor_operator.demand import Loads
 from streammonitor_operator.discovery import Found
 from streammonitor_operator.fleet import PodView, WorkerView
-from streammonitor_operator.handover import Handover, Share
+from streammonitor_operator.handover import Handover, Share, Told
 from streammonitor_operator.kube import Kube, KubeError
 from streammonitor_operator.ledger import Ledger
 from streammonitor_operator.monitors import Monitor, Monitors
@@ -64,6 +64,8 @@ class Memory:
     loads: Loads = field(default_factory=dict)
     """What streams were measured to cost."""
     consolidation: Consolidation = field(default_factory=Consolidation)
+    told: Told = field(default_factory=dict)
+    """How far streams were told of."""
     quarantine: Quarantine = field(default_factory=Quarantine)
     rollouts: Rollouts = field(default_factory=Rollouts)
     status_sent: dict[str, object] = field(default_factory=dict)

@@ -14,7 +14,14 @@ from dev.host import Failure
 from dev.kube import Access
 from dev.media.clips import write_clip
 from dev.origin.origin import Defect
-from tests.e2e.monitor import CLIP_BLACK_S, CYCLE_S, DEFECTS, ORIGIN_NAMESPACE, Monitor
+from tests.e2e.monitor import (
+    CLIP_BLACK_S,
+    CYCLE_S,
+    DEFECTS,
+    ORIGIN_NAMESPACE,
+    SECOND_NODE,
+    Monitor,
+)
 
 _FIGURES: list[tuple[str, str, str]] = []
 
@@ -65,6 +72,16 @@ def video_only_url(access: Access, tmp_path_factory: pytest.TempPathFactory) -> 
     image = images.image("worker").ref
     product.serve(access, ORIGIN_NAMESPACE, image, "files", files=[clip])
     return f"http://files.{ORIGIN_NAMESPACE}.svc:{product.ORIGIN_PORT}/{clip.name}"
+
+
+@pytest.fixture(scope="module")
+def two_nodes(access: Access) -> Iterator[None]:
+    """A second node for as long as these tests run."""
+    there = len(access.items("nodes")) > 1
+    cluster.join(SECOND_NODE)
+    yield
+    if not there:
+        cluster.leave(SECOND_NODE)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from streammonitor_api.incident import Incident
 from streammonitor_api.worker_status import StreamStatus, WorkerStatus
 
 ORIGIN_NAMESPACE = "streammonitor-e2e-origin"
+SECOND_NODE = 2
 CYCLE_S = 24
 CLIP_BLACK_S = (8.0, 12.0)
 """When the clip without sound is black, in seconds of media time."""
@@ -213,14 +214,14 @@ def assert_one_start_and_one_end(monitor: Monitor, incident: Incident) -> None:
     assert eventually("its Events", reasons, timeout_s=10) == ["SilenceEnded", "SilenceStarted"]
 
 
-def kill_process(pod: Object) -> None:
-    """SIGKILL from outside, as the kernel kills for memory: the pods run on this machine."""
+def kill_process(pod: Object, number: signal.Signals = signal.SIGKILL) -> None:
+    """A signal from outside, as the kernel kills for memory: the pods run on this machine."""
     mark = f"pod{pod['metadata']['uid']}"
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             command = (folder / "cmdline").read_bytes()
             if mark in (folder / "cgroup").read_text() and b"bin/streammonitor" in command:
-                os.kill(int(folder.name), signal.SIGKILL)
+                os.kill(int(folder.name), number)
                 return
     raise AssertionError(f"no process of {pod['metadata']['name']} was found")
 

@@ -23,6 +23,7 @@ from streammonitor_worker.incidents import EventKind, IncidentEvent, IncidentMac
 from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
 from streammonitor_worker.parameters import RawParameters
+from streammonitor_worker.programme import ProgrammeClock
 from streammonitor_worker.regions import PictureRegions
 from streammonitor_worker.runners import (
     STARVED_S,
@@ -86,6 +87,7 @@ class StreamAnalysis:
     Attributes:
         frames: Pictures seen.
         corrupt_frames: Those among them that the decoder flagged as damaged.
+        programme: Media time on the clock that workers share; whoever feeds the analysis sets it.
 
     Raises:
         ParameterError: See `parse_parameters`.
@@ -106,7 +108,8 @@ class StreamAnalysis:
         self.frames = 0
         self.corrupt_frames = 0
         self._subject = Subject(monitor_uid, stream, "", worker, reproducible)
-        self._muted = False
+        self._hush_s = float("inf")
+        self.programme = ProgrammeClock()
         self._runners: dict[str, DetectorRunner] = {}
         self._regions = regions or PictureRegions()
         self._pictures = PictureMeter()
@@ -122,16 +125,41 @@ class StreamAnalysis:
         """What must be decoded."""
         return frozenset(runner.detector.kind for runner in self._runners.values())
 
-    @property
-    def muted(self) -> bool:
-        """Whether incidents are followed without telling anybody: another worker is the holder."""
-        return self._muted
-
-    @muted.setter
-    def muted(self, muted: bool) -> None:
-        self._muted = muted
+    def mute(self, hush_s: float) -> None:
+        """Tell nobody of what is found after a moment of media time: another worker does."""
+        self._hush_s = hush_s
         for runner in self._reported():
-            runner.machine.muted = muted
+            runner.mute(hush_s)
+
+    def speak(self, from_s: float, incidents: Iterable[Incident]) -> list[IncidentEvent]:
+        """Tell again: of what is found, or was found while muted, after a moment of media time.
+
+        Args:
+            from_s: The moment; infinity: now.
+            incidents: What was open elsewhere then; those of other detectors are ignored.
+        """
+        self._hush_s = float("inf")
+        open_ones, events = list(incidents), []
+        for runner in self._reported():
+            mine = [one for one in open_ones if one.defect == runner.name]
+            events += runner.speak(from_s, mine)
+        return self._kept(events)
+
+    @property
+    def until_s(self) -> float:
+        """How far the media came."""
+        return self._media.until_s
+
+    @property
+    def told_s(self) -> float:
+        """Up to where every detector has judged; those that are blind have nothing to judge."""
+        blind = self.blind_spots()
+        judged = [r.until_s or 0.0 for r in self._reported() if r.name not in blind]
+        return min(judged, default=self._media.until_s)
+
+    def settled(self, since_s: float) -> bool:
+        """Whether nothing is in the balance that began before a moment of media time."""
+        return not any(runner.machine.undecided_since(since_s) for runner in self._reported())
 
     @property
     def warm(self) -> bool:
@@ -164,15 +192,6 @@ class StreamAnalysis:
             events += runner.finish(reason)
             runner.detector.reset()
         return self._kept(events)
-
-    def adopt(self, incidents: Iterable[Incident]) -> list[IncidentEvent]:
-        """Go on with incidents that were raised elsewhere; those of other detectors are ignored."""
-        events: list[IncidentEvent] = []
-        for incident in incidents:
-            runner = self._runners.get(incident.defect)
-            if runner is not None and runner.reported:
-                events += runner.machine.adopt(incident)
-        return events
 
     def set_parameters(self, detectors: RawParameters) -> list[IncidentEvent]:
         """Change which detectors run, and how; those whose parameters stay go on undisturbed.
@@ -254,12 +273,16 @@ class StreamAnalysis:
         old = self._runners.get(name)
         if old is None or old.reported is not reported:
             scale = Scale(kind.traces, kind.area)
-            machine = IncidentMachine(replace(self._subject, defect=name), params, scale)
-            machine.muted = self._muted or not reported
+            subject = replace(self._subject, defect=name)
+            machine = IncidentMachine(subject, params, scale, self.programme)
+            machine.muted = not reported
             archive = self._archive if reported else None
             witness = None if archive is None else archive.witness(kind.kind)
             heard = self._heard if reported else None
-            return DetectorRunner(kind(params), machine, reported, witness, heard)
+            runner = DetectorRunner(kind(params), machine, reported, witness, heard)
+            if reported and self._hush_s < float("inf"):
+                runner.mute(self._hush_s)
+            return runner
         if old.machine.params != params:
             old.detector = kind(params)
             old.machine.params = params

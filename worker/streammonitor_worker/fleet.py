@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from streammonitor_api.assignment import Assignment
+from streammonitor_api.assignment import Assignment, Turn
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus
@@ -100,12 +100,18 @@ class Fleet:
             name: (runner.status, runner.figures()) for name, runner in list(self._runners.items())
         }
 
-    def apply(self, assignment: Assignment) -> list[str]:
-        """Carry out an assignment. Returns what could not be, as sentences."""
+    def apply(self, assignment: Assignment, *, stale: bool = False) -> list[str]:
+        """Carry out an assignment. Returns what could not be, as sentences.
+
+        Args:
+            assignment: What to do.
+            stale: It may be out of date: analyse, and tell of it once it is applied again.
+        """
         self._monitor_uid = assignment.monitor_uid
         detectors, problems = _usable(assignment.detectors)
         wanted = {stream.name: stream for stream in assignment.streams}
         muted = set(assignment.warming)
+        turns = {turn.stream: turn for turn in assignment.turns}
         released = {release.stream: release.reason for release in assignment.released}
         held = self._held(assignment)
         for name in [name for name in self._runners if name not in wanted]:
@@ -114,12 +120,18 @@ class Fleet:
         self._detectors, self._profile = detectors, assignment.profile
         caution = self._caution
         for name, stream in wanted.items():
-            mine = held.pop(name, []) if name not in muted else []
+            self._bring_in_line(stream, changed)
+            turn = self._clocked(turns.get(name) or Turn(stream=name))
+            if name in muted:
+                self._runners[name].follow(turn)
+                continue
+            tell = self._runners[name].follow if stale else self._runners[name].hold
+            tell(turn, self._adopted(held.pop(name, [])))
+        for name in wanted:
             delay_s = caution.delay_s(name, wanted) if caution is not None else 0.0
-            self._bring_in_line(stream, changed, mine, delay_s)
-            # What is held elsewhere was adopted before it is spoken of.
-            self._runners[name].set_muted(name in muted)
-        self._settle(held, released)
+            self._runners[name].start(delay_s)
+        if not stale:
+            self._settle(held, released)
         self._board.acknowledge(assignment.epoch)
         return problems
 
@@ -144,12 +156,16 @@ class Fleet:
         """A stream reports its state."""
         if self._caution is not None:
             self._caution.note(status)
+        if self._journal is not None and status.clock_s is not None:
+            self._journal.clocked(status.name, status.clock_s)
         self._board.set_stream(status)
 
     def incident_changed(self, event: IncidentEvent) -> None:
         """A stream reports an incident: saved first, then told."""
         incident = event.incident
         if self._journal is not None:
+            if self._journal.was_closed(incident.id):
+                return  # seen again: a process before this one told of all of it
             # What this process interrupts, its successor on this node goes on with.
             if incident.active or incident.expires_at is not None:
                 self._journal.opened(incident)
@@ -162,21 +178,17 @@ class Fleet:
     def _tell_journal(self, journal: Journal) -> None:
         self._board.set_problems("journal", [journal.problem] if journal.problem else [])
 
-    def _bring_in_line(
-        self, stream: Stream, others_changed: bool, held: list[Incident], delay_s: float
-    ) -> None:
+    def _bring_in_line(self, stream: Stream, others_changed: bool) -> None:
         runner = self._runners.get(stream.name)
         if runner is not None and runner.completed and runner.stream.source != stream.source:
             self._stop(stream.name, None)
             runner = None
         if runner is None:
-            self._start(stream, held, delay_s)
-            return
-        if others_changed or runner.stream != stream:
+            self._prepare(stream)
+        elif others_changed or runner.stream != stream:
             runner.configure(stream, self._detectors, self._profile)
-        self._adopt(runner, held)
 
-    def _start(self, stream: Stream, held: list[Incident], delay_s: float) -> None:
+    def _prepare(self, stream: Stream) -> None:
         around = Surroundings(
             reporter=self,
             secrets_folder=self._secrets_folder,
@@ -185,22 +197,24 @@ class Fleet:
             access=self._access,
             evidence=self._evidence,
         )
-        runner = StreamRunner(stream, self._detectors, around, self._profile)
-        self._adopt(runner, held)
-        runner.start(delay_s)
-        self._runners[stream.name] = runner
+        self._runners[stream.name] = StreamRunner(stream, self._detectors, around, self._profile)
         _log.info("stream started", extra={"fields": {"stream": stream.name}})
 
-    def _adopt(self, runner: StreamRunner, held: list[Incident]) -> None:
+    def _clocked(self, turn: Turn) -> Turn:
+        """With the clock that a process before this one used, if the assignment has none."""
+        if turn.clock_s is not None or self._journal is None:
+            return turn
+        return turn.model_copy(update={"clock_s": self._journal.clock(turn.stream)})
+
+    def _adopted(self, held: list[Incident]) -> list[Incident]:
+        """Open incidents of others that are this worker's from now on."""
         mine = {"worker": self._worker}
         fresh = [item.model_copy(update=mine) for item in held if item.defect in self._detectors]
-        if not fresh:
-            return
         for incident in fresh:
             if self._journal is not None:
                 self._journal.opened(incident)
             self._board.set_incident(incident)
-        runner.adopt(fresh)
+        return fresh
 
     def _stop(self, name: str, reason: EndReason | None) -> None:
         runner = self._runners.pop(name)

@@ -74,6 +74,7 @@ class FrameView:
         corrupt: Whether the decoder flagged it as damaged, a part of it never came, or a picture
             that it is predicted from did not.
         ignored: Rectangles of luma that say nothing: they were blanked.
+        source_s: Its timestamp, in seconds, where every reader of the source sees the same.
     """
 
     time_s: float
@@ -88,6 +89,7 @@ class FrameView:
     key_frame: bool = False
     corrupt: bool = False
     ignored: tuple[Box, ...] = ()
+    source_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,14 @@ class AudioView:
         arrived_at: Unix time at which its bytes had arrived, in seconds.
         samples: Shape (channels, n), float32, full scale = 1.0, read-only.
         sample_rate: In Hz.
+        source_s: As of pictures.
     """
 
     time_s: float
     arrived_at: float
     samples: SampleArray
     sample_rate: int
+    source_s: float | None = None
 
     @property
     def duration_s(self) -> float:

@@ -10,17 +10,22 @@ All durations are media time. There is no clock: wall-clock times are those at w
 and sound in question had arrived.
 """
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from copy import copy, deepcopy
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Self
 
 from streammonitor_api.incident import EndReason, Incident, Severity, incident_id
 from streammonitor_api.worker_status import DetectorState
 from streammonitor_worker.detectors.base import DetectorParams, Measurement, Verdict
+from streammonitor_worker.episodes import Episode, Moment, Suspicion
 from streammonitor_worker.evidence import Evidence
+from streammonitor_worker.programme import ProgrammeClock
 from streammonitor_worker.severity import TOLERANCE_S, Course, Scale
 
+EXPIRY = timedelta(minutes=5)
+"""After an interruption, when a consumer may take an incident as ended."""
 UPDATE_EVERY_S = 10.0
 """An incident that goes on is reported again at most this often, unless it gets worse."""
 
@@ -68,66 +73,12 @@ class Subject:
     reproducible: bool = False
 
 
-class _Moment(NamedTuple):
-    """A point of media time, and the Unix time at which it had arrived."""
-
-    media_s: float
-    wall_s: float
-
-
-@dataclass(slots=True)
-class _Suspicion:
-    """A defect that has not lasted long enough yet.
-
-    Attributes:
-        start: Where it began.
-        course: How it went.
-    """
-
-    start: _Moment
-    course: Course
-
-
-@dataclass(slots=True)
-class _Episode:
-    """The incident that is open.
-
-    Attributes:
-        incident: As it was reported, or will be.
-        course: How it went on this machine's media time; None until something was measured since
-            it was adopted.
-        start_s: Its start on this machine's media time; None until something was measured since it
-            was adopted. Another worker's media time began elsewhere.
-        announced: Somebody was told.
-        told_s: Media time of the last event.
-    """
-
-    incident: Incident
-    course: Course | None
-    start_s: float | None
-    announced: bool
-    told_s: float = 0.0
-
-    def locate(self, measurement: Measurement) -> float:
-        """Its start on this machine's media time, found by the wall clock if it was adopted."""
-        if self.start_s is None:
-            age_s = measurement.arrived_at - self.incident.started_at.timestamp()
-            self.start_s = measurement.start_s - max(0.0, age_s)
-            self.told_s = measurement.start_s
-        return self.start_s
-
-    def reported_s(self, media_s: float) -> float:
-        """A point of this machine's media time on the media time that the incident reports."""
-        if self.start_s is None:
-            return self.incident.start_s
-        return self.incident.start_s + max(0.0, media_s - self.start_s)
-
-
 class IncidentMachine:
     """One detector's incidents on one stream.
 
     Args:
         scale: What the detector measures that tells how bad it is.
+        programme: Tells episodes apart in the same way on every worker.
 
     Attributes:
         subject: Whose incidents they are.
@@ -137,17 +88,22 @@ class IncidentMachine:
     """
 
     def __init__(
-        self, subject: Subject, params: DetectorParams, scale: Scale | None = None
+        self,
+        subject: Subject,
+        params: DetectorParams,
+        scale: Scale | None = None,
+        programme: ProgrammeClock | None = None,
     ) -> None:
+        self._programme = programme or ProgrammeClock()
         self.subject = subject
         self.params = params
         self._scale = scale or Scale()
         self.muted = False
         self._known = False
-        self._suspect: _Suspicion | None = None
-        self._good: _Moment | None = None
-        self._episode: _Episode | None = None
-        self._last: _Moment | None = None
+        self._suspect: Suspicion | None = None
+        self._good: Moment | None = None
+        self._episode: Episode | None = None
+        self._last: Moment | None = None
         self._floor_s = float("-inf")
         self._last_episode_ms: int | None = None
 
@@ -181,6 +137,22 @@ class IncidentMachine:
         """While the defect that is open seems to be gone: since when, in media time."""
         return None if self._good is None else self._good.media_s
 
+    def undecided_since(self, time_s: float) -> bool:
+        """Whether something is in the balance that began before a moment of media time.
+
+        A worker that has followed the stream since then only cannot decide it alike.
+        """
+        began = self._suspect.start if self._suspect is not None else None
+        if self._episode is not None:
+            began = self._good
+        return began is not None and began.media_s < time_s
+
+    def twin(self) -> Self:
+        """Another machine in the same state."""
+        twin = copy(self)
+        twin._suspect, twin._episode = deepcopy(self._suspect), deepcopy(self._episode)
+        return twin
+
     def explain(self, defect: str) -> None:
         """Another detector sees its own defect because of this one."""
         if self.course is not None:
@@ -197,7 +169,7 @@ class IncidentMachine:
             self._locate(self._episode, measurement)
         if self.course is not None:
             self.course.follow(measurement, self._scale, self.params)
-        self._last = _Moment(measurement.end_s, arrived_at)
+        self._last = Moment(measurement.end_s, arrived_at)
         if measurement.verdict is Verdict.BAD:
             return self._bad(measurement, arrived_at)
         if measurement.verdict is Verdict.GOOD:
@@ -219,14 +191,23 @@ class IncidentMachine:
                 return []
             return self._supersede(incident, own.incident)
         reopened = {"ended_at": None, "end_reason": None, "expires_at": None, "end_s": None}
-        self._suspect = self._good = None
-        self._episode = _Episode(
-            incident.model_copy(update={**reopened, "worker": self.subject.worker}),
-            course=None,
-            start_s=None,
-            announced=True,
-        )
+        incident = incident.model_copy(update={**reopened, "worker": self.subject.worker})
+        if own is not None:
+            # It was followed here, so where it seems to end stays known.
+            own.incident, own.announced = incident, True
+            own.start_s = self._begun(incident) or own.start_s
+            return []
+        begun_s = self._begun(incident)
+        self._suspect = None
+        if begun_s is None or (self._good is not None and self._good.media_s < begun_s):
+            self._good = None
+        self._episode = Episode(incident, None, begun_s, announced=True)
         return []
+
+    def _begun(self, incident: Incident) -> float | None:
+        """Where an incident of another worker began on this machine's media time, if known."""
+        named = incident.episode
+        return self._programme.media_s(int(named) / 1000) if named.isdecimal() else None
 
     def finish(self, reason: EndReason) -> list[IncidentEvent]:
         """Nothing more will be measured: end what is open, where it was last seen."""
@@ -237,7 +218,7 @@ class IncidentMachine:
             return []
         if at is None:
             incident = self._episode.incident
-            at = _Moment(incident.detected_s, incident.detected_at.timestamp())
+            at = Moment(incident.detected_s, incident.detected_at.timestamp())
         return self._end(reason, at)
 
     def _bad(self, measurement: Measurement, arrived_at: float) -> list[IncidentEvent]:
@@ -252,12 +233,12 @@ class IncidentMachine:
         self._suspect = None
         return self._announce(self._episode, measurement)
 
-    def _suspicion(self, measurement: Measurement) -> _Suspicion:
+    def _suspicion(self, measurement: Measurement) -> Suspicion:
         """What is suspected, this measurement included."""
-        start = _Moment(max(measurement.start_s, self._floor_s), measurement.arrived_at)
+        start = Moment(max(measurement.start_s, self._floor_s), measurement.arrived_at)
         suspect = self._suspect
         if suspect is None:
-            suspect = _Suspicion(start, Course(start.media_s, start.media_s))
+            suspect = Suspicion(start, Course(start.media_s, start.media_s))
             suspect.course.follow(measurement, self._scale, self.params)
         elif start.media_s < suspect.start.media_s:
             suspect.start = start
@@ -265,10 +246,11 @@ class IncidentMachine:
         suspect.course.compare(measurement, self._scale, self.params)
         return suspect
 
-    def _locate(self, episode: _Episode, measurement: Measurement) -> None:
+    def _locate(self, episode: Episode, measurement: Measurement) -> None:
         """Find an adopted incident on this machine's media time."""
         if episode.course is None:
             start_s = episode.locate(measurement)
+            episode.told_s = measurement.start_s
             # What it covered before is known of its worst moment only.
             worst = episode.incident.measurements
             weight = self._scale.weight(worst, self.params, 1.0)
@@ -276,7 +258,7 @@ class IncidentMachine:
             episode.course = Course(start_s, measurement.start_s, weight * lasted_s, weight)
             episode.course.badness = self._scale.badness(worst, self.params)
 
-    def _open(self, suspect: _Suspicion, measurement: Measurement, arrived_at: float) -> _Episode:
+    def _open(self, suspect: Suspicion, measurement: Measurement, arrived_at: float) -> Episode:
         subject, start, course = self.subject, suspect.start, suspect.course
         episode = self._episode_name(start)
         incident = Incident(
@@ -295,17 +277,19 @@ class IncidentMachine:
             consequences=list(course.consequences),
             worker=subject.worker,
         )
-        return _Episode(incident, course, start.media_s, announced=False)
+        return Episode(incident, course, start.media_s, announced=False)
 
-    def _episode_name(self, start: _Moment) -> str:
-        name_ms = round((start.media_s if self.subject.reproducible else start.wall_s) * 1000)
+    def _episode_name(self, start: Moment) -> str:
+        programme_s = self._programme.programme_s(start.media_s)
+        at_s = start.wall_s if programme_s is None else programme_s
+        name_ms = round((start.media_s if self.subject.reproducible else at_s) * 1000)
         if self._last_episode_ms is not None:
             # All pictures of one segment arrive at once, and so may two short episodes.
             name_ms = max(name_ms, self._last_episode_ms + 1)
         self._last_episode_ms = name_ms
         return str(name_ms)
 
-    def _go_on(self, episode: _Episode, measurement: Measurement) -> list[IncidentEvent]:
+    def _go_on(self, episode: Episode, measurement: Measurement) -> list[IncidentEvent]:
         before = episode.incident
         worst = self._worsen(episode, measurement)
         if self.muted or not episode.announced:
@@ -316,7 +300,7 @@ class IncidentMachine:
         episode.told_s = measurement.end_s
         return [IncidentEvent(EventKind.UPDATED, episode.incident)]
 
-    def _worsen(self, episode: _Episode, measurement: Measurement) -> Severity:
+    def _worsen(self, episode: Episode, measurement: Measurement) -> Severity:
         """Bring the incident up to date with a defective measurement; return its severity."""
         before, course = episode.incident, episode.course
         update: dict[str, object] = {"confidence": max(before.confidence, measurement.confidence)}
@@ -330,7 +314,7 @@ class IncidentMachine:
         episode.incident = before.model_copy(update={**update, "severity": worst})
         return worst
 
-    def _announce(self, episode: _Episode, measurement: Measurement) -> list[IncidentEvent]:
+    def _announce(self, episode: Episode, measurement: Measurement) -> list[IncidentEvent]:
         if self.muted:
             return []
         episode.announced = True
@@ -341,11 +325,12 @@ class IncidentMachine:
         self._known = True
         self._suspect = None
         episode = self._episode
+        if self._good is None:
+            began_s = measurement.start_s if episode is None else episode.locate(measurement)
+            start_s = max(measurement.start_s, began_s)
+            self._good = Moment(start_s, measurement.arrived_at)
         if episode is None:
             return []
-        if self._good is None:
-            start_s = max(measurement.start_s, episode.locate(measurement))
-            self._good = _Moment(start_s, measurement.arrived_at)
         if not _reached(self._good.media_s, measurement.end_s, self.params.clear_duration):
             return []
         if self.muted and episode.announced:
@@ -353,7 +338,7 @@ class IncidentMachine:
             return []
         return self._end(EndReason.CLEARED, self._good)
 
-    def _end(self, reason: EndReason, at: _Moment) -> list[IncidentEvent]:
+    def _end(self, reason: EndReason, at: Moment) -> list[IncidentEvent]:
         episode, self._episode = self._episode, None
         self._good = None
         self._floor_s = at.media_s
@@ -382,6 +367,12 @@ class IncidentMachine:
             }
         )
         return [IncidentEvent(EventKind.ENDED, ended)]
+
+
+def expiring(event: IncidentEvent) -> IncidentEvent:
+    """The same interruption, with when a consumer may take the incident as ended."""
+    expires_at = datetime.now(UTC) + EXPIRY
+    return replace(event, incident=event.incident.model_copy(update={"expires_at": expires_at}))
 
 
 def _reached(start_s: float, end_s: float, duration_s: float) -> bool:

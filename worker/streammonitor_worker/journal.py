@@ -1,4 +1,4 @@
-"""Open incidents survive a restart of the process: a small append-only journal.
+"""Open incidents and clocks survive a restart of the process: a small append-only journal.
 
 Every event that opens, closes or worsens an incident is one JSON line, on disk before it is
 reported. The journal is rewritten with what still matters at start and when it has grown.
@@ -35,6 +35,7 @@ class Journal:
 
     Attributes:
         problem: One sentence when nothing is being saved; None when all is well.
+        resumed: Whether a process before this one left it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,7 +45,9 @@ class Journal:
         self._closed: OrderedDict[str, None] = OrderedDict()
         self._file: int | None = None
         self._size = 0
+        self._clocks: dict[str, float] = {}
         self.problem: str | None = None
+        self.resumed = False
         with self._lock:
             self._guard(self._load)
             self._guard(self._rewrite)
@@ -58,6 +61,16 @@ class Journal:
         """Whether this worker ended that incident."""
         with self._lock:
             return incident_id in self._closed
+
+    def clock(self, stream: str) -> float | None:
+        """What was added last to a stream's timestamps; see `StreamStatus.clock_s`."""
+        with self._lock:
+            return self._clocks.get(stream)
+
+    def clocked(self, stream: str, clock_s: float) -> None:
+        """Save what is added to a stream's timestamps, if it is news."""
+        if self.clock(stream) != clock_s:
+            self._record({"clock": {stream: clock_s}})
 
     def opened(self, incident: Incident) -> None:
         """Save an incident that is open: started, adopted or changed."""
@@ -95,6 +108,8 @@ class Journal:
             self._closed[entry["closed"]] = None
             while len(self._closed) > MAX_CLOSED:
                 self._closed.popitem(last=False)
+        elif "clock" in entry:
+            self._clocks |= {str(stream): float(at) for stream, at in entry["clock"].items()}
         elif "letGo" in entry:
             gone = entry["letGo"]
             self._open = {key: item for key, item in self._open.items() if item.stream != gone}
@@ -103,10 +118,11 @@ class Journal:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if not self._path.exists():
             return
+        self.resumed = True
         for number, line in enumerate(self._path.read_bytes().splitlines(), 1):
             try:
                 self._apply(json.loads(line))
-            except (ValueError, ValidationError, TypeError):
+            except (ValueError, ValidationError, TypeError, AttributeError):
                 # The last line is torn when the process died while writing it.
                 _log.warning("journal: line %d cannot be read and is skipped", number)
 
@@ -135,6 +151,8 @@ class Journal:
         self._size = len(content)
 
     def _lines(self) -> Iterator[bytes]:
+        if self._clocks:
+            yield _line({"clock": self._clocks})
         for incident_id in self._closed:
             yield _line({"closed": incident_id})
         for incident in self._open.values():

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from streammonitor_api.incident import EndReason
+from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.worker_status import DetectorState
 from streammonitor_worker.detectors import AnyDetector, registry
 from streammonitor_worker.detectors.base import Kind, Measurement, Verdict
 from streammonitor_worker.evidence import Witness
 from streammonitor_worker.frames import AudioView, FrameView
 from streammonitor_worker.incidents import EventKind, IncidentEvent, IncidentMachine
+from streammonitor_worker.rehearsal import Rehearsal
+from streammonitor_worker.severity import TOLERANCE_S
 
 Listener = Callable[[str, Measurement], None]
 """Is told what a detector measured, by its name."""
@@ -35,6 +37,14 @@ class DetectorFigures:
     cpu_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Cue:
+    """From which moment of media time to speak, and what is open then."""
+
+    from_s: float
+    incidents: list[Incident]
+
+
 @dataclass(slots=True)
 class DetectorRunner:
     """A detector at work.
@@ -45,6 +55,7 @@ class DetectorRunner:
         witness: Gathers evidence; None where none is kept.
         heard: Is told of every measurement, as it counts; None if nobody listens.
         primed: It found something out at least once.
+        hush_s: Media time after which what is measured is another worker's to tell.
     """
 
     detector: AnyDetector
@@ -58,6 +69,9 @@ class DetectorRunner:
     until_s: float | None = None
     defect_until_s: float = float("-inf")
     """End of the last picture or sound that showed the defect, media time in seconds."""
+    hush_s: float = float("inf")
+    _rehearsal: Rehearsal | None = None
+    _cue: _Cue | None = None
 
     @property
     def name(self) -> str:
@@ -94,7 +108,55 @@ class DetectorRunner:
             self.figures.observed_s += span_s
         if self.heard is not None:
             self.heard(self.name, measurement)
-        return self._shown(self.machine.feed(measurement, arrived_at), measurement)
+        events = self._judge(measurement, arrived_at)
+        return self._shown(events, measurement)
+
+    def mute(self, hush_s: float) -> None:
+        """Follow without telling of what ends after a moment of media time: another will."""
+        self.hush_s, self._cue = hush_s, None
+        if hush_s == float("-inf") and self._rehearsal is None:
+            self._fall_silent()
+
+    def speak(self, from_s: float, incidents: Iterable[Incident]) -> list[IncidentEvent]:
+        """Tell of what ends after a moment of media time, be it measured already or not yet.
+
+        Args:
+            from_s: The moment; infinity: now.
+            incidents: What is open then.
+        """
+        self.hush_s = float("inf")
+        if self._rehearsal is None:
+            return [event for one in incidents for event in self.machine.adopt(one)]
+        if self._cue is not None:
+            self._cue.incidents.extend(incidents)
+            return []
+        if from_s == float("inf"):
+            self._rehearsal = None
+            self.machine.muted = False
+            return [event for one in incidents for event in self.machine.adopt(one)]
+        self._cue = _Cue(from_s, list(incidents))
+        return self._shown(self._on_cue(), None)
+
+    def _judge(self, measurement: Measurement, arrived_at: float) -> list[IncidentEvent]:
+        if self._rehearsal is None and measurement.end_s > self.hush_s + TOLERANCE_S:
+            self._fall_silent()
+        events = self.machine.feed(measurement, arrived_at)
+        if self._rehearsal is not None:
+            self._rehearsal.take(measurement, arrived_at)
+        return [*events, *self._on_cue()]
+
+    def _fall_silent(self) -> None:
+        self._rehearsal = Rehearsal(self.machine)
+        self.machine.muted = True
+
+    def _on_cue(self) -> list[IncidentEvent]:
+        """Begin to speak once the moment has come."""
+        cue, rehearsal = self._cue, self._rehearsal
+        if cue is None or rehearsal is None or not rehearsal.beyond(cue.from_s):
+            return []
+        self._rehearsal = self._cue = None
+        self.machine, events = rehearsal.perform(cue.from_s, cue.incidents, self.machine.params)
+        return events
 
     def finish(self, reason: EndReason) -> list[IncidentEvent]:
         """Nothing more will be measured: end what is open."""

@@ -5,9 +5,10 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
+from streammonitor_api.assignment import Turn
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.regions import Region
 from streammonitor_api.spec import Stream
@@ -23,6 +24,7 @@ from streammonitor_worker.frames import (
     FrameView,
     MediaItem,
 )
+from streammonitor_worker.incidents import expiring
 from streammonitor_worker.ingest import Source, SourceError, Stop, open_source, redact
 from streammonitor_worker.load import LoadMeter, Tally
 from streammonitor_worker.parameters import resolve
@@ -30,13 +32,12 @@ from streammonitor_worker.regions import PictureRegions
 from streammonitor_worker.secrets import read_headers
 from streammonitor_worker.splice import Splice
 from streammonitor_worker.surroundings import Surroundings
+from streammonitor_worker.voice import Voice
 
 HEALTHY_S = 5.0
 """Reception of this length forgets earlier failures."""
 PUBLISH_S = 0.5
 """How often what changed quietly (detectors' states) is published."""
-EXPIRY = timedelta(minutes=5)
-"""After an interruption, when a consumer may take an incident as ended."""
 HOPELESS = ("UnsupportedScheme", "SchemeNotAllowed", "HostNotAllowed", "BadUrl")
 """Reasons that no retry changes."""
 
@@ -74,6 +75,7 @@ class StreamRunner:
             regions=PictureRegions(*_regions(stream)),
             evidence=around.evidence,
         )
+        self._voice = Voice(self._analysis)
         self._faults = resolution.faults
         self._figures = Figures()
         self._load = LoadMeter()
@@ -124,15 +126,21 @@ class StreamRunner:
             return self._analysis.evidence(incident_id)
 
     def start(self, delay_s: float = 0.0) -> None:
-        """Begin, after a while."""
-        self._delay_s = delay_s
-        self._publish()
-        self._thread.start()
+        """Begin, after a while; again has no effect."""
+        if self._thread.ident is None:
+            self._delay_s = delay_s
+            self._publish()
+            self._thread.start()
 
-    def adopt(self, incidents: list[Incident]) -> None:
-        """Hold incidents that were raised elsewhere, with their ids."""
+    def hold(self, turn: Turn | None, incidents: list[Incident]) -> None:
+        """Speak for the stream, and for incidents that were raised elsewhere, with their ids."""
         with self._lock:
-            self._emit(self._analysis.adopt(incidents))
+            self._emit(self._voice.hold(turn, incidents))
+
+    def follow(self, turn: Turn | None, recall: list[Incident] | None = None) -> None:
+        """Follow the stream, and tell nobody of incidents; see `Voice.follow`."""
+        with self._lock:
+            self._voice.follow(turn, recall)
 
     def configure(self, stream: Stream, detectors: Detectors, profile: str | None) -> None:
         """Look for other defects, at other parts of the picture, or read from elsewhere.
@@ -158,18 +166,13 @@ class StreamRunner:
             elif self._analysis.kinds_needed != needed:
                 self._reopen()
 
-    def set_muted(self, muted: bool) -> None:
-        """Follow the stream without telling anybody of incidents, or speak for it from now on."""
-        with self._lock:
-            self._analysis.muted = muted
-
     def finish(self, reason: EndReason) -> None:
         """Stop, and end what is open with `reason`."""
         with self._lock:
             if not self._closed.is_set() and not self.completed:
                 events = self._analysis.finish(reason)
                 if reason is EndReason.INTERRUPTED:
-                    events = [_expiring(event) for event in events]
+                    events = [expiring(event) for event in events]
                 self._emit(events)
             self.let_go()
 
@@ -257,6 +260,7 @@ class StreamRunner:
 
     def _play(self, source: Source, connection: Stop) -> None:
         self._splice.connected()
+        self._analysis.programme.rejoined()
         for raw in source:
             self.progress_at = time.monotonic()
             with self._lock:
@@ -269,8 +273,14 @@ class StreamRunner:
         self._figures.decode_errors += source.counters.decode_errors
 
     def _feed(self, item: MediaItem, source: Source) -> None:
+        if isinstance(item, FrameView | AudioView):
+            self._voice.place(item, timed=isinstance(item, FrameView) or source.video is None)
         self._emit(self._analysis.feed(item))
         if isinstance(item, FrameView | AudioView):
+            told, awaited = self._voice.step(self.progress_at)
+            self._emit(told)
+            if awaited:
+                self._publish()
             self._count(item, source)
             if self._status.state is not StreamState.RECEIVING:
                 self._healthy_since = time.monotonic()
@@ -354,13 +364,14 @@ class StreamRunner:
         self._published_at = time.monotonic()
         with self._lock:
             if threading.current_thread() is self._thread:
-                self._figures.cpu_s = time.thread_time()
                 figures = self._figures
+                figures.cpu_s = time.thread_time()
                 done = Tally(figures.cpu_s, figures.analysed_s, self._damaged)
-                self._load.measure(done, self._published_at, closely=self._analysis.muted)
+                self._load.measure(done, self._published_at, closely=self._voice.silent)
+            warm = self._analysis.warm and self._status.state is StreamState.RECEIVING
             self._status = self._status.model_copy(
                 update={
-                    "warm": self._analysis.warm and self._status.state is StreamState.RECEIVING,
+                    **self._voice.status(warm=warm),
                     "detectors": self._analysis.detector_states(),
                     "load_m": self._load.load_m,
                     "pace_m": self._load.pace_m,
@@ -372,17 +383,11 @@ class StreamRunner:
 
     def _emit(self, events: list[IncidentEvent]) -> None:
         for event in events:
-            incident = event.incident
             if event.kind == "started":
-                counts = self._figures.incidents
-                counts[incident.defect] = counts.get(incident.defect, 0) + 1
+                counts, defect = self._figures.incidents, event.incident.defect
+                counts[defect] = counts.get(defect, 0) + 1
             self._around.reporter.incident_changed(event)
 
 
 def _regions(stream: Stream) -> tuple[Region | None, tuple[Region, ...]]:
     return stream.region, tuple(stream.ignore_regions or ())
-
-
-def _expiring(event: IncidentEvent) -> IncidentEvent:
-    expires_at = datetime.now(UTC) + EXPIRY
-    return replace(event, incident=event.incident.model_copy(update={"expires_at": expires_at}))

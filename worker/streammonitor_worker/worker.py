@@ -6,7 +6,9 @@ import logging
 import os
 import signal
 import sys
+import time
 
+from streammonitor_api.assignment import Assignment
 from streammonitor_worker import logs
 from streammonitor_worker.assignments import POLL_S, AssignmentFile
 from streammonitor_worker.board import StatusBoard
@@ -20,6 +22,10 @@ from streammonitor_worker.settings import Settings
 
 JOIN_S = 1.0
 """How long the threads have to end before the process does."""
+
+STALE_S = 5.0
+"""What a restarted process finds mounted may be out of date, its streams another worker's by now.
+For so long it keeps what it finds to itself: the operator needs a second or two to say so."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +55,9 @@ class Worker:
         self._draining = asyncio.Event()
         self._hurry = asyncio.Event()
         self._over = asyncio.Event()
+        self._clock = time.monotonic
+        self._doubted: Assignment | None = None
+        self._trusted_at = 0.0
 
     async def run(self) -> None:
         """Work until told to stop.
@@ -95,11 +104,22 @@ class Worker:
             if reading is not None:
                 problems = reading.problems
                 if reading.assignment is not None:
-                    problems += await asyncio.to_thread(self._fleet.apply, reading.assignment)
-                    fields = {"epoch": reading.assignment.epoch}
-                    _log.info("assignment carried out", extra={"fields": fields})
+                    problems += await self._carry_out(reading.assignment)
                 self._board.set_problems("assignment", problems)
+            elif self._doubted is not None and self._clock() >= self._trusted_at:
+                await self._carry_out(self._doubted)
             await _wait(self._over, POLL_S)
+
+    async def _carry_out(self, assignment: Assignment) -> list[str]:
+        """Do as an assignment says; doubt the first one that a restarted process finds."""
+        stale = self._journal.resumed and self._board.epoch == 0
+        if stale:
+            self._trusted_at = self._clock() + STALE_S
+        self._doubted = assignment if stale else None
+        problems = await asyncio.to_thread(self._fleet.apply, assignment, stale=stale)
+        fields = {"epoch": assignment.epoch, "stale": stale}
+        _log.info("assignment carried out", extra={"fields": fields})
+        return problems
 
     async def _until_drained(self, following: asyncio.Task[None]) -> None:
         stopping = asyncio.create_task(self._draining.wait())

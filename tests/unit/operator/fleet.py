@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from streammonitor_api import names
-from streammonitor_api.assignment import Assignment
+from streammonitor_api.assignment import Assignment, Turn
 from streammonitor_api.incident import EndReason, Incident, Severity, incident_id
 from streammonitor_api.worker_status import StreamState, StreamStatus, WorkerStatus
 from streammonitor_operator.cache import Informer
@@ -61,6 +61,10 @@ class FakeWorker:
     damaged_per_min: int | None = None
     deaf: bool = False
     """It does not read its assignment any more."""
+    clock_s: float | None = None
+    """What it adds to timestamps; None: the sources have none to share."""
+    position_s: float = 100.0
+    """How far it came on each stream, in programme time."""
 
     @property
     def name(self) -> str:
@@ -122,11 +126,26 @@ class FakeWorker:
                     state=StreamState.RECEIVING,
                     since=now,
                     warm=one.name not in self.cold,
+                    **self._moments(one.name),
                 )
                 for one in self.assignment.streams
             ],
             incidents=list(self.incidents.values()),
         )  # fmt: skip
+
+    def _moments(self, stream: str) -> dict[str, Any]:
+        """Who speaks when, as the real worker says it: it falls silent once it is far enough."""
+        if self.clock_s is None:
+            return {}
+        turn = next((one for one in self.assignment.turns if one.stream == stream), Turn(stream=""))
+        asked_s = float("inf") if turn.until_s is None else turn.until_s
+        return {
+            "clock_s": self.clock_s,
+            "position_s": self.position_s,
+            "warm_from_s": None if stream in self.cold else self.position_s,
+            "held_from_s": None if stream in self.assignment.warming else turn.from_s or 0.0,
+            "held_until_s": self.position_s if self.position_s >= asked_s else None,
+        }
 
 
 class Cluster:
@@ -142,6 +161,10 @@ class Cluster:
         self.doubtful = False
         self.refusing = True
         """Whether silent workers' addresses refuse; else nothing at all comes back."""
+        self.clock_s: float | None = None
+        """What new workers add to timestamps."""
+        self.position_s = 100.0
+        """How far new workers are."""
         self.cold: set[str] = set()
         """Streams on which workers that are new to them cannot tell anything yet."""
         self.poison: set[str] = set()
@@ -382,6 +405,7 @@ class Cluster:
             nudge = metadata["annotations"].get(names.ANNOTATION_NUDGE, "")
             if worker is None:
                 worker = FakeWorker(pod, Assignment(epoch=1), cold=self.cold)
+                worker.clock_s, worker.position_s = self.clock_s, self.position_s
                 self.workers[metadata["uid"]] = worker
                 worker.read(assignment)
                 self.say()

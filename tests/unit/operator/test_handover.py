@@ -8,7 +8,7 @@ import pytest
 from streammonitor_api.incident import EndReason
 from streammonitor_operator.kube import CONFIG_MAPS, DEPLOYMENTS
 from tests.unit.operator.fake_kube import assignment_of
-from tests.unit.operator.fleet import Cluster, FakeWorker, spec_of
+from tests.unit.operator.fleet import KEY, Cluster, FakeWorker, spec_of
 
 pytestmark = pytest.mark.looptime(start=time.monotonic)
 
@@ -27,6 +27,11 @@ async def monitoring(cluster: Cluster, *streams: str, **more: Any) -> None:
     assert cluster.condition("Ready")["status"] == "True", cluster.status
 
 
+def turns(assignment: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = assignment.get("turns", [])
+    return found
+
+
 def lists(cluster: Cluster, stream: str) -> dict[str, str]:
     """Which workers list a stream, and as what."""
     found = {}
@@ -34,6 +39,8 @@ def lists(cluster: Cluster, stream: str) -> dict[str, str]:
         assignment = assignment_of(config)
         if any(one["name"] == stream for one in assignment.get("streams", [])):
             role = "warms" if stream in assignment.get("warming", []) else "holds"
+            if any(one.get("untilS") and one["stream"] == stream for one in turns(assignment)):
+                role = "hands over"
             found[config["metadata"]["name"]] = role
     return found
 
@@ -195,3 +202,83 @@ async def test_another_version_of_the_operator_restarts_no_worker(
     assert clone["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 33
     revision = cluster.status["groups"][0]["revision"]
     assert revision == clone["metadata"]["annotations"]["streammonitor.io/revision"]
+
+
+async def sharing_a_clock(cluster: Cluster) -> tuple[FakeWorker, FakeWorker]:
+    """A stream with timestamps, and a clone that is not warm yet."""
+    cluster.clock_s = 7.0
+    await monitoring(cluster, "a")
+    return await change_template(cluster, "a")
+
+
+async def test_both_agree_on_the_moment_when_a_stream_changes_hands(cluster: Cluster) -> None:
+    old, clone = await sharing_a_clock(cluster)
+    assert turns(clone.assignment.to_json_object()) == [{"stream": "a", "clockS": 7.0}]
+    old.position_s, clone.position_s = 120.0, 130.0
+    cluster.cold.clear()
+    cluster.say()
+    await cluster.settle(5)
+    assert lists(cluster, "a") == {old.name: "hands over", clone.name: "warms"}
+    assert old.assignment.turns[0].until_s == 130.0, "not before the clone was warm"
+    old.position_s = 131.5
+    cluster.say()
+    await cluster.settle(5)
+    assert lists(cluster, "a") == {clone.name: "holds"}
+    [turn] = clone.assignment.turns
+    assert (turn.clock_s, turn.from_s, turn.until_s) == (7.0, 131.5, None)
+    before = len(cluster.kube.writes)
+    cluster.reconciler.wake(KEY)
+    await cluster.settle(5)
+    assert cluster.kube.writes[before:] == [], "what was agreed stays"
+
+
+async def test_a_worker_hands_over_only_what_it_is_still_to_hand_over(cluster: Cluster) -> None:
+    old, clone = await sharing_a_clock(cluster)
+    clone.position_s = 130.0
+    cluster.cold.clear()
+    cluster.say()
+    await cluster.settle(5)
+    cluster.cold.add("a")
+    cluster.say()
+    await cluster.settle(5)
+    assert lists(cluster, "a") == {old.name: "holds", clone.name: "warms"}
+    assert old.assignment.turns == []
+
+
+async def test_workers_whose_clocks_differ_change_hands_when_told(cluster: Cluster) -> None:
+    old, clone = await sharing_a_clock(cluster)
+    clone.clock_s = 8.0
+    cluster.cold.clear()
+    cluster.say()
+    await cluster.settle(5)
+    assert lists(cluster, "a") == {clone.name: "holds"}
+    assert old.assignment.turns == []
+
+
+async def test_who_takes_over_from_the_dead_goes_on_where_they_fell_silent(
+    cluster: Cluster,
+) -> None:
+    cluster.clock_s = 7.0
+    for most in (1, 2):
+        await monitoring(cluster, "a", "b", scaling={"maxStreamsPerWorker": most})
+    dead = cluster.worker_of("b")
+    dead.position_s = 150.0
+    cluster.say()
+    await cluster.settle()
+    cluster.silence(dead)
+    await cluster.settle(10)
+    [turn] = cluster.worker_of("a").assignment.turns
+    assert (turn.stream, turn.clock_s, turn.from_s) == ("b", 7.0, 150.0)
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 0.8, 1.1, 1.4, 1.7, 2.0, 2.3, 2.6])
+async def test_another_operator_finishes_what_was_agreed(cluster: Cluster, seconds: float) -> None:
+    cluster.clock_s = 7.0
+    await monitoring(cluster, "a")
+    cluster.apply(spec_of("a", workers=[group("2")]))
+    await cluster.settle(seconds)
+    await cluster.restart_operator()
+    await cluster.settle(20)
+    [left] = cluster.kube.all(DEPLOYMENTS)
+    assert lists(cluster, "a") == {left["metadata"]["name"]: "holds"}
+    assert cluster.worker_of("a").assignment.turns[0].from_s == 100.0

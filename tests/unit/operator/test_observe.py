@@ -89,7 +89,7 @@ async def test_a_change_wakes_at_once_and_idleness_does_not(rig: Rig) -> None:
     await rig.until_woken(1)
     await asyncio.sleep(0.3)
     assert rig.woken == [("video", "sports")]
-    assert rig.page.queries == ["", "since=1&wait=10s"]
+    assert rig.page.queries == ["", "since=1&wait=2s"]
     rig.page.change()
     started = asyncio.get_running_loop().time()
     await rig.until_woken(2)

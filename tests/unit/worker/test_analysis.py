@@ -234,7 +234,7 @@ def test_adoption() -> None:
     first = analysis({"black": {}})
     (started,) = feed(first, views(flat(50, 16)))
     second = analysis({"black": {}, "freeze": {}})
-    assert second.adopt([started.incident]) == []
+    assert second.speak(float("inf"), [started.incident]) == []
     (ended,) = feed(second, views(pan(50)))
     assert ended.kind.value == "ended"
     assert ended.incident.id == started.incident.id
@@ -243,16 +243,16 @@ def test_adoption() -> None:
 def test_incidents_of_other_detectors_are_not_adopted() -> None:
     (started,) = feed(analysis({"black": {}}), views(flat(50, 16)))
     other = analysis({"freeze": {}})
-    assert other.adopt([started.incident]) == []
+    assert other.speak(float("inf"), [started.incident]) == []
     assert other.finish(EndReason.REMOVED) == []
 
 
 def test_muted_tells_nobody() -> None:
     subject = analysis()
-    subject.muted = True
+    subject.mute(float("-inf"))
     assert feed(subject, views(flat(100, 16))) == []
     assert subject.warm is False  # no sound came yet, and nobody said that none will
-    subject.muted = False
+    subject.speak(float("inf"), [])
     assert summary(feed(subject, views(flat(1, 16), start_s=4.0))) == [("started", "black", 0.0)]
 
 

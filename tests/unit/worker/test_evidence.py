@@ -104,7 +104,7 @@ def test_what_began_elsewhere_has_no_first_picture() -> None:
     first = analysis({"black": {"minDuration": "1s"}})
     (started,) = [event for view in views(flat(30, 16, *SMALL)) for event in first.feed(view)]
     second = analysis({"black": {"minDuration": "1s"}})
-    second.adopt([started.incident])
+    second.speak(float("inf"), [started.incident])
     for view in views(flat(5, 16, *SMALL), start_s=20.0):
         second.feed(view)
     found = second.evidence(started.incident.id)

@@ -60,7 +60,7 @@ class Rig:
         with self.changed:
             self.changed.notify_all()
 
-    def apply(self, *, profile: str | None = None, **stream: Any) -> list[str]:
+    def apply(self, *, profile: str | None = None, stale: bool = False, **stream: Any) -> list[str]:
         self.epoch += 1
         document = {
             "epoch": self.epoch,
@@ -68,7 +68,7 @@ class Rig:
             "streams": [{"name": "a", "url": "http://h/a", **stream}],
             "detectors": {"black": {"minDuration": "1s"}},
         }
-        return self.fleet.apply(Assignment.model_validate(document))
+        return self.fleet.apply(Assignment.model_validate(document), stale=stale)
 
     @property
     def status(self) -> StreamStatus:
@@ -140,3 +140,12 @@ def test_a_profile_that_this_version_lacks_is_a_problem_and_no_refusal(rig: Rig)
     rig.wait(receiving(rig, "InvalidParameter"))
     rig.wait(lambda: bool(rig.started))
     assert "profile is 'lax': use one of strict, broadcast, relaxed" in (rig.status.message or "")
+
+
+def test_what_may_be_another_worker_s_by_now_is_told_only_when_it_is_not(rig: Rig) -> None:
+    rig.apply(ignoreRegions=[CORNER], stale=True)
+    rig.wait(lambda: "active" in rig.status.detectors.values())
+    assert rig.started == []
+    rig.apply(ignoreRegions=[CORNER])
+    rig.wait(lambda: bool(rig.started))
+    assert rig.started[0].start_s == 0.0

@@ -103,3 +103,15 @@ def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
     _again(tmp_path / "new" / "state")
 
     assert (tmp_path / "new" / "state" / FILE_NAME).exists()
+
+
+def test_clocks_survive_and_say_that_there_was_a_process_before(
+    journal: Journal, tmp_path: Path
+) -> None:
+    assert not journal.resumed
+    journal.clocked("s", 1.5)
+    journal.clocked("s", 2.5)
+    again = _again(tmp_path)
+    assert again.resumed
+    assert again.clock("s") == 2.5
+    assert again.clock("other") is None

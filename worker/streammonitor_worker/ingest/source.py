@@ -42,6 +42,8 @@ HOPELESS_ERRORS = 200
 """Packets that fail to decode without one good frame before the source is given up."""
 CORRUPT_PACKETS = 64
 """Damaged packets whose pictures are waited for at most; a decoder holds fewer back."""
+SHARED_TIME = ("hls", "mpegts")
+"""Formats whose timestamps are the encoder's, whenever and by whomever they are read."""
 MAX_FRAME_RATE = 1000.0
 """MPEG-TS without a known rate reports its 90 kHz clock."""
 
@@ -171,6 +173,7 @@ class Source:
         self.duration_s = _duration(container, planned)
         self.finite = self.duration_s is not None or _sized(container, opening)
         self._pace = live and self.finite
+        self._shared_time = container.format.name in SHARED_TIME and not self.finite
         self._frame_s = 1 / self.video.frame_rate if self.video and self.video.frame_rate else 0.0
 
     def __enter__(self) -> Self:
@@ -312,6 +315,7 @@ class Source:
             matrix=picture.matrix,
             key_frame=frame.key_frame,
             corrupt=frame.is_corrupt or self._damaged_on_its_way(frame),
+            source_s=_source_time(frame) if self._shared_time else None,
         )
 
     def _place_sound(
@@ -327,6 +331,7 @@ class Source:
             arrived_at=arrived_at,
             samples=samples_of(frame),
             sample_rate=frame.sample_rate,
+            source_s=_source_time(frame) if self._shared_time else None,
         )
 
     def _damaged_on_its_way(self, frame: av.VideoFrame) -> bool:
