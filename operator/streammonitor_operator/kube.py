@@ -81,6 +81,11 @@ class Rejected(KubeError):
         return self.status == 409
 
     @property
+    def final(self) -> bool:
+        """Trying again cannot help: a quota, a policy, a value that the API refuses."""
+        return self.status in (400, 403, 422)
+
+    @property
     def expired(self) -> bool:
         """The resource version is too old: list again."""
         return self.status == 410

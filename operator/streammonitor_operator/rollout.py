@@ -69,6 +69,8 @@ def advance(
     views: Sequence[WorkerView],
     terms: Rollout,
     now: datetime,
+    *,
+    refused: str = "",
 ) -> RolloutStatus | None:
     """How far a group's roll-out is now.
 
@@ -78,6 +80,7 @@ def advance(
         views: The group's workers.
         terms: How it is to be done.
         now: UTC.
+        refused: What the API says of clones that it does not accept.
     """
     now = now.replace(microsecond=0)
     old = outdated(views, wanted)
@@ -86,8 +89,13 @@ def advance(
         return record
     if not old:
         text = "every worker is of the new revision"
-        return _turned(record, RolloutPhase.COMPLETE, now, text, updated=_ready(views, wanted))
-    return _moved(record, old, views, terms, now)
+        ready = sum(view.ready for view in views)
+        return _turned(record, RolloutPhase.COMPLETE, now, text, updated=ready)
+    clones = [view for view in views if revision(view) == record.to_revision]
+    fault = unready(clones) or (Fault("Refused", refused[:200]) if refused else None)
+    if fault is not None:
+        return _paused(record, fault, terms, now)
+    return _moved(record, old, clones, terms, now)
 
 
 def _begun(
@@ -129,21 +137,19 @@ def _new(
 def _moved(
     record: RolloutStatus,
     old: Sequence[WorkerView],
-    views: Sequence[WorkerView],
+    clones: Sequence[WorkerView],
     terms: Rollout,
     now: datetime,
 ) -> RolloutStatus:
-    """The same, for one that is neither complete nor reverted."""
-    clones = [view for view in views if revision(view) == record.to_revision]
+    """The same, for one whose clones run."""
     beside = observed_beside(record, old, clones)
-    fault = unready(clones)
-    if fault is None and beside is not None:
+    if beside is not None:
         fault = worse(pairs(beside, clones), terms.tolerated_slowdown)
-    if fault is not None:
-        return _paused(record, fault, terms, now)
+        if fault is not None:
+            return _paused(record, fault, terms, now)
     if record.paused_since is not None:
         record = _with(record, paused_since=None, reason=None, message="it goes on after a pause")
-    updated = _ready(views, record.to_revision)
+    updated = sum(view.ready for view in clones)
     if updated > record.updated:
         record = _with(record, updated=updated, since=now)
     if beside is not None and follows(beside, clones):
@@ -184,10 +190,6 @@ def _turned(
 
 def _with(record: RolloutStatus, **more: Any) -> RolloutStatus:
     return record.model_copy(update=more)
-
-
-def _ready(views: Sequence[WorkerView], wanted: str) -> int:
-    return sum(view.ready for view in views if revision(view) == wanted)
 
 
 def _deadline(terms: Rollout) -> timedelta:

@@ -47,6 +47,8 @@ class Rollouts:
         """How far each group's last roll-out is."""
         self.wanted: dict[str, Recipe] = {}
         """What each group's pods are asked to be."""
+        self.refused: dict[str, str] = {}
+        """What the API says of clones that it does not accept, by group."""
         self.turns = Turns()
         self.pending: dict[tuple[str, str], RolloutStatus] = {}
         """What still has to be announced: by group and reason of the Event."""
@@ -148,13 +150,17 @@ class Rollouts:
         before = self.records.get(group.name)
         if before is not None and not self._possible(before, views):
             before = None
-        record = advance(before, wanted, views, terms, now)
+        refused = self.refused.get(group.name, "")
+        record = advance(before, wanted, views, terms, now, refused=refused)
         if record is not None:
             self.records[group.name] = record
             self._announce(group.name, before, record)
         else:
             self.records.pop(group.name, None)
         self._take_turns(views, outdated(views, target(record, wanted)), record, terms)
+        if record is not None and record.phase is RolloutPhase.REVERTED:
+            lasted_s = (now - record.since).total_seconds()
+            self.turns.now.update(_unborn(views) if lasted_s < PAUSE_S else ())
 
     def _possible(self, record: RolloutStatus, views: Sequence[WorkerView]) -> bool:
         """Whether what a reverted roll-out goes back to is still known."""
@@ -207,6 +213,11 @@ def event_reason(before: RolloutStatus | None, record: RolloutStatus) -> str:
         }[record.phase]
     paused = before.paused_since is None and record.paused_since is not None
     return "RolloutPaused" if paused else ""
+
+
+def _unborn(views: Sequence[WorkerView]) -> list[str]:
+    """Clones that were refused: they have an assignment, and no pod that could have read it."""
+    return [view.name for view in views if view.deployment is None and not view.held]
 
 
 def _on_its_way(view: WorkerView, views: Sequence[WorkerView]) -> bool:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from streammonitor_operator.fleet import WorkerView
-from streammonitor_operator.kube import DEPLOYMENTS, Manifest
+from streammonitor_operator.kube import DEPLOYMENTS, Manifest, Rejected
 from streammonitor_operator.plan import Worker
 from streammonitor_operator.quantities import parse_quantity
 from streammonitor_operator.specs.deployment import (
@@ -23,24 +23,33 @@ async def deploy(work: Work) -> float | None:
         return None
     streams = {stream.name: stream for stream in spec.streams}
     settled = work.memory.settled
+    rollouts = work.memory.rollouts
+    fresh: dict[str, str] = {}
 
     async def one(item: tuple[Worker, WorkerView]) -> None:
         worker, view = item
         if view.map is None:
             return  # its pod would only wait for the assignment that could not be written
         secrets = secret_names(streams[one] for one in worker.streams if one in streams)
-        recipe = work.memory.rollouts.recipe(worker, view, secrets)
+        recipe = rollouts.recipe(worker, view, secrets)
         if recipe is None:
             return
         known = settled.get(worker.name)
         if known is not None and known[0] == recipe and known[1] is view.deployment:
             return  # neither the wish nor the Deployment has changed since they were compared
+        if view.deployment is None and recipe == rollouts.wanted[worker.group]:
+            fresh[worker.name] = worker.group
         manifest = build_deployment(work.monitor.owner, worker.group, worker.name, recipe)
         if not _is_right(work, view, manifest):
             await _apply(work, manifest, first=view.deployment is None)
         settled[worker.name] = (recipe, work.view(worker.name).deployment)
 
     await each(work, work.planned(), lambda item: item[0].name, one)
+    rollouts.refused = {
+        fresh[name]: str(error)
+        for name, error in work.failures
+        if name in fresh and isinstance(error, Rejected) and error.final
+    }
     return None
 
 

@@ -88,7 +88,7 @@ def _facts(work: Work) -> Facts:
         leaving=tuple(worker.name for worker in work.plan.leaving if work.view(worker.name).map),
         open_incidents=tuple(ledger.open.values()),
         last=ledger.last,
-        failures=tuple(sorted(_sentence(*one) for one in work.failures if _needs_person(one[1]))),
+        failures=tuple(sorted(_sentence(*one) for one in work.failures if _is_final(one[1]))),
         reading=_reading(work),
         unready_since=work.memory.unready_since,
     )
@@ -103,9 +103,8 @@ def _sentence(worker: str, error: KubeError) -> str:
     return f"{f'worker {worker}: ' if worker else ''}{error}"[:300]
 
 
-def _needs_person(error: KubeError) -> bool:
-    """Whether trying again cannot help: a quota, a policy, a value that the API refuses."""
-    return isinstance(error, Rejected) and error.status in (400, 403, 422)
+def _is_final(error: KubeError) -> bool:
+    return isinstance(error, Rejected) and error.final
 
 
 def _note_unready(work: Work) -> None:

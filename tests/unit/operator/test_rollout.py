@@ -14,9 +14,10 @@ from streammonitor_api.worker_status import StreamState, StreamStatus, WorkerSta
 from streammonitor_operator.canary import Fault, Pair, worse
 from streammonitor_operator.children import AssignmentMap, WorkerDeployment, WorkerPod
 from streammonitor_operator.fleet import PodView, WorkerView
-from streammonitor_operator.kube import DEPLOYMENTS, PODS
+from streammonitor_operator.kube import DEPLOYMENTS, PODS, Rejected, Resource
 from streammonitor_operator.observe import Observation
 from streammonitor_operator.rollout import advance
+from tests.unit.operator.fake_kube import rejected
 from tests.unit.operator.fleet import SETTINGS, Cluster, FakeWorker, spec_of
 from tests.unit.operator.test_handover import group, lists, monitoring
 
@@ -24,7 +25,7 @@ looped = pytest.mark.looptime(start=time.monotonic)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NEW_IMAGE = "registry.example/worker:2"
 PULLING = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
-WATCHED = {"rollout": {"canary": "1m"}}
+WATCHED = {"rollout": {"canary": "10s"}}
 
 
 def said(name: str = "a", *, warm: bool = True, **more: Any) -> StreamStatus:
@@ -221,13 +222,13 @@ async def test_a_clone_is_watched_beside_its_worker_before_it_takes_over(cluster
     await monitoring(cluster, "a", "b", **WATCHED)
     old = cluster.worker_of("a")
     await cluster.restart_operator(NEW_IMAGE)
-    await cluster.settle(30)
+    await cluster.settle(5)
     clone = clone_of(cluster, old)
     assert lists(cluster, "a") == {old.name: "holds", clone.name: "warms"}
     assert record_of(cluster)["phase"] == "Canary"
     assert cluster.condition("Ready")["status"] == "True"
     assert cluster.condition("Degraded")["status"] == "False"
-    await cluster.settle(45)
+    await cluster.settle(15)
     assert lists(cluster, "a") == {clone.name: "holds"}
     assert images(cluster) == [NEW_IMAGE]
     assert record_of(cluster)["phase"] == "Complete"
@@ -242,9 +243,9 @@ async def test_an_image_that_cannot_be_pulled_is_reverted_and_nothing_is_missed(
     old = cluster.worker_of("a")
     cluster.broken[NEW_IMAGE] = PULLING
     await cluster.restart_operator(NEW_IMAGE)
-    await cluster.settle(20)
+    await cluster.settle(5)
     assert cluster.condition("Degraded")["reason"] == "RolloutPaused"
-    await cluster.settle(40)
+    await cluster.settle(35)
     assert lists(cluster, "a") == {old.name: "holds"}
     assert images(cluster) == [SETTINGS.image]
     assert cluster.condition("Degraded")["reason"] == "RolloutReverted"
@@ -263,10 +264,10 @@ async def test_after_a_reversion_workers_are_made_as_before_whoever_operates(
     await monitoring(cluster, "a", **one_each)
     cluster.broken[NEW_IMAGE] = PULLING
     await cluster.restart_operator(NEW_IMAGE)
-    await cluster.settle(60)
+    await cluster.settle(40)
     writes = len(cluster.kube.writes)
     await cluster.restart_operator(NEW_IMAGE)
-    await cluster.settle(120)
+    await cluster.settle(10)
     assert len(cluster.kube.writes) == writes, "it is not tried again"
     cluster.apply(spec_of("a", "b", workers=[group(**one_each)]))
     await cluster.settle(10)
@@ -280,7 +281,7 @@ async def test_a_worker_that_waits_for_its_turn_is_left_alone(cluster: Cluster) 
     await monitoring(cluster, "a", "b", "c", **one_each)
     before = {one["metadata"]["name"]: one for one in cluster.kube.all(DEPLOYMENTS)}
     await cluster.restart_operator(NEW_IMAGE)
-    await cluster.settle(20)
+    await cluster.settle(5)
     after = {one["metadata"]["name"]: one for one in cluster.kube.all(DEPLOYMENTS)}
     assert len(after) == 4, "one canary"
     for name, deployment in before.items():
@@ -303,7 +304,7 @@ async def test_a_stream_that_comes_during_the_canary_gets_a_pod_that_is_known_to
 
 
 @looped
-@pytest.mark.parametrize("seconds", [0.4, 2.0, 31.0, 32.0])
+@pytest.mark.parametrize("seconds", [2.0, 31.5])
 async def test_another_operator_goes_on_with_a_reversion(cluster: Cluster, seconds: float) -> None:
     await monitoring(cluster, "a", **WATCHED)
     old = cluster.worker_of("a")
@@ -311,7 +312,7 @@ async def test_another_operator_goes_on_with_a_reversion(cluster: Cluster, secon
     await cluster.restart_operator(NEW_IMAGE)
     await cluster.settle(seconds)
     await cluster.restart_operator(NEW_IMAGE)
-    await cluster.settle(60)
+    await cluster.settle(40)
     assert images(cluster) == [SETTINGS.image]
     assert lists(cluster, "a") == {old.name: "holds"}
     assert record_of(cluster)["phase"] == RolloutPhase.REVERTED
@@ -347,6 +348,25 @@ async def test_clones_that_took_over_and_then_die_give_their_streams_back(
 
 
 @looped
+async def test_pods_that_the_api_refuses_are_reverted(cluster: Cluster) -> None:
+    await monitoring(cluster, "a", **WATCHED)
+    [old] = [one["metadata"]["name"] for one in cluster.kube.all(DEPLOYMENTS)]
+
+    def refuse(verb: str, kind: Resource, name: str) -> Rejected | None:
+        return rejected(422) if kind == DEPLOYMENTS and verb == "apply" and name != old else None
+
+    cluster.kube.fail = refuse
+    await cluster.restart_operator(NEW_IMAGE)
+    await cluster.settle(5)
+    assert cluster.condition("Degraded")["reason"] == "Refused"
+    await cluster.settle(45)
+    assert record_of(cluster)["reason"] == "Refused"
+    assert lists(cluster, "a") == {old: "holds"}
+    assert cluster.condition("Degraded")["reason"] == "RolloutReverted"
+    assert cluster.condition("Ready")["status"] == "True"
+
+
+@looped
 async def test_a_slow_clone_is_reverted(cluster: Cluster) -> None:
     await monitoring(cluster, "a", **WATCHED)
     old = cluster.worker_of("a")
@@ -356,6 +376,6 @@ async def test_a_slow_clone_is_reverted(cluster: Cluster) -> None:
     clone = clone_of(cluster, old)
     clone.load_m, clone.pace_m = 1000, 400
     cluster.say()
-    await cluster.settle(60)
+    await cluster.settle(40)
     assert record_of(cluster)["reason"] == "Slower"
     assert lists(cluster, "a") == {old.name: "holds"}
