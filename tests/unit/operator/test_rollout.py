@@ -353,7 +353,7 @@ async def test_pods_that_the_api_refuses_are_reverted(cluster: Cluster) -> None:
     [old] = [one["metadata"]["name"] for one in cluster.kube.all(DEPLOYMENTS)]
 
     def refuse(verb: str, kind: Resource, name: str) -> Rejected | None:
-        return rejected(422) if kind == DEPLOYMENTS and verb == "apply" and name != old else None
+        return rejected(422) if kind == DEPLOYMENTS and verb == "create" and name != old else None
 
     cluster.kube.fail = refuse
     await cluster.restart_operator(NEW_IMAGE)
