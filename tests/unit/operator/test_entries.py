@@ -104,7 +104,7 @@ def test_a_bad_entry_is_refused_alone_with_a_sentence(bad: Any, sentence: str) -
 
 def test_a_refused_url_is_not_repeated() -> None:
     found = examine(
-        [{"name": "x", "url": "srt://user:hidden@h/"}, entry("y", url=["hidden"])], spec(), {}
+        [{"name": "x", "url": "ftp://user:hidden@h/"}, entry("y", url=["hidden"])], spec(), {}
     )
     assert len(found.refused) == 2
     assert "hidden" not in str(found.refused)
