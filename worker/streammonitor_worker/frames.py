@@ -73,6 +73,8 @@ class FrameView:
         key_frame: Whether it was coded without reference to others.
         corrupt: Whether the decoder flagged it as damaged, a part of it never came, or a picture
             that it is predicted from did not.
+        lost: Of a damaged picture, which macroblocks of 16 pixels never came, shape
+            (height / 16, width / 16) rounded up; None where that is unknown.
         ignored: Rectangles of luma that say nothing: they were blanked.
         source_s: Its timestamp, in seconds, where every reader of the source sees the same.
     """
@@ -88,6 +90,7 @@ class FrameView:
     chroma: Chroma | None = None
     key_frame: bool = False
     corrupt: bool = False
+    lost: npt.NDArray[np.bool_] | None = None
     ignored: tuple[Box, ...] = ()
     source_s: float | None = None
 

@@ -76,6 +76,8 @@ class PictureRegions:
             chroma=chroma
             and Chroma(self._plane("u", chroma.u, half), self._plane("v", chroma.v, half)),
             ignored=self._layout.ignored,
+            # What is cropped or ignored would have to be so here as well.
+            lost=None,
         )
 
     def _plane(self, name: str, plane: LumaArray, blank: int) -> LumaArray:

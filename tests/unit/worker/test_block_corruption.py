@@ -124,6 +124,20 @@ class TestPixels:
         parts = (cuts, fade, noise, hold(checkers, 30), pan(40))
         assert bad(views(chain(*parts))) == []
 
+    def test_after_a_flash_nothing_is_known_of_borders(self) -> None:
+        lit = [np.clip(picture * 0.5 + 90, 0, 255).astype(np.uint8) for picture in pan(45)]
+        shown = judge(views([*pan(40), *lit[40:]]))
+        assert [one.verdict for one in shown[36:45]] == [Verdict.GOOD] * 4 + [Verdict.BETWEEN] * 5
+
+    def test_borders_that_come_without_a_jump_are_the_encoders(self) -> None:
+        (whole,), (blocky,) = pan(1), damaged(1)
+        for pictures, sudden in ((40, False), (1, True)):
+            parts = [index / pictures for index in range(1, pictures + 1)]
+            shown = (np.round(whole * (1 - part) + blocky * part) for part in parts)
+            coming = (picture.astype(np.uint8) for picture in shown)
+            found = bad(views(chain(hold(whole, 30), coming, hold(blocky, 30))))
+            assert bool(found) == sudden
+
     @pytest.mark.parametrize("bits", [10, 16])
     def test_bit_depth_makes_no_difference(self, bits: int) -> None:
         borders = BlockBorders()
@@ -175,6 +189,8 @@ def test_damage_of_a_stream_is_found_where_it_is(tmp_path: Path, kind: Kind) -> 
     (incident,) = report.incidents
     assert incident.start_s == pytest.approx(start_s, abs=0.13)
     assert incident.end_s == pytest.approx(2.0, abs=0.05)
+    if kind == "slice":
+        assert incident.measurements["damagedAreaRatio"] == pytest.approx(0.8, abs=0.1)
 
 
 @pytest.mark.parametrize("picture", ["texture", "zoom", "night", "studio"])

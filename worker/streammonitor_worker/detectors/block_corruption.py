@@ -26,20 +26,20 @@ from streammonitor_worker.frames import FrameView
 from streammonitor_worker.measures.blocks import (
     BLOCK_PX,
     MOST,
+    REGION,
     BlockBorders,
     Evidence,
     unwritten_blocks,
 )
 from streammonitor_worker.measures.luma import Luma8
 from streammonitor_worker.measures.picture import PictureMeasures
-from streammonitor_worker.measures.snaps import Snaps, tile_changes
+from streammonitor_worker.measures.snaps import Snaps, brightness, tile_changes
+from streammonitor_worker.measures.taint import TAINTED, Taint
 
 PICTURES = 3
 """What is to be seen in each of so many pictures: a flash is not damage."""
 WARM_UP_S = 0.3
 """How much must be seen before pixels say anything: what a scene's borders do by themselves."""
-JOIN_S = 10.0
-"""Damage before the first whole key frame is that of joining in the middle, but not for ever."""
 SCENE_S = 3.0
 """Time constant of what is usual in a scene."""
 EVIDENCE = 0.45 * MOST
@@ -50,20 +50,18 @@ WEAK_EVIDENCE = 0.2 * MOST
 """The same for one that adjoins such a neighbourhood."""
 GAP_FACTOR = 0.6
 """After a missing picture, less evidence will do."""
-TAINT_HALF_LIFE_S = 2.0
-"""A stream without key frames heals by itself, and nothing says when."""
-KEY_FRAMES_S = 10.0
-"""Key frames that come at most so far apart are waited for: they heal it at once."""
 UNCHANGED_RATIO = 0.15
 """Of a new scene, at most so much looks as before."""
 CUT_CODES, CUT_FACTOR = 4.0, 2.0
 """The rest of it changes by more codes of luma than these and more than so many times the usual."""
 CHANGE_KEPT = 0.95
 """How fast that is forgotten, by picture: what jumps all the time has no cuts."""
-GAP_PICTURES = 0.6
-"""A picture that comes later than expected by this share of its duration follows a gap."""
-USUAL_GAP_RATIO = 0.05
-"""Where more pictures than this come late, gaps are the stream's cadence."""
+SUDDEN_S = 1.0
+"""Damage comes at once: where nothing jumped or halted for so long, borders are the encoder's."""
+STRUCK_RATIO = 0.5
+"""Share of a block that must have jumped or halted."""
+FLASH_CODES, FLASH_RATIO = 6, 0.5
+"""A light goes on or off where so much of a picture gets brighter, or darker, by more codes."""
 
 
 Tiles = npt.NDArray[np.float32]
@@ -88,54 +86,6 @@ class BlockCorruptionParams(AreaParams):
     }
 
 
-class _Taint:
-    """What the decoder and the timestamps say.
-
-    Attributes:
-        joined: A whole key frame was seen, or none ever comes.
-        flagged: How surely the picture inherits reported damage, 0..1. It stays up to the next key
-            frame, if one is due, and else halves with time.
-        gap: A picture is missing since the last key frame.
-        late: Pictures are missing just before this one.
-    """
-
-    def __init__(self) -> None:
-        self.joined = False
-        self.flagged = 0.0
-        self.gap = self.late = False
-        self._seen_s = self._since_key_s = 0.0
-        self._key_frames_s = math.inf
-        self._next_s: float | None = None
-        self._late_ratio = 0.0
-
-    def take(self, view: FrameView) -> None:
-        """Take the next picture."""
-        self._seen_s += view.duration_s
-        self._since_key_s += view.duration_s
-        self.late = late = self._is_late(view)
-        if view.key_frame:
-            if self.joined:
-                self._key_frames_s = self._since_key_s
-            self._since_key_s = 0.0
-        if view.key_frame and not view.corrupt:
-            self.joined, self.flagged, self.gap = True, 0.0, False
-        elif view.corrupt:
-            self.flagged = 1.0
-        else:
-            if not self._since_key_s < self._key_frames_s <= KEY_FRAMES_S:
-                self.flagged *= 0.5 ** (view.duration_s / TAINT_HALF_LIFE_S)
-            self.gap |= late and self._late_ratio < USUAL_GAP_RATIO
-        self.joined |= self._seen_s > JOIN_S
-
-    def _is_late(self, view: FrameView) -> bool:
-        expected_s, self._next_s = self._next_s, view.time_s + view.duration_s
-        if expected_s is None:
-            return False
-        late = view.time_s - expected_s > GAP_PICTURES * view.duration_s > 0.0
-        self._late_ratio += 0.02 * (late - self._late_ratio)
-        return late
-
-
 class _Evidence:
     """Block borders that crowd in a neighbourhood, picture after picture, beyond what is usual.
 
@@ -152,47 +102,79 @@ class _Evidence:
         self._usual: Tiles | None = None
         self._seen_s = 0.0
         self._change = 0.0
+        self._brightness: Luma8 | None = None
+        self._sudden_s: Tiles | None = None
 
-    def take(self, measures: PictureMeasures, changes: Luma8 | None, factor: float) -> None:
-        """Take the next picture; `factor` scales the evidence that is asked for."""
+    def take(
+        self, measures: PictureMeasures, changes: Luma8 | None, snaps: Snaps, *, reported: bool
+    ) -> None:
+        """Take the next picture; where damage is `reported` or likely, less evidence will do."""
         found = self._borders.measure(measures.view.luma, measures.view.bit_depth)
         ignored = None if found is None else measures.ignored_tiles(BLOCK_PX, *found.shape)
         if found is not None:
             unwritten = unwritten_blocks(measures.view)
             if unwritten is not None:
                 found[unwritten] = MOST
+                self._strike(unwritten)
             if ignored is not None:
                 found[ignored] = 0
-        cut = self._is_cut(changes)
-        if found is None or cut or not self._fits(found):
+        # Both are asked each time: they remember. Coding is coarse under a light that is new.
+        cut, flash = self._is_cut(changes), self._is_flash(measures)
+        if found is None or cut or flash or not self._fits(found):
             # Of a new scene, nothing is usual yet.
             self._lately.clear()
             self.tiles = self._usual = None
             self._seen_s = 0.0
         if found is not None:
             self._lately.append(found)
-            self._judge(measures.view, factor)
+            self._judge(measures.view, self._struck(measures.view, snaps), reported)
 
     def _fits(self, found: Evidence) -> bool:
         return not self._lately or self._lately[-1].shape == found.shape
 
-    def _judge(self, view: FrameView, factor: float) -> None:
+    def _struck(self, view: FrameView, snaps: Snaps) -> npt.NDArray[np.bool_]:
+        """Which blocks jumped or halted not long ago, or did before they were seen damaged."""
+        shape = self._lately[-1].shape
+        if snaps.sudden is not None and snaps.sudden.any():
+            share = cv2.resize(
+                snaps.sudden * np.float32(1), shape[::-1], interpolation=cv2.INTER_AREA
+            )
+            self._strike(share >= STRUCK_RATIO)
+        if self.tiles is not None:
+            self._strike(self.tiles)
+        if self._sudden_s is None or self._sudden_s.shape != shape:
+            return np.zeros(shape, np.bool_)
+        struck: npt.NDArray[np.bool_] = self._sudden_s > 0.0
+        self._sudden_s -= view.duration_s
+        return struck
+
+    def _strike(self, blocks: npt.NDArray[np.bool_]) -> None:
+        if self._sudden_s is None or self._sudden_s.shape != blocks.shape:
+            self._sudden_s = np.zeros(blocks.shape, np.float32)
+        self._sudden_s[blocks] = SUDDEN_S
+
+    def _judge(self, view: FrameView, struck: npt.NDArray[np.bool_], reported: bool) -> None:
         """Tell what was there in each of the last pictures and is not usual."""
         now = np.minimum.reduce(list(self._lately)).astype(np.float32)
         if self._usual is None:
             self._usual = np.zeros_like(now)
         self._seen_s += view.duration_s
         unusual = self._lately[-1] - self._usual
-        damaged = np.zeros(now.shape, np.bool_)
         warm = self._seen_s > WARM_UP_S and len(self._lately) == PICTURES
-        asked = EVIDENCE * factor if warm else STRONG_EVIDENCE
-        if unusual.max(initial=0) >= asked:
-            damaged = _grown(unusual >= asked, unusual >= WEAK_EVIDENCE)
-        self.tiles = damaged if warm or damaged.any() else None
-        self.told |= warm
+        asked = EVIDENCE * (GAP_FACTOR if reported else 1.0) if warm else STRONG_EVIDENCE
+        damaged, seeds = np.zeros(now.shape, np.bool_), unusual >= asked
+        if not reported:
+            seeds &= cv2.dilate(struck.view(np.uint8), REGION).view(np.bool_)
+        if seeds.any():
+            damaged = _grown(seeds, unusual >= WEAK_EVIDENCE)
         # The most that was seen lately; damage must not become usual.
         kept = np.float32(math.exp(-view.duration_s / SCENE_S))
         self._usual = np.maximum(self._usual * kept, np.where(damaged, np.float32(0), now))
+        if not reported:
+            # A neighbourhood is evidence for the block in its middle, whether or not it was hit.
+            damaged &= struck
+        self.tiles = damaged if warm or damaged.any() else None
+        self.told |= warm
 
     def area(self) -> float:
         """Share of the picture that looks damaged, 0..1."""
@@ -208,6 +190,17 @@ class _Evidence:
         self._change = change if cut else max(change, self._change * CHANGE_KEPT)
         return cut
 
+    def _is_flash(self, measures: PictureMeasures) -> bool:
+        """Much of the picture gets brighter at once, or darker; motion does both."""
+        before, self._brightness = self._brightness, brightness(measures.reduced)
+        if before is None or before.shape != self._brightness.shape:
+            return False
+        brighter, darker = (
+            np.count_nonzero(cv2.subtract(one, other) > FLASH_CODES)
+            for one, other in ((self._brightness, before), (before, self._brightness))
+        )
+        return bool(max(brighter, darker) >= FLASH_RATIO * before.size)
+
 
 def _grown(seeds: npt.NDArray[np.bool_], weak: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """The connected parts of `weak` that contain a seed."""
@@ -216,39 +209,67 @@ def _grown(seeds: npt.NDArray[np.bool_], weak: npt.NDArray[np.bool_]) -> npt.NDA
     return np.isin(labels, chosen[chosen > 0])
 
 
+def _joined(
+    tiles: npt.NDArray[np.bool_] | None, more: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.bool_] | None:
+    """Both of two maps of the same picture, on the grid of the first."""
+    if tiles is None or more is None:
+        return more if tiles is None else tiles
+    size = tiles.shape[::-1]
+    grid = cv2.resize(more.view(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    both: npt.NDArray[np.bool_] = tiles | grid.view(np.bool_)
+    return both
+
+
+def _values(area: float, *, reported: bool, gap: bool) -> dict[str, float]:
+    return {
+        "damagedAreaRatio": round(area, 4),
+        "flagged": float(reported),
+        "gap": float(gap),
+    }
+
+
 class BlockCorruptionDetector(Detector[BlockCorruptionParams, PictureMeasures]):
     """Finds pictures of which parts were lost or damaged on their way.
 
-    Four witnesses are heard. The decoder flags a picture that it had to patch up, or the
-    demultiplexer missed a part of it: that picture is damaged, and so is all that is predicted from
-    it, up to the next whole key frame; because damage may heal before, that is ever less sure. A
+    Four witnesses are heard. The decoder flags a picture that it had to patch up, the demultiplexer
+    missed a part of it, or the numbers in pictures of H.264 and MPEG-2 tell that it is predicted
+    from one that never came: it is damaged, and so is all that is predicted from it, up to the next
+    whole key frame; where none is due, that is ever less sure, because damage may heal before. A
     picture that is missing by its timestamps makes damage likely, and the next key frame proves it
     if there a part of the picture changes far more than from picture to picture just before.
     Pixels show damage where the flags are gone, because it was encoded anew: steps along the
     borders of blocks, many near each other and in both directions, more than off the grid of blocks
-    and more than usual in this scene. And blocks whose memory was never written have a colour that
-    no camera gives.
+    and more than usual in this scene, in blocks that jumped or halted just before; what an encoder
+    does by itself comes gently, or with a cut or a new light. And blocks whose memory was never
+    written have a colour that no camera gives.
 
-    `damaged` holds the last picture's map of damaged blocks, for evidence.
+    `damaged` holds the last picture's map of what is damaged, for evidence.
 
     Input: pictures of 8 to 16 bits at their native size, their chroma if there is any, whether they
-    are key frames, whether they were flagged as damaged, and their times.
+    are key frames, whether they were reported as damaged, which macroblocks never came if that is
+    known, and their times.
 
-    Values: `damagedAreaRatio` (share of the picture that looks damaged, 0..1; less than what is
-    damaged where damage is smooth), `flagged` (1 if damage was reported since the last whole key
-    frame, else 0) and `gap` (1 if a picture is missing since then, else 0).
+    Values: `damagedAreaRatio` (share of the picture that is damaged as far as that is known, 0..1:
+    blocks that look damaged, and where damage was reported also slices that never came, what jumped
+    with the report and what the next key frame undid; damage that is smooth is missing from it),
+    `flagged` (1 if damage was reported since the last whole key frame, else 0) and `gap` (1 if a
+    picture is missing since then, else 0).
 
     Source: step excess on a grid as in GBIM and FFmpeg's blockdetect, but by whole borders, against
-    the same measure off the grid and against the scene; fusion and key-frame taint are our own.
+    the same measure off the grid and against the scene; ITU-T H.264 clause 7.4.3 (frame_num) and
+    H.262 clause 6.3.9 (temporal_reference); fusion and key-frame taint are our own.
 
-    Blind spots: without flags, damage that an encoder's own prediction conceals well (lost slices
-    that are patched with the picture before, smeared motion) leaves no borders and is not seen. Of
-    the tuning clips in which such damage was encoded anew, a tenth was found; of drawn mosaics
-    (displaced, smeared, grey or green blocks) nine tenths were, and half of those that are frozen
-    in a picture that moves little. Decoders of HEVC report nothing, so there only lost transport
-    packets, gaps and pixels count. Nor is damage seen that came with a cut, on a grid that was
-    scaled, or in pictures below 96 pixels. A mosaic effect or a pattern of cells that appears
-    exactly on the grid in the middle of a scene may look like damage.
+    Blind spots: without flags, damage that a decoder conceals well (lost slices that are patched
+    with the picture before, smeared motion) leaves no borders. Of 45 events of the tuning clips in
+    which such damage was encoded anew, 3 were found. In 24 a part of the picture jumps as the
+    damage comes and in 20 also as it goes, but parts of clean pictures do so far more often, with
+    lights, graphics and the shots of a split screen, and on the grid of blocks lies neither.
+    Decoders of HEVC report nothing, so there only lost transport packets, gaps and pixels count.
+    Nor is damage seen that came with a cut or a flash, on a grid that was scaled, or in pictures
+    below 96 pixels. What has the look of damage is taken for it: a mosaic effect or a pattern of
+    cells that appears exactly on the grid in the middle of a scene, a game whose picture is made of
+    such cells, an encoder that loses its way in strobe lights.
     """
 
     name: ClassVar[str] = "blockCorruption"
@@ -263,48 +284,57 @@ class BlockCorruptionDetector(Detector[BlockCorruptionParams, PictureMeasures]):
 
     def __init__(self, params: BlockCorruptionParams) -> None:
         super().__init__(params)
-        self._taint = _Taint()
+        self._taint = Taint()
         self._evidence = _Evidence()
         self._snaps = Snaps()
 
     @property
     def damaged(self) -> npt.NDArray[np.bool_] | None:
-        """Which blocks of the last picture look damaged, shape (height / 16, width / 16)."""
-        return self._evidence.tiles
+        """Which parts of the last picture are damaged, shape (rows, columns) over all of it."""
+        return self._damaged()
 
     def reset(self) -> None:
         """Forget the scene, and what was reported of it."""
-        self._taint = _Taint()
+        self._taint = Taint()
         self._evidence = _Evidence()
         self._snaps = Snaps()
 
     def observe(self, measures: PictureMeasures) -> Iterator[Measurement]:
         """Hear the witnesses of one picture."""
         view, taint = measures.view, self._taint
+        reported, gap = taint.flagged > 0.0, taint.gap
         taint.take(view)
         before = measures.previous
         changes = None if before is None else tile_changes(measures.reduced, before)
         if changes is not None:
-            yield from self._look_back(view, changes)
-        factor = GAP_FACTOR if taint.gap or taint.flagged else 1.0
-        self._evidence.take(measures, changes, factor)
-        area = self._evidence.area()
+            yield from self._look_back(view, changes, reported=reported, gap=gap)
+        likely = taint.gap or taint.flagged > 0.0
+        self._evidence.take(measures, changes, self._snaps, reported=likely)
+        seen, tiles = self._evidence.area(), self._damaged()
+        area = 0.0 if tiles is None else float(np.count_nonzero(tiles) / tiles.size)
         yield Measurement(
             start_s=view.time_s,
             end_s=view.time_s + view.duration_s,
             arrived_at=view.arrived_at,
-            verdict=self._verdict(area),
-            confidence=self._confidence(area),
-            values={
-                "damagedAreaRatio": round(area, 4),
-                "flagged": float(taint.flagged > 0.0),
-                "gap": float(taint.gap),
-            },
-            tiles=self._evidence.tiles,
+            verdict=self._verdict(seen),
+            confidence=self._confidence(seen),
+            values=_values(area, reported=taint.flagged > 0.0, gap=taint.gap),
+            tiles=tiles,
         )
 
-    def _look_back(self, view: FrameView, changes: Luma8) -> Iterator[Measurement]:
-        """A key frame may tell that what came before it was damaged."""
+    def _damaged(self) -> npt.NDArray[np.bool_] | None:
+        """What looks damaged, and of reported damage what never came and what jumped."""
+        taint, tiles = self._taint, self._evidence.tiles
+        if taint.flagged < TAINTED:
+            return tiles
+        for more in (taint.lost, self._snaps.jumped):
+            tiles = _joined(tiles, more)
+        return tiles
+
+    def _look_back(
+        self, view: FrameView, changes: Luma8, *, reported: bool, gap: bool
+    ) -> Iterator[Measurement]:
+        """A key frame may tell that what came before it was damaged, and how much of it."""
         late = self._taint.late and self._taint.gap
         snap = self._snaps.take(view, changes, late=late)
         if snap is not None and self._taint.joined and snap.area >= self.params.threshold:
@@ -313,12 +343,8 @@ class BlockCorruptionDetector(Detector[BlockCorruptionParams, PictureMeasures]):
                 end_s=view.time_s,
                 arrived_at=snap.start.arrived_at,
                 verdict=Verdict.BAD,
-                confidence=0.7,
-                values={
-                    "damagedAreaRatio": round(snap.area, 4),
-                    "flagged": 0.0,
-                    "gap": 1.0,
-                },
+                confidence=0.95 if reported else 0.7,
+                values=_values(snap.area, reported=reported, gap=gap),
                 tiles=snap.tiles,
             )
 
@@ -329,7 +355,7 @@ class BlockCorruptionDetector(Detector[BlockCorruptionParams, PictureMeasures]):
             return Verdict.UNKNOWN
         if taint.flagged >= 0.5 or area >= threshold:
             return Verdict.BAD
-        if taint.flagged >= 0.1 or area >= threshold / 2:
+        if taint.flagged >= TAINTED or area >= threshold / 2:
             return Verdict.BETWEEN
         if self._evidence.tiles is None and not taint.flagged:
             # After a cut, what is known of the stream stays so.

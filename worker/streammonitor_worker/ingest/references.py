@@ -9,14 +9,15 @@ does as well. Pictures from which nothing is predicted may be missing without ha
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from streammonitor_worker.ingest.bits import Bits
 
 _START = b"\x00\x00\x01"
 _SLICE, _IDR, _SPS, _PPS = 1, 5, 7, 8
 """H.264 table 7-1: types of network abstraction layer units."""
-_PICTURE = 0x00
-"""H.262 table 6-1: the start code of a picture."""
+_PICTURE, _LAST_SLICE = 0x00, 0xAF
+"""H.262 table 6-1: start codes. That of a slice is the number of its row, from 1."""
 _INTRA, _PREDICTED = 1, 2
 """H.262 table 6-12: picture_coding_type; 3 is predicted from both sides."""
 _TEMPORAL_RANGE = 1024
@@ -30,32 +31,49 @@ _AVCC_VERSION = 1
 
 
 class References(ABC):
-    """Follows the coded pictures of one stream, in coding order."""
+    """Follows the coded pictures of one stream, in coding order.
+
+    Attributes:
+        slices: Of the last one, where its slices begin, in macroblocks; empty if that is unknown.
+    """
+
+    def __init__(self) -> None:
+        self.slices: list[int] = []
 
     @abstractmethod
     def missing(self, unit: bytes) -> bool:
         """Take an access unit; tell whether reference pictures just before it never came."""
 
 
-def references_of(codec: str, extradata: bytes | None) -> References | None:
+def references_of(codec: str, extradata: bytes | None, columns: int = 0) -> References | None:
     """What follows the references of a stream; None where nothing needs to.
 
     Args:
         codec: FFmpeg's name of the decoder.
         extradata: What the container says of the stream, if it does.
+        columns: Macroblocks beside each other.
     """
     if codec == "h264":
         return H264References(extradata or b"")
-    return Mpeg2References() if codec == "mpeg2video" else None
+    return Mpeg2References(columns) if codec == "mpeg2video" else None
+
+
+class _Sequence(NamedTuple):
+    """What is needed of a sequence parameter set."""
+
+    number_bits: int
+    gaps_allowed: bool
+    planes_apart: bool
+    frames_only: bool
 
 
 class H264References(References):
     """References by frame_num."""
 
     def __init__(self, extradata: bytes = b"") -> None:
+        super().__init__()
         self._length_bytes = 0
-        self._sequences: dict[int, tuple[int, bool, bool]] = {}
-        """By id: bits of frame_num, gaps are allowed, colour planes are apart."""
+        self._sequences: dict[int, _Sequence] = {}
         self._sequence_of: dict[int, int] = {}
         self._last: int | None = None
         if extradata[:1] == bytes([_AVCC_VERSION]) and len(extradata) > 6:
@@ -66,33 +84,37 @@ class H264References(References):
             self._take_parameters(extradata)
 
     def missing(self, unit: bytes) -> bool:
-        """Take an access unit; only its first slice is looked at."""
+        """Take an access unit: the number in its first slice, and where each of them begins."""
+        self.slices, jumps = [], None
         for nal in self._units(unit):
-            if nal[0] & 31 in (_SLICE, _IDR):
-                try:
-                    return self._jumps(nal)
-                except (IndexError, KeyError):
-                    # Damaged itself, or from before the first parameters.
-                    self._last = None
-                    return False
-            self._take_parameter(nal)
-        return False
+            if nal[0] & 31 not in (_SLICE, _IDR):
+                self._take_parameter(nal)
+                continue
+            try:
+                found = self._jumps(nal)
+            except (IndexError, KeyError):
+                # Damaged itself, or from before the first parameters.
+                self._last, found = None, False
+            jumps = found if jumps is None else jumps
+        return bool(jumps)
 
     def _jumps(self, nal: bytes) -> bool:
         """H.264 clause 7.4.3: frame_num is that of the last reference picture, or the next."""
         kind, reference = nal[0] & 31, bool(nal[0] & 0x60)
         bits = Bits(nal[1:_HEADER_BYTES])
-        bits.exp_golomb()  # first_mb_in_slice
+        first = bits.exp_golomb()
         bits.exp_golomb()  # slice_type
-        width, gaps_allowed, planes_apart = self._sequences[self._sequence_of[bits.exp_golomb()]]
-        if planes_apart:
+        sequence = self._sequences[self._sequence_of[bits.exp_golomb()]]
+        if sequence.frames_only:
+            self.slices.append(first)
+        if sequence.planes_apart:
             bits.read(2)
-        number, last = bits.read(width), self._last
+        number, last = bits.read(sequence.number_bits), self._last
         if reference or kind == _IDR:
             self._last = number
-        if kind == _IDR or last is None or gaps_allowed:
+        if kind == _IDR or last is None or sequence.gaps_allowed:
             return False
-        return number not in (last, (last + 1) % (1 << width))
+        return number not in (last, (last + 1) % (1 << sequence.number_bits))
 
     def _units(self, unit: bytes) -> Iterator[bytes]:
         if not self._length_bytes:
@@ -131,7 +153,7 @@ class H264References(References):
             return
 
     def _take_sequence(self, nal: bytes) -> None:
-        """H.264 clause 7.3.2.1.1, up to gaps_in_frame_num_value_allowed_flag."""
+        """H.264 clause 7.3.2.1.1, up to frame_mbs_only_flag."""
         bits = Bits(nal[4:])
         identity, planes_apart = bits.exp_golomb(), False
         if nal[1] in _HIGH_PROFILES:
@@ -147,7 +169,12 @@ class H264References(References):
             for _ in range(bits.exp_golomb()):
                 bits.exp_golomb()
         bits.exp_golomb()  # max_num_ref_frames
-        self._sequences[identity] = width, bool(bits.read(1)), planes_apart
+        gaps_allowed = bool(bits.read(1))
+        bits.exp_golomb()  # pic_width_in_mbs_minus1
+        bits.exp_golomb()  # pic_height_in_map_units_minus1
+        self._sequences[identity] = _Sequence(
+            width, gaps_allowed, planes_apart, frames_only=bool(bits.read(1))
+        )
 
 
 def _skip_chroma(bits: Bits) -> bool:
@@ -179,20 +206,27 @@ def _skip_scaling(bits: Bits, size: int) -> None:
 class Mpeg2References(References):
     """References by temporal_reference, which counts pictures in the order they are shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: int = 0) -> None:
+        super().__init__()
+        self._columns = columns
         self._last: int | None = None
         self._groups_without = -1
         """Whole groups of pictures since one was predicted from both sides."""
 
     def missing(self, unit: bytes) -> bool:
-        """Take an access unit; only its first picture is looked at."""
-        at = unit.find(_START)
-        while at >= 0:
-            code = unit[at + 3 : at + 4]
-            if code == bytes([_PICTURE]) and at + 6 <= len(unit):
-                return self._jumps(unit[at + 4] << 2 | unit[at + 5] >> 6, unit[at + 5] >> 3 & 7)
-            at = unit.find(_START, at + 3)
-        return False
+        """Take an access unit: the number of its first picture, and its slices if it is alone."""
+        self.slices, jumps = [], None
+        pictures = 0
+        for part in _between_start_codes(unit):
+            if part[0] == _PICTURE and len(part) > 2:
+                pictures += 1
+                if jumps is None:
+                    jumps = self._jumps(part[1] << 2 | part[2] >> 6, part[2] >> 3 & 7)
+            elif _PICTURE < part[0] <= _LAST_SLICE:
+                self.slices.append((part[0] - 1) * self._columns)
+        # Rows of fields lie elsewhere; a row may be divided further.
+        self.slices = sorted(set(self.slices)) if pictures == 1 else []
+        return bool(jumps)
 
     def _jumps(self, number: int, kind: int) -> bool:
         last = self._last

@@ -25,10 +25,10 @@ from streammonitor_worker.frames import (
 from streammonitor_worker.ingest.access import EVERYTHING, Access
 from streammonitor_worker.ingest.errors import SourceError, classify, redact
 from streammonitor_worker.ingest.interrupt import interruptible
+from streammonitor_worker.ingest.losses import Losses, losses_of
 from streammonitor_worker.ingest.opening import Opening
 from streammonitor_worker.ingest.options import Plan, plan
 from streammonitor_worker.ingest.pictures import picture_of
-from streammonitor_worker.ingest.references import References, references_of
 from streammonitor_worker.ingest.sound import samples_of
 from streammonitor_worker.ingest.stop import Stop
 from streammonitor_worker.ingest.timeline import Timeline
@@ -167,7 +167,7 @@ class Source:
         self._configure_decoders(threads)
         self.counters = Counters()
         self._corrupt_pts: deque[int | None] = deque(maxlen=CORRUPT_PACKETS)
-        self._references = _references(self._video_stream)
+        self._losses = _losses(self._video_stream)
         self.video = _video_format(self._video_stream)
         self.audio = _audio_format(self._audio_stream)
         self.duration_s = _duration(container, planned)
@@ -240,7 +240,7 @@ class Source:
             arrived_at = time.time()
             if packet.is_corrupt:
                 self.counters.corrupt_packets += 1
-            if packet.is_corrupt or self._lacks_reference(packet):
+            if self._lacks_reference(packet) or packet.is_corrupt:
                 # Not every decoder notices what the demuxer knows, and none says what is missing.
                 self._corrupt_pts.append(packet.pts)
             try:
@@ -261,9 +261,9 @@ class Source:
                     yield frame, arrived_at
 
     def _lacks_reference(self, packet: "Packet[Stream]") -> bool:
-        if self._references is None or packet.stream is not self._video_stream or not packet.size:
+        if self._losses is None or packet.stream is not self._video_stream or not packet.size:
             return False
-        return self._references.missing(bytes(packet))
+        return self._losses.take(bytes(packet), packet.pts)
 
     def _packets(self, chosen: list[VideoStream | AudioStream]) -> "Iterator[Packet[Stream]]":
         packets = self._container.demux(chosen)
@@ -303,6 +303,8 @@ class Source:
         if jump:
             yield jump
         picture = picture_of(frame)
+        lost = self._losses.of(frame.pts) if self._losses else None
+        corrupt = frame.is_corrupt or self._damaged_on_its_way(frame)
         yield FrameView(
             time_s=time_s,
             duration_s=duration_s,
@@ -314,7 +316,8 @@ class Source:
             transfer=picture.transfer,
             matrix=picture.matrix,
             key_frame=frame.key_frame,
-            corrupt=frame.is_corrupt or self._damaged_on_its_way(frame),
+            corrupt=corrupt,
+            lost=lost if corrupt else None,
             source_s=_source_time(frame) if self._shared_time else None,
         )
 
@@ -402,11 +405,11 @@ def _video_format(stream: VideoStream | None) -> VideoFormat | None:
     )
 
 
-def _references(stream: VideoStream | None) -> References | None:
+def _losses(stream: VideoStream | None) -> Losses | None:
     if stream is None:
         return None
     context = stream.codec_context
-    return references_of(context.name, context.extradata)
+    return losses_of(context.name, context.extradata, (context.width, context.height))
 
 
 def _audio_format(stream: AudioStream | None) -> AudioFormat | None:

@@ -48,7 +48,7 @@ MIN_SIDE_PX = 96
 CELLS_EVIDENCE = 4
 """Less than that is not worth looking for cells."""
 _PHASES = 4
-_REGION = np.ones((REGION_BLOCKS, REGION_BLOCKS), np.uint8)
+REGION = np.ones((REGION_BLOCKS, REGION_BLOCKS), np.uint8)
 _INNER = np.frombuffer(bytes([0, 0, 1, 1, 1, 1, 1, 0]), np.uint64)[0] * np.uint64(255)
 """The differences of a row of eight that lie well inside a cell."""
 
@@ -166,7 +166,7 @@ def _drop_cells(half: Luma8, upright: Luma8, level: Luma8) -> bool:
         cells &= _mean(upright[..., 0] + level[..., 0]) >= 2 * CELLS_RATIO
     if not cells.any():
         return False
-    within = cv2.dilate(cells.view(np.uint8), _REGION).view(np.bool_) & flat
+    within = cv2.dilate(cells.view(np.uint8), REGION).view(np.bool_) & flat
     upright[:, 1:, 0][within[:, 1:] & flat[:, :-1]] = 0
     level[1:, :, 0][within[1:] & flat[:-1]] = 0
     return True
