@@ -136,6 +136,8 @@ class StreamRunner:
         """Speak for the stream, and for incidents that were raised elsewhere, with their ids."""
         with self._lock:
             self._emit(self._voice.hold(turn, incidents))
+            if self._thread.ident is not None:
+                self._publish()
 
     def follow(self, turn: Turn | None, recall: list[Incident] | None = None) -> None:
         """Follow the stream, and tell nobody of incidents; see `Voice.follow`."""
