@@ -47,6 +47,29 @@ async def test_one_that_comes_back_has_let_go(
     assert [one["metadata"]["name"] for one in cluster.kube.all(DEPLOYMENTS)] == [big.name]
 
 
+@pytest.mark.parametrize("ends_first", [True, False])
+async def test_what_was_told_by_a_worker_that_was_cut_off_counts_once(
+    cluster: Cluster, ends_first: bool
+) -> None:
+    big, small = await pair(cluster)
+    cluster.silence(small)
+    await cluster.settle(3)
+    same = [worker.start("c", episode="7").id for worker in (small, big)]
+    assert same[0] == same[1], "episodes are named by the source's timeline"
+    if ends_first:
+        small.end(same[0])
+    cluster.say()
+    await cluster.settle()
+    cluster.answer(small)
+    await cluster.settle(30)
+    assert cluster.events() == ["FreezeStarted"]
+    assert cluster.status["incidents"] == {"active": 1}
+    big.end(same[0])
+    cluster.say()
+    await cluster.settle()
+    assert cluster.events() == ["FreezeEnded", "FreezeStarted"]
+
+
 async def test_what_has_no_room_waits_for_kubernetes_to_restart_the_process(
     cluster: Cluster,
 ) -> None:

@@ -94,7 +94,7 @@ def pictures(runs: list[int]) -> list[bool]:
     return [bool(index % 2) for index, length in enumerate(runs) for _ in range(length)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     runs=st.lists(st.integers(1, 12), min_size=8, max_size=12),
     joins=st.integers(0, 30),
