@@ -126,6 +126,14 @@ RECIPES: Mapping[str, Recipe] = {
     ),
 }
 
+KWOK = Recipe(
+    module="sigs.k8s.io/kwok",
+    version="v0.8.0",
+    programs={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+    stamps={"sigs.k8s.io/kwok/pkg/consts.Version": "0.8.0"},
+)
+"""Pretends to be nodes. No part of a cluster, so it has a folder of its own."""
+
 PROGRAMS = tuple(name for recipe in RECIPES.values() for name in recipe.programs)
 
 
@@ -160,6 +168,20 @@ def build(names: Iterable[str] = ()) -> Path:
             with timed(label + (" (about 7 min on 2 cores, once)" if recipe.staged else "")):
                 _build_recipe(go, recipe, missing, target)
     return target
+
+
+def build_kwok() -> Path:
+    """Build KWOK if it is not there yet; return its path.
+
+    Raises:
+        Failure: no usable Go, or a build that failed.
+    """
+    target = cache_folder() / f"kwok-{KWOK.version}"
+    target.mkdir(parents=True, exist_ok=True)
+    if not (target / "kwok").exists():
+        with timed(f"Building kwok {KWOK.version} (about 1 min on 2 cores, once)"):
+            _build_recipe(_require_go(), KWOK, ["kwok"], target)
+    return target / "kwok"
 
 
 def _require_go() -> str:

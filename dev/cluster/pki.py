@@ -106,10 +106,12 @@ class Authority:
         new.replace(certificate)
         return certificate, key
 
-    def kubeconfig(self, identity: Identity, path: Path) -> Path:
+    def kubeconfig(self, identity: Identity, path: Path, server: str = API_URL) -> Path:
         """Write a kubeconfig that needs no other file."""
         certificate, key = self.issue(identity)
-        text = kubeconfig_text(_encoded(self.certificate), _encoded(certificate), _encoded(key))
+        text = kubeconfig_text(
+            _encoded(self.certificate), _encoded(certificate), _encoded(key), server
+        )
         write(path, text)
         return path
 
@@ -125,9 +127,9 @@ def _encoded(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()
 
 
-def kubeconfig_text(authority: str, certificate: str, key: str) -> str:
+def kubeconfig_text(authority: str, certificate: str, key: str, server: str = API_URL) -> str:
     """A kubeconfig; JSON is YAML too."""
-    cluster = {"server": API_URL, "certificate-authority-data": authority}
+    cluster = {"server": server, "certificate-authority-data": authority}
     user = {"client-certificate-data": certificate, "client-key-data": key}
     content = {
         "apiVersion": "v1",

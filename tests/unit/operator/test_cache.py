@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from streammonitor_operator.cache import Informer, Store
-from streammonitor_operator.children import AssignmentMap, Key, read_assignment_map, read_pod
+from streammonitor_operator.children import (
+    AssignmentMap,
+    Key,
+    read_assignment_map,
+    read_deployment,
+    read_pod,
+)
 from streammonitor_operator.kube import CONFIG_MAPS, KubeError, Manifest, Unreachable
 from tests.unit.operator.fake_kube import FakeKube, rejected
 
@@ -102,3 +108,28 @@ async def test_an_informer_survives(error: KubeError) -> None:
     await asyncio.sleep(1)
     assert store.of(("video", "sports")) == {}
     task.cancel()
+
+
+def test_what_was_just_written_wakes_nobody_but_is_told_to_listeners() -> None:
+    store, woken = make()
+    heard: list[object] = []
+    store.listeners.append(lambda *both: heard.append(both))
+    store.put(config("a", 5), quiet=True)
+    assert woken == []
+    assert len(heard) == 1
+    store.put(config("a", 6))
+    assert woken == [("video", "sports")]
+
+
+def test_the_counter_of_a_deployments_controller_is_no_news() -> None:
+    woken: list[Key] = []
+    store = Store(read_deployment, woken.append)
+    manifest = {**config("a", 1), "spec": {"replicas": 1}}
+    manifest["metadata"]["annotations"] = {"kept": "1"}
+    store.put(manifest)
+    counted = {**manifest["metadata"], "resourceVersion": "2"}
+    counted["annotations"] = {"kept": "1", "deployment.kubernetes.io/revision": "1"}
+    store.put({**manifest, "metadata": counted})
+    assert len(woken) == 1
+    store.put({**manifest, "metadata": {**counted, "resourceVersion": "3"}, "spec": {}})
+    assert len(woken) == 2

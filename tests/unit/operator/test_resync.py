@@ -25,3 +25,18 @@ async def test_what_the_watch_missed_is_found() -> None:
     await asyncio.sleep(300)
     assert monitors.get(("video", "sports")) is None
     task.cancel()
+
+
+async def test_an_answer_that_was_on_its_way_revives_nobody() -> None:
+    woken: list[tuple[str, str]] = []
+    monitors = Monitors(woken.append)
+    kube = FakeKube()
+    kube.put(MONITORS, {"metadata": {"namespace": "video", "name": "sports"}, "spec": {}})
+    live = await kube.get(MONITORS, "video", "sports")
+    monitors.put(live)
+    monitors.drop(("video", "sports"), live["metadata"]["uid"])
+    late = {**live, "metadata": {**live["metadata"], "resourceVersion": "999"}}
+    monitors.put(late)
+    assert monitors.get(("video", "sports")) is None
+    monitors.replace("", [late], 1000)
+    assert monitors.get(("video", "sports")) is not None
