@@ -83,6 +83,10 @@ AfterEncoding = Callable[[Path, tuple[Truth, ...], np.random.Generator], Sequenc
 """Changes an encoded clip in place where the truths say; returns what is then to be seen where."""
 
 
+JudgeEdits = Callable[[Path, Path, tuple[Truth, ...]], tuple[Truth, ...]]
+"""Compares an encoded clip with the same one unedited; makes `neutral` what nobody could notice."""
+
+
 @dataclass(frozen=True)
 class Rival:
     """The filter of ffmpeg that looks for the same defect.
@@ -117,6 +121,7 @@ class Bench:
             may stand still by itself just before) and ends where the picture changes.
         after: Makes the defect in the encoded clip; its variants are then `unedited`, or edits
             besides. Parts of what is seen then may be `neutral`.
+        judge: Tells which edits came out too small to be asked for; None where all of them count.
         codecs: Codecs in which the defect can be made, of those in `encode.ENCODERS`; all of them
             if empty.
         unseen_in: Families in whose pictures nobody could see the defect: no event is put there.
@@ -135,6 +140,7 @@ class Bench:
     rival: Rival | None = None
     holds_picture: bool = False
     after: AfterEncoding | None = None
+    judge: JudgeEdits | None = None
     unseen_in: tuple[str, ...] = ()
     codecs: tuple[str, ...] = ()
     lead_s: float = 3.0

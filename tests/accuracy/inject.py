@@ -235,6 +235,7 @@ def inject(
     ) as writer:
         run.write(writer)
     truths = _presented(run.truths(writer.frames, writer.samples), writer)
+    truths = _judged(footage, out, truths, injections, encoding=encoding, seed=seed)
     truths = _damaged(out, truths, seed)
     return Manifest(
         source=footage.name,
@@ -247,6 +248,31 @@ def inject(
         samples=writer.samples if _sounds(out) else 0,
         truths=truths,
     )
+
+
+def _judged(
+    footage: Footage,
+    clip: Path,
+    truths: tuple[Truth, ...],
+    injections: Sequence[Injection],
+    *,
+    encoding: Encoding,
+    seed: int,
+) -> tuple[Truth, ...]:
+    """Let each defect whose edits may be too small to be noticed compare them with none."""
+    found: list[Truth] = []
+    for defect in sorted({truth.defect for truth in truths}):
+        own = tuple(truth for truth in truths if truth.defect == defect)
+        judge = benches[defect].judge
+        if judge is None or all(one.negative for one in own):
+            found += own
+            continue
+        clean = clip.with_name(f"clean-{clip.name}")
+        others = [one for one in injections if one.defect != defect]
+        inject(footage, clean, others, encoding=encoding, seed=seed)
+        found += judge(clip, clean, own)
+        clean.unlink()
+    return tuple(sorted(found, key=lambda truth: truth.start_s))
 
 
 def _presented(truths: tuple[Truth, ...], writer: Writer) -> tuple[Truth, ...]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dev.origin.origin import SAMPLE_RATE, Floats
 from streammonitor_worker.detectors.base import Kind
+from tests.accuracy.audible import ADDED_DB, DISTURBED_DB, added_db, disturbance_db
 from tests.accuracy.edits import Bench, MakeSoundEdit, SoundEdit, Span, Truth, decibels, seconds
 from tests.accuracy.sounds import Seeded, Voice
 
@@ -20,6 +21,8 @@ SHORTEST_S = 0.02
 """What is shorter counts as this long, so that an alarm can overlap it."""
 HEARD_DBFS = -40.0
 """What interrupts softer sound than this, on either side, is hardly heard: it may be reported."""
+DELAY = 512
+"""Samples by which a decoder may be late."""
 PACKET = 1024
 LOST_PACKETS = 3
 
@@ -220,20 +223,51 @@ def takes(span: Span) -> SoundEdit:
 # ------------------------------------------------------------------------------ the encoded clip
 
 
+def judged(clip: Path, clean: Path, truths: tuple[Truth, ...]) -> tuple[Truth, ...]:
+    """Edits that nobody could hear are neutral: see `tests.accuracy.audible`."""
+    damaged, undamaged = _decoded(clip), _decoded(clean)
+    return tuple(replace(one, neutral=_is_masked(one, damaged, undamaged)) for one in truths)
+
+
+def _is_masked(truth: Truth, damaged: Floats, clean: Floats) -> bool:
+    if truth.negative or "packets" in truth.variant:
+        return False
+    first = truth.first + round(AT_S * SAMPLE_RATE)
+    if truth.variant == "wrong splice":
+        return added_db(damaged, first + DELAY // 2) < ADDED_DB
+    length = round(LASTING_S.get(truth.variant, 0.0) * SAMPLE_RATE)
+    near = slice(max(0, first - DELAY), first + length + 2 * DELAY)
+    return disturbance_db(damaged[:, near], clean[:, near]) < DISTURBED_DB
+
+
 def interrupted(clip: Path, truths: tuple[Truth, ...], rng: np.random.Generator) -> Sequence[Truth]:
     """Lose packets where that is the event; then state when what is to be heard."""
     sound = _decoded(clip)
     placed = [one if one.negative else _placed(one, sound) for one in truths]
     shift = _lose_packets(clip, [one for one in placed if "packets" in one.variant])
-    return [shift(one) for one in placed]
+    return _blended_cuts(clip, [shift(one) for one in placed])
+
+
+def _blended_cuts(clip: Path, truths: Sequence[Truth]) -> Sequence[Truth]:
+    """Cuts that the decoder blended are neutral: so does an editor, and nobody hears of it."""
+    sound = _decoded(clip)
+    found: list[Truth] = []
+    missing = 0  # Samples that time stamps count and the decoder did not put out.
+    for one in truths:
+        if "cut out" in one.variant and added_db(sound, one.first - missing) < ADDED_DB:
+            found.append(replace(one, neutral=True))
+            continue
+        found.append(one)
+        missing += one.end - one.first if "lost" in one.variant else 0
+    return found
 
 
 def _placed(truth: Truth, sound: Floats) -> Truth:
     start_s = truth.start_s + AT_S
     end_s = start_s + max(SHORTEST_S, LASTING_S.get(truth.variant, 0.0))
     first, end = round(start_s * SAMPLE_RATE), round(end_s * SAMPLE_RATE)
-    heard = _is_heard(sound, first, end)
-    return replace(truth, start_s=start_s, end_s=end_s, first=first, end=end, neutral=not heard)
+    neutral = truth.neutral or not _is_heard(sound, first, end)
+    return replace(truth, start_s=start_s, end_s=end_s, first=first, end=end, neutral=neutral)
 
 
 def _decoded(clip: Path) -> NDArray[np.float32]:
@@ -335,4 +369,5 @@ BENCH = Bench(
     event_s=(1.3, 1.5),
     negative_s=6.0,
     after=interrupted,
+    judge=judged,
 )
