@@ -125,12 +125,16 @@ def test_pictures_that_are_missing_are_found() -> None:
 
 
 def test_pictures_that_were_lost_without_a_trace_in_time_are_found() -> None:
-    rng = np.random.default_rng(6)
-    smooth = np.arange(75)
-    hurried = 75 + np.cumsum(rng.choice([1, 2], 55, p=[0.85, 0.15]))
-    found = measure(views(shown([*smooth.tolist(), *hurried.tolist()])))
-    assert max(one.values["droppedRatio"] for one in bad(found)) > 0.03
-    assert min(one.start_s for one in bad(found)) == pytest.approx(3.0, abs=0.5)
+    steps = np.ones(128, int)
+    steps[[77, 87, 94, 106, 115]] = 2
+    found = bad(measure(views(shown(np.cumsum(steps).tolist()))))
+    assert max(one.values["droppedRatio"] for one in found) > 0.03
+    assert min(one.start_s for one in found) == pytest.approx(77 / 25, abs=0.05)
+
+
+def test_film_of_another_rate_is_no_stutter() -> None:
+    numbers = [*range(60), *(60 + index * 18 // 25 for index in range(120))]
+    assert not bad(measure(views(shown(numbers))))
 
 
 def test_repeats_that_begin_to_recur_in_a_shot_and_jump_are_found() -> None:

@@ -15,16 +15,19 @@ EVEN_RATIO = 0.5
 BACK_RATIO, ONWARD_RATIO = 0.4, 0.8
 """Behind a repeat, motion goes on, most of the time: what comes back turned round, and stood still
 by chance."""
+SHORT = 2
+"""Nothing that turns round stands still for longer than so many pictures."""
 FLANK = 2
 """So many pictures of even motion before and after tell a repeat from motion that pauses, and from
 what is drawn on twos."""
-JUMP = 1.5
-"""Behind a repeat, so much motion means that pictures were missed meanwhile."""
+JUMP, USUAL_JUMP = 1.5, 1.25
+"""Behind a repeat, so much motion means that pictures were missed meanwhile; behind most of them,
+less of it does."""
 HELD = 1.4
 """Behind a gap in time, less motion than this means that nothing is missing: it was held longer."""
 LONGEST_HOP = 3.6
 """Who loses pictures loses few at a time; a greater step is motion, light or another shot."""
-HOP, HOP_SPREAD = 0.55, 0.16
+HOP, HOP_SPREAD = 0.6, 0.16
 """A picture is missing where motion goes on by so much more than usual, if that deviates little."""
 NEAR = 3
 """It stands out of so many pictures before and after it, too: motion may become faster."""
@@ -96,6 +99,7 @@ class Misfit(NamedTuple):
         ratio: Change relative to the usual, median of the slots.
         gap: Whether time stamps show it.
         onward: Whether motion goes on behind it; see `motion.Step.onward`.
+        leap: Change behind it, relative to what the pictures around change.
     """
 
     at: int
@@ -105,6 +109,7 @@ class Misfit(NamedTuple):
     ratio: float
     gap: bool = False
     onward: float = 1.0
+    leap: float = 1.0
 
 
 def misfits(slots: list[Slot]) -> tuple[list[Misfit], list[int]]:
@@ -125,15 +130,12 @@ def misfits(slots: list[Slot]) -> tuple[list[Misfit], list[int]]:
         if (
             _is_even(slots[max(0, start - 8) : start][::-1])
             and _is_even(slots[end : end + 8])
-            and slots[end].onward >= BACK_RATIO
+            and (end - start > SHORT or slots[end].onward >= BACK_RATIO)
         ):
-            jumped = _jumps(slots, start, end)
-            if jumped or slots[start].strong or slots[start].gap:
-                ratio = float(np.median([slot.ratio or 0.0 for slot in slots[start:end]]))
-                lost, gap = kind is Kind.LOST, slots[start].gap
-                onward = slots[end].onward
-                found.append(Misfit(start, end - start, lost, jumped, ratio, gap, onward))
-        elif end < len(slots):
+            one = _misfit(slots, start, end)
+            if one.jumped or one.gap or slots[start].strong:
+                found.append(one)
+        elif start > FLANK and end + FLANK < len(slots):
             others.append(start)
     return found, others
 
@@ -164,16 +166,21 @@ def _is_even(slots: list[Slot]) -> bool:
     return False
 
 
-def _jumps(slots: list[Slot], index: int, end: int) -> bool:
-    """Whether motion goes on from where it would be without the hold."""
-    landed = slots[end]
-    if landed.advance is not None and landed.advance >= JUMP:
-        return True
-    around = [*slots[max(0, index - 4) : index], *slots[end + 1 : end + 5]]
+def _misfit(slots: list[Slot], start: int, end: int) -> Misfit:
+    held, landed = slots[start:end], slots[end]
+    around = [*slots[max(0, start - 4) : start], *slots[end + 1 : end + 5]]
     usual = [slot.ratio for slot in around if slot.kind is Kind.NEW and slot.ratio is not None]
-    if not usual or landed.ratio is None:
-        return False
-    return landed.ratio >= JUMP * float(np.median(usual))
+    leap = 1.0 if landed.ratio is None else landed.ratio / float(np.median(usual))
+    return Misfit(
+        at=start,
+        slots=end - start,
+        lost=held[0].kind is Kind.LOST,
+        jumped=max(leap, landed.advance or 0.0) >= JUMP,
+        ratio=float(np.median([slot.ratio or 0.0 for slot in held])),
+        gap=held[0].gap,
+        onward=landed.onward if len(held) <= SHORT else 1.0,
+        leap=leap,
+    )
 
 
 def distinct(found: list[Misfit], slots: list[Slot], first: int) -> tuple[list[Misfit], int]:
@@ -252,15 +259,16 @@ def _recurrence(odd: Flags, share: float) -> int | None:
 
 
 def is_irregular(found: list[Misfit]) -> bool:
-    """Whether misfits do not recur by themselves, as a cadence does.
+    """Whether misfits do not recur by themselves, as they do wherever one rate becomes another.
 
-    One that was overlooked leaves a space of twice the length.
+    Their spaces are then the next whole numbers of pictures below and above a constant ratio, or
+    twice that where one was overlooked.
     """
     spaces = np.diff([one.at for one in found])
-    space = int(spaces.min())
-    slack = 1 if space >= LONG_SPACE else 0
-    times = np.maximum(1, np.round(spaces / space))
-    return bool(np.any(np.abs(spaces - times * space) > slack * times))
+    usual = float(spaces.min()) + 0.5
+    times = np.maximum(1, np.round(spaces / usual))
+    slack = np.minimum(0.5 * times, 1.0) + (1.0 if usual > LONG_SPACE else 0.0)
+    return bool(np.any(np.abs(spaces - times * usual) > slack))
 
 
 def is_stutter(found: list[Misfit], smooth: bool) -> bool:
@@ -276,9 +284,8 @@ def is_stutter(found: list[Misfit], smooth: bool) -> bool:
     """
     if len(found) < MIN_EVENTS or np.median([one.onward for one in found]) < ONWARD_RATIO:
         return False
-    faults = sum(one.jumped or one.lost or one.gap for one in found)
+    jumped = sum(one.jumped for one in found if not one.lost) * 3 >= len(found) * 2
+    jumped |= float(np.median([one.leap for one in found])) >= USUAL_JUMP
     if is_irregular(found):
-        return smooth or 2 * faults >= len(found)
-    spaces = np.diff([one.at for one in found])
-    jumped = sum(one.jumped and not one.lost for one in found)
-    return int(spaces.min()) >= MIN_SPACE and jumped * 3 >= len(found) * 2
+        return smooth or jumped or 2 * sum(one.lost or one.gap for one in found) >= len(found)
+    return jumped and int(np.diff([one.at for one in found]).min()) >= MIN_SPACE
