@@ -6,7 +6,7 @@ Detector parameters are declared by the detectors themselves, in the worker; her
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
@@ -85,6 +85,21 @@ class HeaderFrom(Model):
     """Where the value comes from. A missing Secret is a problem of this stream alone."""
 
 
+class Variant(Model):
+    """Which of the renditions is monitored that a source offers."""
+
+    video: Literal["highest", "lowest"] | None = None
+    """Among those that fit: the picture with most lines, or with fewest. Default: highest."""
+    height: Annotated[int, Field(ge=1, le=16384)] | None = None
+    """Lines of the picture. Default: any."""
+    max_bandwidth: Annotated[int, Field(ge=1)] | None = None
+    """The most bits per second, as the manifest states them. Default: any."""
+    audio_language: Annotated[str, StringConstraints(min_length=1, max_length=35)] | None = None
+    """Language of the sound, as in en or pt-BR. Default: the one that the source prefers."""
+    audio_name: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    """Name of the sound. Default: any."""
+
+
 class Stream(Model):
     """One live or finite source."""
 
@@ -98,6 +113,9 @@ class Stream(Model):
         list[HeaderFrom], Field(max_length=16, json_schema_extra=list_map("name"))
     ] = []
     """HTTP headers with values from Secrets. Default: none."""
+    variant: Variant | None = None
+    """Which rendition of an HLS or DASH source, and which sound. Default: the best picture and the
+    sound that the source prefers."""
     profile: ProfileName | None = None
     """Takes the place of spec.profile for this stream. Default: spec.profile."""
     detectors: dict[str, dict[str, Any]] | None = None

@@ -1,14 +1,23 @@
-"""The ffmpeg command as the other end of a transport, on loopback: MPEG-TS in real time, for ever.
+"""The ffmpeg command as the other end of a transport, on loopback: in real time, for ever.
 
 Each is a context manager that yields the URL a worker reads, and is gone afterwards.
 """
 
 import contextlib
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from dev.media.servers import RTMP_PACKAGES, free_port, process, require
+from dev.media.servers import (
+    RTMP_PACKAGES,
+    free_port,
+    http_server,
+    process,
+    require,
+    wait_until,
+)
 
 GROUP = "239.255.71.9"
 """A multicast group of the administratively scoped block (RFC 2365)."""
@@ -16,13 +25,16 @@ _PASSPHRASE = "correct-horse-battery"  # noqa: S105 - of a sender that exists fo
 
 
 @contextlib.contextmanager
-def sending(clip: Path, to: str, *, container: str = "mpegts") -> Iterator[None]:
-    """Send `clip` to a URL, over and over."""
+def sending(
+    clip: Path, to: str, *, container: str = "mpegts", **options: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Send `clip` to a URL, over and over; options are those of the container."""
     ffmpeg = shutil.which("ffmpeg")
     require(ffmpeg is not None, "the ffmpeg command", RTMP_PACKAGES)
     command = [str(ffmpeg), "-nostdin", "-v", "error", "-re", "-stream_loop", "-1"]
-    with process([*command, "-i", str(clip), "-c", "copy", "-f", container, to]):
-        yield
+    given = [word for name, value in options.items() for word in (f"-{name}", value)]
+    with process([*command, "-i", str(clip), "-c", "copy", "-f", container, *given, to]) as sender:
+        yield sender
 
 
 @contextlib.contextmanager
@@ -71,3 +83,18 @@ def srt_caller(clip: Path) -> Iterator[str]:
     port = free_port()
     with sending(clip, f"srt://127.0.0.1:{port}?mode=caller&connect_timeout=10000"):
         yield f"srt://127.0.0.1:{port}?mode=listener"
+
+
+@contextlib.contextmanager
+def live_dash(clip: Path) -> Iterator[str]:
+    """A live MPEG-DASH presentation on a file server."""
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = Path(folder, "live.mpd")
+        options = {"seg_duration": "1", "window_size": "6", "streaming": "0", "use_timeline": "1"}
+        with (
+            sending(clip, str(manifest), container="dash", **options) as sender,
+            http_server(Path(folder)) as url,
+        ):
+            # The player begins three segments before the last.
+            wait_until(lambda: manifest.read_text().count("<S ") >= 2, sender, "the DASH packager")
+            yield f"{url}/live.mpd"

@@ -125,5 +125,5 @@ def remuxed(source: Path, target: Path, **options: str) -> Path:
     return target
 
 
-def _packets(container: av.container.InputContainer) -> "Iterator[av.Packet]":
+def _packets(container: av.container.InputContainer) -> "Iterator[av.Packet[av.stream.Stream]]":
     return (packet for packet in container.demux() if packet.dts is not None)

@@ -25,6 +25,10 @@ def _hls(media: Path, origin: LiveOrigin) -> Serving:
     return origin.serving()
 
 
+def _dash(media: Path, origin: LiveOrigin) -> Serving:
+    return senders.live_dash(media / "clean.mp4")
+
+
 def _rtmp(media: Path, origin: LiveOrigin) -> Serving:
     return rtmp_server(media / "clean.mp4")
 
@@ -39,6 +43,7 @@ def _rtsp(media: Path, origin: LiveOrigin) -> Serving:
         pytest.param(_http_ts, "/clean.ts", False, id="MPEG-TS over HTTP"),
         pytest.param(_http_ts, "/clean.mp4", False, id="MP4 over HTTP"),
         pytest.param(_hls, "", True, id="live HLS"),
+        pytest.param(_dash, "", True, id="live DASH"),
         pytest.param(_rtmp, "", True, id="RTMP"),
         pytest.param(_rtsp, "", None, id="RTSP"),
     ],

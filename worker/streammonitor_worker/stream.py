@@ -244,6 +244,7 @@ class StreamRunner:
             live=True,
             stop=connection,
             access=self._around.access,
+            variant=stream.variant,
         ) as source:
             if self._replays(source):
                 return self._complete()

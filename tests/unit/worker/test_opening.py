@@ -10,7 +10,7 @@ from dev.media.clips import write_clip
 from streammonitor_worker.frames import FrameView
 from streammonitor_worker.ingest import SourceError, Stop, open_source
 from streammonitor_worker.ingest.access import EVERYTHING, Access
-from streammonitor_worker.ingest.opening import MAX_PLAYLISTS, Opening
+from streammonitor_worker.ingest.opening import MAX_PLAYLIST_BYTES, Opening
 from streammonitor_worker.ingest.readers.base import Reader
 from streammonitor_worker.ingest.readers.http import MAX_REDIRECTS, HttpClient
 from tests.unit.worker.web import Answer, Web, serving
@@ -148,16 +148,37 @@ def test_a_source_without_any_segment_says_why() -> None:
     assert (caught.value.reason, "HTTP 404" in caught.value.message) == ("NotFound", True)
 
 
-def test_a_playlist_bomb_is_not_read() -> None:
+def test_of_many_variants_only_the_one_that_is_monitored_is_fetched(segment: bytes) -> None:
     masters = "".join(
         f"#EXT-X-STREAM-INF:BANDWIDTH={index + 1}\n{index}.m3u8\n" for index in range(500)
     )
-    answers = {f"/{index}.m3u8": playlist("gone.ts") for index in range(500)}
-    answers["/a.m3u8"] = Answer(("#EXTM3U\n" + masters).encode())
+    answers = {f"/{index}.m3u8": playlist("one.ts") for index in range(500)}
+    answers |= {"/a.m3u8": Answer(("#EXTM3U\n" + masters).encode()), "/one.ts": Answer(segment)}
+    with serving(answers) as web:
+        assert pictures(f"{web.url}/a.m3u8") == 25
+        assert set(web.paths) == {"/a.m3u8", "/499.m3u8", "/one.ts"}
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.m3u8\n#EXTINF:1,\nb.m3u8\n",
+    ],
+)
+def test_a_playlist_that_names_playlists_for_ever_is_not_followed(named: str) -> None:
+    answers = {"/a.m3u8": Answer(named.encode()), "/b.m3u8": Answer(named.encode())}
     with serving(answers) as web, pytest.raises(SourceError) as caught:
         pictures(f"{web.url}/a.m3u8")
-    assert caught.value.reason == "TooManyPlaylists"
-    assert len(web.paths) <= MAX_PLAYLISTS + 1
+    assert caught.value.reason in ("NestedNotAllowed", "NotMedia")
+    assert len(web.paths) < 10
+
+
+def test_a_playlist_without_end_is_not_read_to_it() -> None:
+    endless = Answer(b"#EXTM3U\n" + b"#" * (MAX_PLAYLIST_BYTES + 1))
+    with serving({"/a.m3u8": endless}) as web, pytest.raises(SourceError) as caught:
+        pictures(f"{web.url}/a.m3u8")
+    assert caught.value.reason == "PlaylistTooLarge"
 
 
 def test_segments_that_are_encrypted_as_a_whole_are_decrypted(
@@ -188,8 +209,6 @@ def test_segments_that_are_encrypted_as_a_whole_are_decrypted(
 def test_nothing_is_opened_after_a_stop() -> None:
     stopped = Stop()
     stopped.set()
-    with serving({"/a": Answer(b"a")}) as web:
-        opening = Opening(f"{web.url}/a", {}, EVERYTHING, stopped)
-        with pytest.raises(SourceError) as caught:
-            opening(f"{web.url}/a", 1, {})
+    with serving({"/a": Answer(b"a")}) as web, pytest.raises(SourceError) as caught:
+        Opening(f"{web.url}/a", {}, EVERYTHING, stopped)
     assert caught.value.reason == "Stopped"

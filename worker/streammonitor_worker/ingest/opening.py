@@ -7,10 +7,14 @@ missing is noticed; and what is encrypted as a whole is decrypted here.
 import re
 import time
 from collections.abc import Mapping
-from urllib.parse import urljoin, urlsplit
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
+from streammonitor_api.spec import Variant
 from streammonitor_worker.ingest.access import Access
 from streammonitor_worker.ingest.errors import SourceError, redact
+from streammonitor_worker.ingest.manifests import dash, hls
+from streammonitor_worker.ingest.manifests.hls import WEB
 from streammonitor_worker.ingest.readers.aes import AesReader
 from streammonitor_worker.ingest.readers.base import Reader
 from streammonitor_worker.ingest.readers.http import HttpClient, HttpReader
@@ -22,27 +26,22 @@ from streammonitor_worker.ingest.stop import Stop
 
 MAX_PLAYLIST_BYTES = 4 * 1024 * 1024
 """A day of one-second segments; a playlist bomb is larger."""
-MAX_PLAYLISTS = 64
-"""Playlists that one source may consist of; FFmpeg opens each that a master playlist names."""
 MAX_FAILURES = 3
 """So many of a source's resources in a row may be missing before the source is."""
 RELOAD_PATIENCE_S = 3.0
 """A playlist that was there and is not is asked for again for this long."""
 RELOAD_PAUSE_S = 0.25
 
-_PLAYLIST = b"#EXTM3U"
 _PEEK_BYTES = 4096
 _CRYPTO = re.compile(r"^crypto[+:]", re.IGNORECASE)
-_HTTP = ("http", "https")
-"""The only schemes whose sources name others, and the only ones that they may name."""
 _FATAL = (
     "Stopped",
     "SchemeNotAllowed",
     "HostNotAllowed",
     "AddressNotAllowed",
     "NestedNotAllowed",
-    "TooManyPlaylists",
     "PlaylistTooLarge",
+    "VariantMissing",
 )
 """Never passed over as one missing segment."""
 
@@ -54,23 +53,40 @@ class Opening:
         failure: What went wrong last, if nothing came after it. FFmpeg passes over a segment that
             cannot be read, and says little of why it gave up.
 
+    Raises:
+        SourceError: The source itself cannot be opened.
+
     After the source itself has failed, FFmpeg is given nothing more and is interrupted: this is the
     event that `interruptible` watches. (An exception from within its callback would be kept by PyAV
     and thrown later, also if FFmpeg went on well.)
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str], access: Access, stop: Stop) -> None:
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        access: Access,
+        stop: Stop,
+        variant: Variant | None = None,
+    ) -> None:
         split = urlsplit(url)
         self._url = url
         self._scheme = split.scheme.lower() if "://" in url else "file"
         self._access = access
         self._stop = stop
         self._client = HttpClient(access, stop, headers, (split.hostname or "").lower())
-        self._top: Reader | None = None
+        self._given = False
+        self._variant = variant or Variant()
         self._playlists: set[str] = set()
+        self._numbering: dict[str, dash.Numbering] = {}
         self._failures = 0
         self._over = False
         self.failure: SourceError | None = None
+        try:
+            self._top = self._examined(url, self._reader(url))
+        except BaseException:
+            self._client.close()
+            raise
 
     def is_set(self) -> bool:
         """Whether FFmpeg must not go on."""
@@ -79,22 +95,22 @@ class Opening:
     @property
     def length(self) -> int | None:
         """Bytes of the source, if it is one resource of known length."""
-        return None if self._top is None or self._playlists else self._top.length
+        return None if self._playlists else self._top.length
+
+    @property
+    def format(self) -> str | None:
+        """What FFmpeg is to take the source for; it believes no playlist that is not called one."""
+        return "hls" if self._playlists else None
 
     def close(self) -> None:
         """Close what FFmpeg left open, and the connections that were kept."""
-        if self._top is not None:
-            self._top.close()
+        self._top.close()
         self._client.close()
 
     def __call__(self, url: str, flags: int, options: Mapping[str, str]) -> Reader:
-        """Open what FFmpeg asks for: first the source, then what it names.
-
-        Raises:
-            SourceError: The source itself cannot be opened.
-        """
-        if self._top is None:
-            self._top = self._examined(url, self._reader(url))
+        """Open what FFmpeg asks for: first the source, then what it names."""
+        if not self._given:
+            self._given = True
             return self._top
         if not self.is_set():
             try:
@@ -118,19 +134,20 @@ class Opening:
     def _nested(self, url: str, options: Mapping[str, str]) -> Reader:
         plain = _CRYPTO.sub("", url)
         scheme = urlsplit(plain).scheme.lower()
-        if scheme not in _HTTP or self._scheme not in _HTTP:
-            raise _not_web(self._url, plain)
+        if scheme not in WEB or self._scheme not in WEB:
+            raise hls.not_web(self._url, plain)
         first, end = int(options.get("offset", 0)), options.get("end_offset")
         if plain in self._playlists:
             return self._reloaded(plain)
         reader = self._reader(plain, first, int(end) if end else None)
         if plain != url:
-            return AesReader(reader, bytes.fromhex(options["key"]), bytes.fromhex(options["iv"]))
-        return self._examined(plain, reader)
+            key, iv = bytes.fromhex(options["key"]), bytes.fromhex(options["iv"])
+            return self._segment(plain, AesReader(reader, key, iv))
+        return self._segment(plain, reader)
 
     def _reader(self, url: str, first: int = 0, end: int | None = None) -> Reader:
         scheme = urlsplit(url).scheme.lower()
-        if scheme in _HTTP:
+        if scheme in WEB:
             return self._client.get(url, first, end)
         if scheme == "tcp":
             return TcpReader(url, self._access, self._stop)
@@ -149,23 +166,53 @@ class Opening:
                     raise
             self._stop.wait(RELOAD_PAUSE_S)
 
-    def _examined(self, url: str, reader: Reader) -> Reader:
-        """A playlist is read whole, and what it names made absolute; anything else goes on."""
-        if self._scheme not in _HTTP:
-            return reader
+    def _segment(self, url: str, reader: Reader) -> Reader:
+        """A part of the source. A playlist in its place would have FFmpeg follow it for ever."""
         start = reader.read(_PEEK_BYTES)
-        if not start.removeprefix(b"\xef\xbb\xbf").startswith(_PLAYLIST):
-            return PeekedReader(reader, start)
-        self._playlists.add(url)
-        if len(self._playlists) > MAX_PLAYLISTS:
+        if dash.is_manifest(start) or hls.is_playlist(start):
             reader.close()
             raise SourceError(
-                "TooManyPlaylists",
-                f"{redact(self._url)} is not read: it names more than {MAX_PLAYLISTS} playlists",
+                "NestedNotAllowed",
+                f"{redact(self._url)} is not read: {redact(url)} is a playlist where a segment of "
+                f"picture or sound should be: check the packager",
             )
+        return PeekedReader(reader, start)
+
+    def _examined(self, url: str, reader: Reader) -> Reader:
+        """A playlist or manifest is read whole, and what FFmpeg needs of it given on."""
+        if self._scheme not in WEB:
+            return reader
+        start = reader.read(_PEEK_BYTES)
+        is_manifest = dash.is_manifest(start)
+        if not is_manifest and not hls.is_playlist(start):
+            return PeekedReader(reader, start)
         text = _whole(reader, start, url)
         final = reader.url if isinstance(reader, HttpReader) else url
-        return BytesReader(_absolute(text, final).encode())
+        given = self._translated(text, url, final) if is_manifest else self._hls(text, url, final)
+        return BytesReader(given.encode())
+
+    def _hls(self, text: str, url: str, final: str) -> str:
+        if not hls.is_master(text):
+            self._playlists.add(url)
+            return hls.absolute(text, final)
+        if self._playlists:
+            raise SourceError(
+                "NestedNotAllowed",
+                f"{redact(self._url)} is not read: its master playlist names another one: check "
+                f"the packager",
+            )
+        master, named = hls.chosen(text, final, self._variant)
+        self._playlists.update(named)
+        return master
+
+    def _translated(self, text: str, url: str, final: str) -> str:
+        manifest = dash.Manifest(text, final, self._variant, datetime.now(UTC))
+        kind = dash.kind_of(url)
+        if kind is not None:
+            return manifest.playlist(kind, self._numbering.setdefault(kind, dash.Numbering()))
+        master, named = manifest.master(url)
+        self._playlists.update(named)
+        return master
 
 
 class _Patient:
@@ -209,37 +256,3 @@ def _whole(reader: Reader, start: bytes, url: str) -> str:
             )
     reader.close()
     return b"".join(parts).decode("utf-8", "replace")
-
-
-def _absolute(playlist: str, base: str) -> str:
-    """A playlist whose URIs no longer depend on where it came from (RFC 8216 clause 4.1)."""
-
-    def attribute(match: re.Match[str]) -> str:
-        return f'URI="{_joined(base, match[1])}"'
-
-    lines = []
-    for raw in playlist.splitlines():
-        line = raw.strip()
-        if line.startswith("#"):
-            line = re.sub(r'URI="([^"]*)"', attribute, line)
-        elif line:
-            line = _joined(base, line)
-            if urlsplit(line).scheme.lower() not in _HTTP:
-                raise _not_web(base, line)
-        lines.append(line)
-    return "\n".join(lines) + "\n"
-
-
-def _not_web(url: str, named: str) -> SourceError:
-    return SourceError(
-        "NestedNotAllowed",
-        f"{redact(url)} is not read: it names {redact(named)}, and what a source names is read by "
-        f"{' and '.join(_HTTP)} only",
-    )
-
-
-def _joined(base: str, reference: str) -> str:
-    try:
-        return urljoin(base, reference)
-    except ValueError:
-        return reference

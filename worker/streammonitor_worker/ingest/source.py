@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
+from streammonitor_api.spec import Variant
 from streammonitor_api.worker_status import AudioFormat, VideoFormat
 from streammonitor_worker.frames import (
     AudioView,
@@ -70,6 +71,7 @@ def open_source(
     live: bool = True,
     stop: Stop | None = None,
     access: Access = EVERYTHING,
+    variant: Variant | None = None,
     threads: Threads = "none",
 ) -> "Source":
     """Open a URL or path.
@@ -82,6 +84,7 @@ def open_source(
         live: Play a finite source in real time; otherwise as fast as it can be read.
         stop: Ends the source early, also while it waits for the network.
         access: What may be opened.
+        variant: Which rendition of an HLS or DASH source; the best by default.
         threads: "frame" decodes on several cores, at the price of latency.
 
     Raises:
@@ -90,7 +93,9 @@ def open_source(
     stop = stop or Stop()
     planned = plan(url, headers or {})
     access.check(url)
-    opening = Opening(url, headers or {}, access, stop) if planned.read_here else None
+    if stop.is_set():
+        raise SourceError("Stopped", f"{redact(url)} was not opened: stopped")
+    opening = Opening(url, headers or {}, access, stop, variant) if planned.read_here else None
     try:
         container = _open_container(url, planned, opening, stop)
     except BaseException:
@@ -120,6 +125,7 @@ def _open_container(url: str, planned: Plan, opening: Opening | None, stop: Stop
             return av.open(
                 planned.target,
                 mode="r",
+                format=opening.format if opening else None,
                 options=planned.options,
                 timeout=planned.timeout,
                 io_open=opening,

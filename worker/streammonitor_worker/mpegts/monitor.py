@@ -138,7 +138,7 @@ class TransportMonitor:
             self._filled |= bool((packets.pid == NULL_PID).any())
             self._continuity(packets)
             for index in self._noteworthy(packets):
-                self._look(packets, int(index))
+                self._look(packets, index)
 
     def segment(self) -> None:
         """A new segment begins: counters and clock may start anew."""
@@ -154,7 +154,7 @@ class TransportMonitor:
         wanted = packets.has_pcr | packets.transport_error | packets.scrambled
         wanted |= packets.unit_start & (pid != NULL_PID)
         wanted |= np.isin(pid, list(self._gatherers))
-        yield from np.flatnonzero(wanted)
+        yield from np.flatnonzero(wanted).tolist()
 
     def _continuity(self, packets: Packets) -> None:
         """1.4, for each PID by itself: all its packets of this piece at once."""

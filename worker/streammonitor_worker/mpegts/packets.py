@@ -39,50 +39,53 @@ class Packets:
     @cached_property
     def pid(self) -> npt.NDArray[np.uint16]:
         """Packet identifiers."""
-        pid: npt.NDArray[np.uint16] = ((self.raw[:, 1].astype(np.uint16) & 0x1F) << 8) | self.raw[
-            :, 2
-        ]
-        return pid
+        high = (self.raw[:, 1] & np.uint8(0x1F)).astype(np.uint16)
+        return (high << np.uint16(8)) | self.raw[:, 2].astype(np.uint16)
 
     @cached_property
     def transport_error(self) -> npt.NDArray[np.bool_]:
         """Packets that a demodulator flagged as damaged."""
-        return (self.raw[:, 1] & 0x80) != 0
+        return self._bits(1, 0x80)
 
     @cached_property
     def unit_start(self) -> npt.NDArray[np.bool_]:
         """Packets in which a section or a PES packet begins."""
-        return (self.raw[:, 1] & 0x40) != 0
+        return self._bits(1, 0x40)
 
     @cached_property
     def scrambled(self) -> npt.NDArray[np.bool_]:
         """Packets whose payload is scrambled."""
-        return (self.raw[:, 3] & 0xC0) != 0
+        return self._bits(3, 0xC0)
 
     @cached_property
     def has_payload(self) -> npt.NDArray[np.bool_]:
         """Packets with a payload."""
-        return (self.raw[:, 3] & 0x10) != 0
+        return self._bits(3, 0x10)
 
     @cached_property
     def counter(self) -> Bytes:
         """Continuity counters, 0 to 15."""
-        return self.raw[:, 3] & 0x0F
+        return self.raw[:, 3] & np.uint8(0x0F)
 
     @cached_property
     def adaptation_bytes(self) -> Bytes:
         """Length of the adaptation field; 0 without one."""
-        return np.where((self.raw[:, 3] & 0x20) != 0, self.raw[:, 4], 0).astype(np.uint8)
+        return np.where(self._bits(3, 0x20), self.raw[:, 4], 0).astype(np.uint8)
 
     @cached_property
     def discontinuity(self) -> npt.NDArray[np.bool_]:
         """Packets that announce that counters and clock may jump."""
-        return (self.adaptation_bytes > 0) & ((self.raw[:, 5] & 0x80) != 0)
+        return (self.adaptation_bytes > 0) & self._bits(5, 0x80)
 
     @cached_property
     def has_pcr(self) -> npt.NDArray[np.bool_]:
         """Packets with a program clock reference."""
-        return (self.adaptation_bytes >= 7) & ((self.raw[:, 5] & 0x10) != 0)
+        return (self.adaptation_bytes >= 7) & self._bits(5, 0x10)
+
+    def _bits(self, byte: int, mask: int) -> npt.NDArray[np.bool_]:
+        """Packets of which one of these bits is set."""
+        chosen: npt.NDArray[np.bool_] = (self.raw[:, byte] & np.uint8(mask)) != 0
+        return chosen
 
     def pcr_s(self, index: int) -> float:
         """The program clock reference of a packet that has one, in seconds."""
