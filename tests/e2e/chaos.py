@@ -143,7 +143,10 @@ class Watch:
     def _look(self) -> None:
         while not self._stop.wait(_PAUSE_S):
             addresses = self._addresses
-            answers = [_ask(address) for address in addresses.values()]
+            try:
+                answers = [_ask(address) for address in addresses.values()]
+            except TimeoutError:
+                continue  # one that is slow to answer may receive what nobody else does
             received = {
                 stream.name
                 for answer in answers
@@ -165,13 +168,23 @@ class Watch:
 
 
 def _ask(address: str) -> WorkerStatus | None:
-    """What a process says; this machine reaches pods directly."""
+    """What a process says; this machine reaches pods directly.
+
+    Raises:
+        TimeoutError: It took too long, which says nothing of its streams.
+    """
     url = f"http://{address}:{names.WORKER_PORT}/status"
     try:
         with urllib.request.urlopen(url, timeout=3) as answer:
             return WorkerStatus.model_validate_json(answer.read())
-    except (OSError, urllib.error.URLError, ValueError):
+    except TimeoutError:
+        raise
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, TimeoutError):
+            raise error.reason from error
         return None  # it is starting, or it has ended
+    except (OSError, ValueError):
+        return None
 
 
 def run(monitor: Monitor, kills: int, seed: int) -> tuple[list[Kill], Watch]:
@@ -281,7 +294,7 @@ def page(kills: list[Kill], watch: Watch, seed: int, versions: str) -> str:
             "StreamMonitor of three or four streams is changed, and up to "
             f"{LATEST_KILL_S:g} s later the",
             "operator that leads is killed (SIGKILL, and its pod removed). Its successor has to",
-            f"wait for {LEASE['LEASE_DURATION']} until the Lease may be taken over (15 s unless "
+            f"wait for {LEASE['LEASE_DURATION'].replace('s', ' s')} until the Lease may be taken over (15 s unless "
             "set otherwise, as",
             "here to save time). It has converged when the status is",
             "of the newest generation and Ready, every Deployment is of the wanted template, there",
