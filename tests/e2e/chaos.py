@@ -29,7 +29,8 @@ PAGE = REPOSITORY / "docs/bench-chaos.md"
 LATEST_KILL_S = 6.0
 """A process is killed within so long after a change was asked for."""
 CONVERGED_WITHIN_S = 180.0
-LEASE = {"LEASE_DURATION": "6s", "LEASE_RENEW_DEADLINE": "4s", "LEASE_RETRY": "1s"}
+LEASE_S = 6
+LEASE = {"LEASE_DURATION": f"{LEASE_S}s", "LEASE_RENEW_DEADLINE": "4s", "LEASE_RETRY": "1s"}
 """What the operator is told where many are killed."""
 _SIZES = ("96Mi", "112Mi", "128Mi", "144Mi")
 _PAUSE_S = 0.2
@@ -294,8 +295,7 @@ def page(kills: list[Kill], watch: Watch, seed: int, versions: str) -> str:
             "StreamMonitor of three or four streams is changed, and up to "
             f"{LATEST_KILL_S:g} s later the",
             "operator that leads is killed (SIGKILL, and its pod removed). Its successor has to",
-            f"wait for {LEASE['LEASE_DURATION'].replace('s', ' s')} until the Lease may be taken over (15 s unless "
-            "set otherwise, as",
+            f"wait for {LEASE_S} s until the Lease may be taken over (15 s unless set otherwise, as",
             "here to save time). It has converged when the status is",
             "of the newest generation and Ready, every Deployment is of the wanted template, there",
             "is one pod and one assignment for each, and each stream is held exactly once.",
