@@ -295,8 +295,8 @@ def page(kills: list[Kill], watch: Watch, seed: int, versions: str) -> str:
             "StreamMonitor of three or four streams is changed, and up to "
             f"{LATEST_KILL_S:g} s later the",
             "operator that leads is killed (SIGKILL, and its pod removed). Its successor has to",
-            f"wait for {LEASE_S} s until the Lease may be taken over (15 s unless set otherwise, as",
-            "here to save time). It has converged when the status is",
+            f"wait for {LEASE_S} s until the Lease may be taken over (15 s by default; this",
+            "saves time). It has converged when the status is",
             "of the newest generation and Ready, every Deployment is of the wanted template, there",
             "is one pod and one assignment for each, and each stream is held exactly once.",
             "",
