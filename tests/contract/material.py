@@ -56,9 +56,11 @@ def judder(count: int, share: float = 0.15, seed: int = 0) -> Iterator[Luma]:
 
 def blurring(first: int, count: int, seed: int = 0) -> Iterator[Luma]:
     """A sharp picture that moves and from picture number `first` on lacks its detail."""
-    noise = np.random.default_rng(seed).normal(0, 1, (180, 320 + count))
-    ground = sum(cv2.GaussianBlur(noise, (0, 0), sigma) * 60 * sigma**0.7 for sigma in (1, 3, 9))
-    sharp = np.clip(ground + 120, 20, 230).astype(np.uint8)
+    rng = np.random.default_rng(seed)
+    sharp: Luma = np.full((180, 320 + count), 110, np.uint8)
+    for _ in range(200 + count):
+        at, radius = rng.integers(0, (320 + count, 180)).tolist(), int(rng.integers(3, 30))
+        cv2.circle(sharp, at, radius, int(rng.integers(30, 220)), -1, cv2.LINE_AA)
     soft = cv2.GaussianBlur(sharp, (0, 0), 5)
     for index in range(count):
         yield (sharp if index < first else soft)[:, index : index + 320].astype(np.uint8)

@@ -15,7 +15,7 @@ from streammonitor_worker.frames import Chroma, FrameView
 from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.regions import PictureRegions
 from tests.contract.defects import detector_of
-from tests.contract.material import damaged, flat, hold, locked, pan, scene, views
+from tests.contract.material import blurring, damaged, flat, hold, locked, pan, scene, views
 
 PICTURES = [name for name in sorted(registry) if registry[name].kind is Kind.VIDEO]
 MIDDLE = Region(left=0.1875, top=0.2, width=0.625, height=0.6)
@@ -25,11 +25,12 @@ EDGES = [(0, 0, 1, 0.2), (0, 0.8, 1, 0.2), (0, 0, 0.1875, 1), (0.8125, 0, 0.1875
 
 @cache
 def varied() -> list[FrameView]:
-    """Motion, damage, a freeze and black, in small, and slowly: every warm-up passes."""
+    """Motion, damage, a freeze and black, in small, sharp, and slowly: every warm-up passes."""
     still = scene(160, 96)[:96, :160]
     hurt = damaged(10, 160, 96, first=40)
     parts = chain(pan(40, 160, 96), hurt, hold(still, 25), flat(10, 16, 160, 96))
-    return list(views(parts, rate=5))
+    discs = next(blurring(1, 1))[:96, :160] // 2
+    return list(views((picture // 2 + discs for picture in parts), rate=5))
 
 
 @cache

@@ -78,8 +78,8 @@ def test_a_picture_that_was_scaled_up_is_found() -> None:
 
 
 def test_a_shot_that_loses_all_of_its_detail_is_found() -> None:
-    bare = np.tile(np.repeat(np.array([40, 200], np.uint8), 160), (180, 1))
-    assert bad_from(measure(shot(6), [bare] * 50)) == pytest.approx(6.0, abs=0.6)
+    found = measure(shot(6), softened(shot(4, after_s=6), 20.0))
+    assert bad_from(found) == pytest.approx(6.0, abs=0.6)
 
 
 def test_a_fade_is_no_blur() -> None:
@@ -143,3 +143,13 @@ def test_a_blurred_stream_stays_so_behind_a_cut_and_gets_sharp_again() -> None:
     found = measure(shot(3), blurred, shot(2, SHOTS[1], after_s=2))
     verdicts = {round(one.start_s): one.verdict for one in found if one.start_s % 1 == 0}
     assert [verdicts[at_s] for at_s in (4, 5, 6, 8)] == [Verdict.BAD] * 3 + [Verdict.GOOD]
+
+
+def test_a_dissolve_to_a_soft_shot_is_no_blur() -> None:
+    sharp, soft = shot(8, after_s=3), shot(8, ground(1, softness=4.0))
+    shares = (min(1.0, index / RATE / 0.5) for index in range(8 * RATE))
+    dissolve = (
+        cv2.addWeighted(one, 1 - share, other, share, 0)
+        for share, one, other in zip(shares, sharp, soft, strict=True)
+    )
+    assert bad_from(measure(shot(3), dissolve)) is None  # type: ignore[arg-type]

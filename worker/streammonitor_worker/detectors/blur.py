@@ -18,31 +18,34 @@ from streammonitor_worker.detectors.base import (
     Units,
     Verdict,
 )
-from streammonitor_worker.measures.detail import Detail, detail_of
+from streammonitor_worker.measures.detail import MIN_DETAIL, Detail, detail_of, share
+from streammonitor_worker.measures.luma import Luma8
 from streammonitor_worker.measures.picture import PictureMeasures
 from streammonitor_worker.measures.shots import SAME_SHOT, likeness
 
-LOOK_EVERY_S = 0.25
-"""Looking rarely is what makes full resolution affordable."""
-BEFORE, MIN_BEFORE, AFTER = 6, 2, 3
+LOOK_EVERY_S = 0.08
+"""Each second picture: often enough to tell one step from a focus pull."""
+BEFORE, MIN_BEFORE, AFTER = 12, 4, 6
 """A sudden loss is told from so many looks before it, or at least so many, and so many after."""
-STEADY = 0.8
-UNTOUCHED = 0.95
-FURTHER = 0.25
-"""Before it, such a share of the detail is left, or so much if a look shows half of it; after it,
-so little of the loss follows, on a logarithmic scale. A focus pull takes longer."""
-NOTHING_LEFT = 0.001
-"""The least share of detail that is told from none."""
-BASELINE_S = 120.0
-BASELINE_PERCENT = 20
-"""The stream's soft shots are its baseline, so that one more of them is nothing new."""
+UNTOUCHED = 0.85
+"""Before it, such a share of the detail is left."""
+AT_ONCE = 0.6
+"""Such a share of the loss is seen at the second look: an encoder may need half a second to show
+all of it, and a focus pull takes longer than that."""
+IN_PLACE = 0.75
+"""So much may be left where it was: what leaves the picture takes its own detail only."""
+SAME_SHAPES = 0.4
+"""Likeness of what was shown before and is shown after: a pan leaves more, a dissolve less."""
+BASELINE_S, LEARN_EVERY_S = 120.0, 0.24
+BASELINE_PERCENT = 50
+"""The stream's median is its baseline: single soft shots are everyday."""
 WARM_UP_S = 2.5
 CLEAR_FACTOR = 1.35
 """So many times the threshold is surely sharp again."""
 MIN_CUT = 0.03
 CUT_STEP = 1.4
 """A mean change of so much, and so many times that of the picture before, may be a cut."""
-STRONG = 0.6
+STRONG = 0.75
 MIN_CUTS = 3
 """What is soft from the first picture of a shot may be meant to be. It is a defect if it falls
 below so many thresholds, and still does after so many cuts."""
@@ -70,46 +73,48 @@ class BlurParams(DetectorParams):
 
 
 class _Look(NamedTuple):
-    """The detail of one picture, when it was seen, and in which shot."""
+    """The detail of one picture, when it was seen, in which shot, and what it showed."""
 
     time_s: float
     arrived_at: float
     detail: Detail
     shot: int
+    small: Luma8
 
 
 class BlurDetector(Detector[BlurParams, PictureMeasures]):
     """Finds that the picture suddenly has far less detail than it had.
 
-    Detail is what changes from pixel to pixel at the two finest scales, relative to the contrast of
-    shapes, in the sharpest parts of the full picture but for the very sharpest: fades change all of
-    them alike, a soft background is not among the sharpest, and a logo stays sharp when the
-    programme does not.
+    Detail is how steep edges are: the greatest step from pixel to pixel as a share of the edge's
+    height, in the busiest parts of a picture reduced to at most 640 pixels across. What is shown,
+    its light, a fade and an encoder change it little; a blur lowers it everywhere. Half of these
+    parts decide, so that a logo that stays sharp does not.
 
-    Within a shot, detail that is lost from one look to the next while it was steady before and
-    stays lost is a defect: cameras take longer to lose focus. What is soft from the first picture
-    of a shot, or became so gradually, may be meant to be: it is compared with the stream's own soft
-    shots, and counts only if next to nothing is left in the shots that follow, too. A blurred
-    stream is sharp again when the shot is, or another one is as sharp as the soft shots before.
+    Within a shot, detail that is lost from one look to the next and stays lost is a defect if it
+    was lost where it was, and the shapes stayed: cameras take longer to lose focus, and a dissolve
+    brings other shapes. What is soft from the first picture of a shot, or became so gradually, may
+    be meant to be: it is compared with what is usual for the stream, and counts only if very little
+    is left and the shots that follow are soft, too. A blurred stream is sharp again when the shot
+    is, or another one has nearly what is usual.
 
-    Input: pictures of 8 to 16 bits; it looks at four a second. That takes 0.4 ms for each picture
-    of 1080p, measured on a busy machine, and at most 10 ms for one of them.
+    Input: pictures of 8 to 16 bits; it looks at each second one of 25 a second. That takes 0.15 ms
+    for each picture of 1080p, and 0.3 ms for one of them.
 
-    Values: `detail` (contrast of fine structures relative to that of shapes), `usualDetail` (the
-    same of the shot before it was blurred, or of the stream's soft shots) and `detailRatio` (their
-    quotient, 1 is as usual).
+    Values: `detail` (steepness of edges; 0 if nothing is finer than four pixels, 0.7 if edges are
+    as sharp as pixels allow), `usualDetail` (the same of the shot before it was blurred, or the
+    stream's median of two minutes) and `detailRatio` (their quotient, 1 is as usual).
 
-    Source: a ratio of gradient energies between scales, as in no-reference sharpness metrics since
-    Marziliano et al., "A no-reference perceptual blur metric" (2002); the baseline is our own.
+    Source: the width of edges as in Marziliano et al., "A no-reference perceptual blur metric"
+    (2002), as the quotient of steps at two scales, which needs no search for edges; the baseline is
+    our own.
 
-    Blind spots: blur from the very beginning, as of SD that was scaled up; a picture that was soft
-    before; blur that sets in together with a cut, or gradually, unless it is heavy and outlasts
-    several shots; one whose logo, clock and ticker fill more than a fortieth of the picture and
-    stay sharp; pictures with almost no contrast and the first second of a shot (both unknown).
-    Taken for blur: large lettering that vanishes from a soft background without a cut, a shot that
-    is smeared in both directions at once and stays so. A programme that is softer for good becomes
-    the baseline after a minute, unless it was found blurred: then it stays so until it is sharp
-    again.
+    Blind spots: blur from the very beginning, as of SD that was scaled up; a picture that has no
+    detail to lose because it was soft before or shows no edges (unknown); blur that sets in
+    together with a cut, or gradually, unless it is heavy and outlasts several shots; the loss of
+    detail that is finer than a pixel of the reduced picture. Taken for blur: several soft shots in
+    a row in a programme that is sharp; large lettering that vanishes from a soft background without
+    a cut. A programme that is softer for good becomes the baseline
+    after a minute, unless it was found blurred: then it stays so until it is sharp again.
     """
 
     name: ClassVar[str] = "blur"
@@ -130,12 +135,15 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
 
     def reset(self) -> None:
         """Forget the baseline: another format has another."""
-        self._baseline: deque[float] = deque(maxlen=round(BASELINE_S / LOOK_EVERY_S))
+        self._baseline: deque[float] = deque(maxlen=round(BASELINE_S / LEARN_EVERY_S))
         self._pending: list[float] = []
-        self._looks: deque[_Look] = deque(maxlen=BEFORE + 1 + AFTER)
+        self._learn_s = float("-inf")
+        self._usual: float | None = None
+        self._looks: deque[_Look] = deque(maxlen=BEFORE + AFTER)
         self._shot = 0
         self._sharp: Detail | None = None
         self._lost = False
+        self._good = 0
         self._soft: _Look | None = None
         self._cuts = 0
         self._step = 0.0
@@ -151,11 +159,12 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
         self._watch(measures)
         self._since = None
         if view.time_s >= self._next_s:
-            self._next_s = view.time_s + LOOK_EVERY_S
+            # A little earlier, so that it is each second picture whatever the clock rounds to.
+            self._next_s = view.time_s + LOOK_EVERY_S - 0.005
             found = detail_of(measures)
             cut, self._cut = self._cut, False
             self._shot += cut
-            look = found and _Look(view.time_s, view.arrived_at, found, self._shot)
+            look = found and _Look(view.time_s, view.arrived_at, found, self._shot, measures.small)
             self._verdict = self._look(look, cut)
         ratio = self._values.get("detailRatio", 1.0)
         depth = max(0.0, 1.0 - ratio / self.params.threshold)
@@ -181,102 +190,96 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
             self._looks.clear()
             self._values = {}
             return Verdict.BETWEEN if self._lost else Verdict.UNKNOWN
-        if cut and len(self._baseline) >= WARM_UP_S / LOOK_EVERY_S:
+        if cut and self._usual is not None:
             self._sharp = None
         self._looks.append(look)
-        self._seek()
+        if not self._lost:
+            self._seek()
         verdict = self._follow(look) if self._lost else self._compare(look, cut)
-        self._learn(look.detail.both)
+        self._learn(look)
         return verdict
 
     def _seek(self) -> None:
-        """See whether the shot lost its detail AFTER looks ago, or got it back.
-
-        An encoder may need a look until it shows all of it.
-        """
+        """See whether the shot lost its detail at once, AFTER looks ago."""
         looks, limit = list(self._looks), self.params.threshold
         after = looks[-AFTER:]
-        between = looks[-AFTER - 1 : -AFTER]
-        before = [look for look in looks[: -AFTER - 1] if look.shot == after[0].shot]
+        before = [look for look in looks[:-AFTER] if look.shot == after[1].shot]
         if len(before) < MIN_BEFORE:
             return
-        usual = _median(before)
-        sharp = between[0].detail.relative_to(usual) >= STEADY
-        steady = before[-1].detail.relative_to(usual) >= (STEADY if sharp else UNTOUCHED)
-        left = [max(NOTHING_LEFT, look.detail.relative_to(usual)) for look in after]
-        if before[-1].shot == after[-1].shot and max(left) <= limit:
-            further, whole = np.log(left[0] / left[-1]), np.log(1 / left[-1])
-            steady &= bool(further <= FURTHER * whole)
-        first = after[0] if sharp else between[0]
-        if not self._lost and steady and max(left) <= limit:
-            self._lost, self._sharp, self._since = True, usual, first
-        elif self._lost and usual.relative_to(_median(after)) <= limit:
-            self._lost, self._since = False, first
+        usual, last = _median(before), before[-1].detail
+        untouched = last.relative_to(usual)
+        left = [look.detail.relative_to(usual) for look in after]
+        settled = float(np.median(left[AFTER // 2 :]))
+        if untouched < UNTOUCHED or untouched - left[1] < AT_ONCE * (untouched - settled):
+            return
+        if settled > limit or after[-1].detail.left_in_place(last) > IN_PLACE:
+            return
+        # A dissolve or a wipe brings other shapes, and may have begun before.
+        if likeness(before[-3].small, after[-1].small) >= SAME_SHAPES:
+            first = after[untouched - left[0] < AT_ONCE / 2 * (untouched - settled)]
+            self._lost, self._good, self._sharp, self._since = True, 0, usual, first
 
     def _follow(self, look: _Look) -> Verdict:
         """Compare a blurred picture with what its shot was, or in another shot with the stream."""
-        usual = self._usual() or look.detail.both
-        ratio = look.detail.both / usual
+        usual = self._usual or look.detail.best
+        ratio = share(look.detail.best, usual)
         if self._sharp is not None:
-            ratio = look.detail.relative_to(self._sharp)
-            usual = look.detail.both / max(ratio, 1e-6)
+            ratio, usual = look.detail.relative_to(self._sharp), self._sharp.best
         self._tell(look, usual, ratio)
-        if ratio <= self.params.threshold:
-            return Verdict.BAD
-        if ratio <= self.params.threshold * CLEAR_FACTOR:
-            return Verdict.BETWEEN
-        self._lost = False
-        return Verdict.GOOD
+        self._good = self._good + 1 if ratio > self.params.threshold * CLEAR_FACTOR else 0
+        self._lost = self._good < AFTER
+        if self._good:
+            return Verdict.GOOD
+        return Verdict.BAD if ratio <= self.params.threshold else Verdict.BETWEEN
 
     def _compare(self, look: _Look, cut: bool) -> Verdict:
-        """Compare a picture with the stream's soft shots."""
-        usual = self._usual()
+        """Compare a picture with what is usual for the stream."""
+        usual = self._usual
         if usual is None:
             self._values = {}
             return Verdict.UNKNOWN
-        ratio = look.detail.both / usual
+        ratio = share(look.detail.best, usual)
         self._tell(look, usual, ratio)
-        if ratio > self.params.threshold:
-            self._soft, self._cuts = None, 0
-            return Verdict.GOOD
+        if usual < MIN_DETAIL:
+            return Verdict.UNKNOWN
+        limit = self.params.threshold
+        self._good = self._good + 1 if ratio > limit else 0
         if self._soft is None:
-            self._soft = look
+            self._soft = None if self._good else look
+        elif self._good >= AFTER:
+            self._soft, self._cuts = None, 0
         else:
             self._cuts += cut
-        if self._cuts < MIN_CUTS or ratio > self.params.threshold * STRONG:
+        if self._soft is None or self._cuts < MIN_CUTS or ratio > limit * STRONG:
             return Verdict.GOOD
-        self._lost, self._sharp, self._since = True, None, self._soft
+        self._lost, self._good, self._sharp, self._since = True, 0, None, self._soft
         return Verdict.BAD
-
-    def _usual(self) -> float | None:
-        """The detail of the stream's soft shots; None until it is known.
-
-        Until then, what a shot was before it was blurred stands for them.
-        """
-        if len(self._baseline) < WARM_UP_S / LOOK_EVERY_S:
-            return self._sharp and self._sharp.both
-        return max(1e-6, float(np.percentile(self._baseline, BASELINE_PERCENT)))
 
     def _tell(self, look: _Look, usual: float, ratio: float) -> None:
         self._values = {
-            "detail": round(look.detail.both, 4),
+            "detail": round(look.detail.best, 4),
             "usualDetail": round(usual, 4),
             "detailRatio": round(ratio, 4),
         }
 
-    def _learn(self, detail: float) -> None:
+    def _learn(self, look: _Look) -> None:
         """Soft shots enter the baseline once it is known that they are not a defect."""
         if self._lost:
             self._pending.clear()
             return
-        self._pending.append(detail)
-        adopted = len(self._pending) >= ADOPT_S / LOOK_EVERY_S
+        if look.time_s < self._learn_s:
+            return
+        self._learn_s = look.time_s + LEARN_EVERY_S - 0.005
+        self._pending.append(look.detail.best)
+        adopted = len(self._pending) >= ADOPT_S / LEARN_EVERY_S
         if self._soft is None or adopted:
             self._baseline += self._pending
             self._pending.clear()
+        if len(self._baseline) >= WARM_UP_S / LEARN_EVERY_S:
+            self._usual = float(np.percentile(self._baseline, BASELINE_PERCENT))
 
 
 def _median(looks: list[_Look]) -> Detail:
-    """The usual detail of these pictures."""
-    across, down = np.median([look.detail for look in looks], axis=0).tolist()
-    return Detail(across, down)
+    """The usual detail of these pictures, and that of the last one's tiles."""
+    across, down = (float(np.median([look.detail[way] for look in looks])) for way in (0, 1))
+    return looks[-1].detail._replace(across=across, down=down)
