@@ -262,7 +262,7 @@ class BlockCorruptionDetector(Detector[BlockCorruptionParams, PictureMeasures]):
 
     Blind spots: without flags, damage that a decoder conceals well (lost slices that are patched
     with the picture before, smeared motion) leaves no borders. Of 45 events of the tuning clips in
-    which such damage was encoded anew, 3 were found. In 24 a part of the picture jumps as the
+    which such damage was encoded anew, 2 were found. In 24 a part of the picture jumps as the
     damage comes and in 20 also as it goes, but parts of clean pictures do so far more often, with
     lights, graphics and the shots of a split screen, and on the grid of blocks lies neither.
     Decoders of HEVC report nothing, so there only lost transport packets, gaps and pixels count.
