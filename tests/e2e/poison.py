@@ -12,7 +12,7 @@ from dev.images.storage import buildah
 MARK = "poison"
 """A URL that contains it is deadly."""
 _PACKAGES = "/opt/streammonitor/lib/python3.11/site-packages"
-_HOOK = f"""
+HOOK = f"""
 import ctypes
 
 import av
@@ -33,9 +33,9 @@ av.open = _deadly
 def build(folder: Path) -> images.Image:
     """Make the image from that of the present tree."""
     worker = images.build("worker")
-    content = hashlib.sha256(f"{worker.ref}{_HOOK}".encode()).hexdigest()[:12]
+    content = hashlib.sha256(f"{worker.ref}{HOOK}".encode()).hexdigest()[:12]
     reference, archive = f"localhost/streammonitor/worker:{MARK}-{content}", folder / "poison.tar"
-    (folder / "deadly_hook.py").write_text(_HOOK)
+    (folder / "deadly_hook.py").write_text(HOOK)
     (folder / "deadly.pth").write_text("import deadly_hook\n")
     container = buildah("from", "--pull-never", worker.ref).strip()
     try:

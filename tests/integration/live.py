@@ -50,7 +50,7 @@ class LiveOrigin:
         """Status code and body."""
         if self.authorization not in (None, authorization):
             return 401, b""
-        if path == "/live.m3u8":
+        if path.partition("?")[0] == "/live.m3u8":
             return 200, self.playlist()
         if path.startswith("/s") and path.endswith(".ts"):
             return 200, self._segments[int(path[2:-3]) % len(self._segments)]

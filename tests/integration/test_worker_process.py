@@ -1,6 +1,7 @@
 """A real worker process over real media: reconnection, reload, departure, crash."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from dev.media.clips import Defect, write_clip
 from dev.media.servers import free_port, http_server
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.worker_status import DetectorState
+from streammonitor_worker.caution import FILE_NAME
+from tests.e2e import poison
 from tests.integration.live import LiveOrigin
 from tests.integration.rig import WorkerRig, eventually
 
@@ -311,6 +314,30 @@ def test_a_killed_worker_goes_on_with_the_same_incident(rig: WorkerRig, media: P
     assert again.id == raised.id
     assert again.started_at == raised.started_at
     assert len(rig.status().incidents) == 1
+
+
+def test_a_stream_that_killed_the_process_is_opened_last_by_the_next(
+    rig: WorkerRig, clean_origin: LiveOrigin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "sitecustomize.py").write_text(poison.HOOK)
+    monkeypatch.setenv("PYTHONPATH", f"{hooks}:{os.environ.get('PYTHONPATH', '')}")
+    steady: dict[str, str | dict[str, Any]] = {"a": clean_origin.url}
+    opening = tmp_path / "state" / FILE_NAME
+    with clean_origin.serving():
+        rig.assign(steady)
+        rig.start()
+        rig.wait_state("a", "receiving")
+        eventually("a is steady", lambda: opening.read_text() == "[]", timeout_s=40)
+        rig.assign({**steady, "deadly": f"{clean_origin.url}?{poison.MARK}=1"})
+        assert rig.wait() == -signal.SIGSEGV
+        assert opening.read_text() == '["deadly"]'
+
+        rig.start()
+        rig.wait_epoch(rig.assign(steady))  # as the operator does, who has heard of it
+        rig.wait_state("a", "receiving")
+        eventually("a is steady again", lambda: opening.read_text() == "[]", timeout_s=40)
 
 
 def test_sigterm_waits_to_be_released_and_then_leaves(rig: WorkerRig, media: Path) -> None:
