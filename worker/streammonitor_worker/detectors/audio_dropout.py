@@ -50,7 +50,7 @@ class _Damage(NamedTuple):
 class AudioDropoutParams(DetectorParams):
     """Parameters of the audioDropout detector."""
 
-    min_duration: Duration = Field(default=0.002, ge=0.002, le=3.5)
+    min_duration: Duration = Field(default=0.003, ge=0.002, le=3.5)
     """How long sound must be interrupted before an incident is raised; a click counts as 20 ms."""
     clear_duration: Duration = Field(default=1.0, ge=0.1, le=3600)
     """How long sound must go on before the incident ends; dropouts in between belong to it."""
@@ -73,7 +73,7 @@ class AudioDropoutParams(DetectorParams):
 
 
 class AudioDropoutDetector(HopDetector[AudioDropoutParams]):
-    """Finds gaps of 2 ms to 3.5 s with abrupt edges, missing packets, repeated ones, and clicks.
+    """Finds gaps of 4 ms to 3.5 s with abrupt edges, missing packets, repeated ones, and clicks.
 
     Input: hops of 100 ms of any number of channels. A gap must be in all of them at once; a click
     may be in any. Time stamps that leave up to a second without samples are a gap too, whatever

@@ -25,6 +25,8 @@ _SIDE_STEPS = 16
 _SIDE_S = 0.03125
 _LOUD_DBFS = -42.0
 """What interrupts softer sound than this, on either side, is hardly heard."""
+_FEWEST_STEPS = 3
+"""A low tone passes through zero for two."""
 _SHORT_STEPS = 24
 """Up to 30 ms nothing in speech or music is as silent: longer, a mouth may have closed."""
 _ENOUGH = 1.0
@@ -32,6 +34,8 @@ _ROOM_DB = 6.0
 """What falls no further than so much below what the room sounded like before is a pause."""
 _DIGITAL_DBFS = -80.0
 """A softer room was made without a microphone, and says nothing."""
+_EMPTY_DBFS = -70.0
+"""What a decoder or a sender puts where there is nothing is softer; rooms are louder."""
 _BARK_HZ = (
     *(0, 100, 200, 300, 400, 510, 630, 770, 920, 1080, 1270, 1480),
     *(1720, 2000, 2320, 2700, 3150, 3700, 4400, 5300, 6400, 7700, 9500),
@@ -86,7 +90,7 @@ class _Weights(NamedTuple):
 
 
 _WHEN_SHORT = _Weights(0.5, 0.6, 0.3, 2.2, 1.1, -2.5, 2.2, 1.3)
-_WHEN_LONG = _Weights(-0.8, 1.0, 0.4, 3.0, 0.8, -0.7, 1.4, 2.6)
+_WHEN_LONG = _Weights(-0.3, 1.0, 0.4, 3.0, 0.8, -0.7, 1.4, 2.6)
 _UNPREDICTABLE_DB = -30.0
 """More of a noise is left unexplained everywhere: that says nothing about an edge."""
 
@@ -193,7 +197,7 @@ class GapFinder:
             return True
         if not len(loud):
             return False
-        if end - fall.step < 2:
+        if end - fall.step < _FEWEST_STEPS:
             self._fall = None
             return True
         self._rise = end
@@ -205,7 +209,8 @@ class GapFinder:
         whole = before[: len(before) // _SIDE_STEPS * _SIDE_STEPS].reshape(-1, _SIDE_STEPS)
         room = float(np.log10(whole.mean(axis=1).min(initial=1.0) + 1e-20)) * 10
         left = float(np.median(self._powers[fall - self._first : rise - self._first]))
-        return room > _DIGITAL_DBFS and 10 * float(np.log10(left + 1e-20)) > room - _ROOM_DB
+        left_dbfs = 10 * float(np.log10(left + 1e-20))
+        return left_dbfs > _EMPTY_DBFS or (room > _DIGITAL_DBFS and left_dbfs > room - _ROOM_DB)
 
     def _after(self, rise: int, step: int, rate: int) -> tuple[int, int]:
         """The samples that tell whether sound returned at once."""
