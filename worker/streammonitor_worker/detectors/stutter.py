@@ -118,7 +118,7 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
     `unknown` rather than `ok`. So is animation whose holds follow no pattern.
 
     Input: pictures of 8 to 16 bits with their timestamps. It tells six pictures late, and takes
-    0.5 ms for a picture of 1080p, measured on a busy machine.
+    0.6 ms for a picture of 1080p, measured on a busy machine.
 
     Values: `repeatedRatio` (repeats against the cadence, share of all pictures of the last 3 s),
     `droppedRatio` (pictures that are missing, same unit) and `cadence` (pictures after which the
@@ -140,7 +140,7 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
     summary: ClassVar[str] = "Pictures are repeated or left out against the stream's own cadence."
     params_type: ClassVar[type[DetectorParams]] = StutterParams
     causes: ClassVar[tuple[str, ...]] = ("black", "freeze")
-    cost: ClassVar[float] = 0.08
+    cost: ClassVar[float] = 0.13
     traces: ClassVar[tuple[Trace, ...]] = (
         Trace(
             ("repeatedRatio", "droppedRatio"), "", lambda p: p.threshold, lambda p: p.threshold / 2
