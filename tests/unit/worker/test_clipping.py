@@ -55,6 +55,28 @@ def test_clipping_is_found_where_it_is(source: object, channels: slice) -> None:
     assert end_s == pytest.approx(cut[-1], abs=0.05)
 
 
+def in_codec_noise(samples: np.ndarray) -> np.ndarray:
+    """What a lossy codec makes of it, in short: noise 18 dB below the sound."""
+    rng = np.random.default_rng(6)
+    std = np.sqrt(np.mean(samples**2)) * 10 ** (-18 / 20)
+    coded: np.ndarray = (samples + std * rng.standard_normal(samples.shape)).astype(np.float32)
+    return coded
+
+
+def test_what_a_codec_leads_beyond_full_scale_was_cut_before() -> None:
+    noise = np.random.default_rng(5).standard_normal((2, 8 * SAMPLE_RATE)) * 0.05
+    noise[:, 3 * SAMPLE_RATE : 6 * SAMPLE_RATE] *= 40
+    ((start_s, end_s),) = incidents(in_codec_noise(np.clip(noise, -1, 1)), "clipping")
+    assert start_s == pytest.approx(3, abs=0.05)
+    assert end_s == pytest.approx(6, abs=0.05)
+
+
+@pytest.mark.parametrize("source", [notes, speech])
+def test_a_hot_master_that_a_codec_leads_beyond_full_scale_is_not_clipped(source: object) -> None:
+    samples = source(5)  # type: ignore[operator]
+    assert incidents(in_codec_noise(limited(samples / np.abs(samples).max(), 3)), "clipping") == []
+
+
 def square(hz: float) -> np.ndarray:
     time_s = np.arange(4 * SAMPLE_RATE) / SAMPLE_RATE
     return np.where(hz * time_s % 1 < 0.5, 0.7, -0.7).astype(np.float32)[None]

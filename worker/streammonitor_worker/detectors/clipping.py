@@ -55,12 +55,15 @@ class ClippingDetector(HopDetector[ClippingParams]):
 
     Source: the amplitude histogram, as in restoration (Esquef and Biscainho, clipping level from
     the rightmost mode), with the dwell of single waves, so that a sine, deep bass and a limited
-    master do not count, and what a lossy codec left of a cut wave does. Integers that overflow
-    are found as jumps across full scale with the same slope on both sides.
+    master do not count, and what a lossy codec left of a cut wave does. What a codec's noise leads
+    beyond full scale was at the limit before, and is cut off by the player: its energy counts
+    relative to all, together with how much piles up below the limit and the kurtosis. Integers
+    that overflow are found as jumps across full scale with the same slope on both sides.
 
-    Blind spots: fewer than about 3 dB cut off before a lossy codec; noise, which sounds the same
-    when it is clipped; square waves, and tones that were cut until they are square waves; soft
-    saturation, until it is nearly hard. Synthesizers that sound like cut tones count.
+    Blind spots: fewer than about 3 dB cut off before a lossy codec; noise that was cut and turned
+    down afterwards, which sounds the same when it is clipped; square waves, and tones that were cut
+    until they are square waves; soft saturation, until it is nearly hard. Synthesizers that sound
+    like cut tones count, and so does what an encoder was given beyond full scale.
     """
 
     name: ClassVar[str] = "clipping"

@@ -185,6 +185,72 @@ def wraps(channel: Channel) -> Wraps:
     return Wraps(len(peak), len(wrapped), int(wrapped[0]), int(wrapped[-1]) + 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What of a piece of sound lies beyond full scale.
+
+    Attributes:
+        count: How many waves pass it.
+        samples: How many samples do.
+        excess: Energy of what lies beyond.
+        energy: Energy of the whole piece.
+        fourth: Sum of the fourth powers of the whole piece.
+        pure: It is one pure tone, and may be a test signal.
+        first: Number of the first sample beyond.
+        last: Number of the sample after the last one.
+    """
+
+    count: int = 0
+    samples: int = 0
+    excess: float = 0.0
+    energy: float = 0.0
+    fourth: float = 0.0
+    pure: bool = False
+    first: int = 0
+    last: int = 0
+
+
+def beyond(channel: Channel) -> Beyond:
+    """Find what lies beyond full scale: an encoder was given no such samples, nor can be played.
+
+    A lossy codec adds noise to what it codes. Where that noise leads beyond full scale again and
+    again, many samples were at the limit; and a player cuts off what lies beyond.
+    """
+    power = channel * channel
+    energy, fourth = float(power.sum()), float(power @ power)
+    if max(float(channel.max()), -float(channel.min())) <= 1.0:
+        return Beyond(energy=energy, fourth=fourth)
+    over = np.clip(np.abs(channel) - 1, 0, None)
+    where = np.flatnonzero(over)
+    return Beyond(
+        count=1 + int((np.diff(where) > _ONE_WAVE).sum()),
+        samples=len(where),
+        excess=float(over @ over),
+        energy=energy,
+        fourth=fourth,
+        pure=_is_pure(channel),
+        first=int(where[0]),
+        last=int(where[-1]) + 1,
+    )
+
+
+def _is_pure(channel: Channel) -> bool:
+    """Whether two samples tell the next: that is so of one sine (Prony), and of deep bass."""
+    middle, sides = channel[1:-1], channel[2:] + channel[:-2]
+    power = max(float(middle @ middle), 1e-12)
+    left = sides - np.float32(float(middle @ sides) / power) * middle
+    kurtosis = float(np.mean(middle**4)) * len(middle) ** 2 / power**2
+    return float(left @ left) <= _PURE * power and abs(kurtosis - 1.5) <= _PURE_KURTOSIS
+
+
+_ONE_WAVE = 8
+_PURE, _PURE_KURTOSIS = 0.005, 0.08
+EXCESS, MUCH_EXCESS = 10**-4.5, 10**-3.5
+"""Energy beyond full scale, relative to all energy, that cut peaks leave behind a lossy codec. What
+a limiter lets touch full scale leaves as much where bits are few; then it is not cut unless it also
+piles up there, or is flatter than sound is, or leaves ten times as much."""
+PILED_UP, FLAT = 0.25, 2.1
+"""Samples above 0.85 relative to those in the quarter below; and kurtosis (a sine has 1.5)."""
 _HOPS, _RECENT = 10, 3
 _SAME = 0.12
 _PAUSE_S = 0.6
@@ -210,6 +276,7 @@ class _Look:
     mode: float = 0.0
     tops: Tops = Tops()
     wraps: Wraps = Wraps()
+    beyond: Beyond = Beyond()
 
 
 class CutPeaks:
@@ -225,7 +292,7 @@ class CutPeaks:
 
     def __init__(self, lowest: float, sample_rate: int) -> None:
         self.count = self.samples_at = 0
-        self.now = self._flat = self._wrapped = False
+        self.now = self._flat = self._wrapped = self._beyond = False
         self.level = self.dwell = 0.0
         self._lowest, self._rate = lowest, sample_rate
         self._shortest = max(3, round(SHORTEST_WAVE_S * sample_rate))
@@ -236,7 +303,7 @@ class CutPeaks:
 
     def take(self, channel: Channel, start_s: float) -> None:
         """Take the next hop, which began at this media time."""
-        look = _Look(start_s, wraps=wraps(channel))
+        look = _Look(start_s, wraps=wraps(channel), beyond=beyond(channel))
         self._looks.append(look)
         self._recent.append(channel)
         if len(self._counts) == _HOPS:
@@ -271,10 +338,12 @@ class CutPeaks:
         part = self._part(last)
         return last.start_s + (part.last / self._rate if part else 0.0)
 
-    def _part(self, look: _Look) -> Tops | Wraps | None:
+    def _part(self, look: _Look) -> Tops | Wraps | Beyond | None:
         """What a hop has of what is wrong."""
         if self._wrapped and look.wraps.count:
             return look.wraps
+        if self._beyond and look.beyond.count:
+            return look.beyond
         same = abs(look.level - self.level) <= _SAME * self.level
         dwells = look.tops.at > _OWN_DWELL * look.tops.below
         return look.tops if self._flat and same and dwells else None
@@ -295,9 +364,31 @@ class CutPeaks:
         piled_up = count <= SOME * waves and max((x.mode for x in same), default=0.0) >= MODE
         self._wrapped = wrapped > WRAPPING * jumps
         self._flat = self.level > 0 and self._is_flat(at, below, count, piled_up)
-        self.count = max(count * self._flat, wrapped * self._wrapped)
-        self.samples_at = at * self._flat
+        passing, samples = self._judge_beyond()
+        self.count = max(count * self._flat, wrapped * self._wrapped, passing)
+        self.samples_at = max(at * self._flat, samples)
         self.now = self._part(look) is not None
+
+    def _judge_beyond(self) -> tuple[int, int]:
+        """How many waves, and samples, pass full scale if these are too many."""
+        parts = [one.beyond for one in self._looks]
+        excess, energy, fourth = (
+            sum(getattr(one, name) for one in parts) for name in ("excess", "energy", "fourth")
+        )
+        pure = sum(one.pure for one in parts) > sum(one.count > 0 for one in parts) / 2
+        self._beyond = excess > EXCESS * energy and not pure
+        if self._beyond and excess < MUCH_EXCESS * energy:
+            length = sum(len(one) for one in self._recent) * len(parts) / len(self._recent)
+            piled_up = self._share(0.85, 4.0) > PILED_UP * self._share(0.6, 0.85)
+            self._beyond = piled_up or fourth * length < FLAT * energy**2
+        if not self._beyond:
+            return 0, 0
+        return sum(one.count for one in parts), sum(one.samples for one in parts)
+
+    def _share(self, lowest: float, highest: float) -> int:
+        """How many samples of the last second have such amplitudes."""
+        first, last = np.searchsorted(_EDGES, (lowest, highest))
+        return int(self._total[first:last].sum())
 
     def _is_flat(self, at: int, below: int, count: int, piled_up: bool) -> bool:
         scale = self._rate / 48_000
