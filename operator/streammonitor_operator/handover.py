@@ -19,12 +19,13 @@ A pod that was told to end cannot be told anything more, and speaks until its gr
 stream's next worker, or the pod that comes in its place in the same worker, warms until then.
 """
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streammonitor_api.worker_status import StreamState
 from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.plan import Plan
+from streammonitor_operator.rollout import revision
 
 SAME_CLOCK_S = 0.01
 """Two workers whose clocks differ by less share one: a fraction of a picture."""
@@ -119,7 +120,7 @@ def _step(
     result: Handover,
     share: Share,
     target: WorkerView | None,
-    others: Iterable[WorkerView],
+    others: Sequence[WorkerView],
     stream: str,
     *,
     beside: Collection[str],
@@ -129,6 +130,10 @@ def _step(
     if target is not None and stream in target.held and not departing:
         share.holds.add(stream)
         return
+    if target is not None:
+        # A worker of the same revision proves nothing, and what was on its way goes on.
+        other = {view.name for view in others if revision(view) != revision(target)}
+        beside = other.intersection(beside)
     candidates = [*others, target] if target is not None and departing else others
     watcher = next(
         (one for one in candidates if _watches(one, stream) or _keeps(one, stream, beside)), None

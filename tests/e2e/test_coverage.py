@@ -36,7 +36,10 @@ def _move(monitor: Monitor, size: str, most: int) -> None:
     def done() -> bool:
         now = monitor.objects("deployments")
         fits = all(resized in str(one["spec"]["template"]).replace("'", '"') for one in now)
-        return len(now) == wanted and fits and _workers(monitor) != before
+        busy = [worker for worker in monitor.workers() if worker.streams]
+        alone = sum(len(worker.streams) for worker in busy) == len(STREAMS)
+        there = len(now) == len(busy) == wanted
+        return there and alone and fits and _workers(monitor) != before
 
     monitor.patch(**_spec(size, most))
     eventually(f"{wanted} workers of {size}", done, timeout_s=90, pause_s=0.5)

@@ -379,3 +379,24 @@ async def test_a_slow_clone_is_reverted(cluster: Cluster) -> None:
     await cluster.settle(40)
     assert record_of(cluster)["reason"] == "Slower"
     assert lists(cluster, "a") == {old.name: "holds"}
+
+
+@looped
+async def test_what_was_on_its_way_to_a_worker_of_the_same_revision_goes_on(
+    cluster: Cluster,
+) -> None:
+    await monitoring(cluster, "a", "b", **WATCHED)
+    cluster.cold.update("ab")
+    one_each: dict[str, Any] = {"scaling": {"maxStreamsPerWorker": 1}, **WATCHED}
+    cluster.apply(spec_of("a", "b", workers=[group(**one_each)]))
+    await cluster.settle(5)
+    cluster.apply(spec_of("a", "b", workers=[group("2", **one_each)]))
+    await cluster.settle(5)
+    cluster.cold.clear()
+    cluster.say()
+    await cluster.settle(120)
+    sizes = [
+        one["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["cpu"]
+        for one in cluster.kube.all(DEPLOYMENTS)
+    ]
+    assert sizes == ["2", "2"]
