@@ -49,12 +49,13 @@ class Api:
     async def watch(self, path: str, selector: str = "") -> AsyncIterator[Object]:
         """Yield what is there, then every change, for ever."""
         query = f"watch=true&allowWatchBookmarks=false&labelSelector={selector}"
-        timeout = aiohttp.ClientTimeout(total=None)
-        async with self._session.get(f"{self._url}{path}?{query}", timeout=timeout) as answer:
-            if answer.status >= 400:
-                raise RuntimeError(f"watch of {path}: {answer.status} {await answer.text()}")
-            while line := await answer.content.readline():
-                yield json.loads(line)
+        timeout, url = aiohttp.ClientTimeout(total=None), f"{self._url}{path}?{query}"
+        while True:  # the API server ends the watch of whoever is slow
+            async with self._session.get(url, timeout=timeout) as answer:
+                if answer.status >= 400:
+                    raise RuntimeError(f"watch of {path}: {answer.status} {await answer.text()}")
+                while line := await answer.content.readline():
+                    yield json.loads(line)
 
     async def count(self, path: str) -> int:
         """How many objects a collection has."""

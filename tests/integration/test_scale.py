@@ -7,7 +7,7 @@ import pytest
 from bench.scale import __main__ as bench
 from bench.scale import page
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 NUMBER = 20
 
