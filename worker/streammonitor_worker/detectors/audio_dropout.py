@@ -30,6 +30,9 @@ GUARD_S = 0.006
 """So close to a gap or to a repetition, a click is its edge."""
 
 
+CRACKLES, CRACKLE_S, CRACKLE_DB = 3, 0.25, 8.0
+"""So many clicks within so short a time may each be lower by so much: sticks and keys do not rattle
+like that, while a single one may sound like a click."""
 REMEMBERED = 8
 """Clicks are told later than gaps: so many of these are remembered, as their edges click."""
 
@@ -62,7 +65,7 @@ class AudioDropoutParams(DetectorParams):
     """Level in dBFS at or below which every channel must be within a gap."""
     depth: float = Field(default=20.0, ge=10.0, le=90.0)
     """How far, in dB, sound must fall for a gap."""
-    click_height: float = Field(default=9.0, ge=6.0, le=80.0)
+    click_height: float = Field(default=17.0, ge=6.0, le=80.0)
     """How far, in dB, a click must stand out of the sound before and after it."""
 
     units: ClassVar[Units] = {"threshold": "dBFS", "depth": "dB", "clickHeight": "dB"}
@@ -119,6 +122,7 @@ class AudioDropoutDetector(HopDetector[AudioDropoutParams]):
         self._arrived_at = 0.0
         self._found: list[_Damage] = []
         self._spans: list[_Damage] = []
+        self._clicks: list[float] = []
         self._height_db = 0.0
 
     def _give_up(self) -> Iterator[Measurement]:
@@ -170,9 +174,11 @@ class AudioDropoutDetector(HopDetector[AudioDropoutParams]):
             self._found.append(_Damage(start_s, end_s, repeat_ms=(end_s - start_s) * 1000))
         self._height_db = 0.0
         self._spans = [*self._spans, *self._found][-REMEMBERED:]
-        for click in clicks(stretch, self.params.click_height):
+        for click in clicks(stretch, max(9.0, self.params.click_height - CRACKLE_DB)):
             start_s = stretch.time_s(click.number)
-            if not any(one.covers(start_s) for one in self._spans):
+            self._clicks = [at for at in self._clicks if at > start_s - CRACKLE_S] + [start_s]
+            alone = len(self._clicks) < CRACKLES and click.height_db < self.params.click_height
+            if not alone and not any(one.covers(start_s) for one in self._spans):
                 self._found.append(_Damage(start_s, start_s + CLICK_S))
                 self._height_db = max(self._height_db, click.height_db)
 

@@ -28,7 +28,7 @@ _CORE_DB = -2.0
 """So much of its energy within 3 ms lies within 0.5 ms: after lossy codecs still."""
 _SOFTEST_DBFS = -40.0
 """Softer sound on either side is hardly interrupted."""
-_ATTACK_DB = 6.0
+_ATTACK_DB = 3.0
 """What is so much louder afterwards than before began there: a stroke, not a click."""
 _PERIOD_S = (0.013, 0.04)
 _ALIKE, _STRENGTH = 0.7, 4.0
