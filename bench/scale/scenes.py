@@ -139,10 +139,12 @@ async def assigned(api: Api, number: int, operator: Operator | None) -> Created:
 
 async def clear(api: Api, operator: Operator | None = None) -> None:
     """Remove everything; there is no garbage collector yet."""
-    for path in (MONITORS_PATH, DEPLOYMENTS_PATH, MAPS_PATH):
-        await api.send("DELETE", path)
+    await api.send("DELETE", MONITORS_PATH)
+    # Before what they own: an operator that does not know yet would make that again.
     while operator and operator.value("streammonitor_operator_monitors"):  # noqa: ASYNC110
         await asyncio.sleep(0.2)
+    for path in (DEPLOYMENTS_PATH, MAPS_PATH):
+        await api.send("DELETE", path)
 
 
 async def until_none(api: Api, path: str) -> None:
