@@ -176,16 +176,16 @@ class Reconciler:
             log.exception("Reconciling %s/%s failed.", *monitor.key)
             PASSES.labels("bug").inc()
             return _backoff(failed), failed + 1
+        again = [
+            memory.quarantine.again_s(work.now, work.time),
+            memory.rollouts.again_s(work.time),
+            memory.consolidation.again_s(work.now),
+        ]
         if not work.failures:
             PASSES.labels("done").inc()
-            again = [
-                memory.quarantine.again_s(work.now, work.time),
-                memory.rollouts.again_s(work.time),
-                memory.consolidation.again_s(work.now),
-            ]
             return soonest([*delays, *again]), 0
         PASSES.labels("retry").inc()
-        return soonest([*delays, _retry(monitor, work, failed)]), failed + 1
+        return soonest([*delays, *again, _retry(monitor, work, failed)]), failed + 1
 
     def _remember(self, monitor: Monitor) -> Memory:
         """Begin with what an earlier operator left in the cluster."""
