@@ -6,7 +6,7 @@ Detector parameters are declared by the detectors themselves, in the worker; her
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
@@ -14,6 +14,7 @@ from streammonitor_api.durations import Duration
 from streammonitor_api.model import LIST_SET, Model, list_map
 from streammonitor_api.regions import IgnoreRegion, Region, region_faults
 from streammonitor_api.rollout import Rollout
+from streammonitor_api.source import HeaderFrom, QueryFrom, SecretKeyRef, UserInfoFrom, Variant
 from streammonitor_api.streams_from import StreamsFrom
 
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -62,44 +63,6 @@ DEFAULT_SCALE_DOWN_AFTER_S = 300.0
 DEFAULT_TARGET_UTILIZATION = 0.8
 
 
-class SecretKeyRef(Model):
-    """One key of a Secret in the StreamMonitor's namespace."""
-
-    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
-    """Name of the Secret."""
-    key: Annotated[
-        str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
-    ]
-    """Key in the Secret."""
-
-
-class HeaderFrom(Model):
-    """An HTTP request header whose value comes from a Secret."""
-
-    name: Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
-    ]
-    """Name of the header, as in Authorization."""
-    secret_key_ref: SecretKeyRef
-    """Where the value comes from. A missing Secret is a problem of this stream alone."""
-
-
-class Variant(Model):
-    """Which of the renditions is monitored that a source offers."""
-
-    video: Literal["highest", "lowest"] | None = None
-    """Among those that fit: the picture with most lines, or with fewest. Default: highest."""
-    height: Annotated[int, Field(ge=1, le=16384)] | None = None
-    """Lines of the picture. Default: any."""
-    max_bandwidth: Annotated[int, Field(ge=1)] | None = None
-    """The most bits per second, as the manifest states them. Default: any."""
-    audio_language: Annotated[str, StringConstraints(min_length=1, max_length=35)] | None = None
-    """Language of the sound, as in en or pt-BR. Default: the one that the source prefers."""
-    audio_name: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
-    """Name of the sound. Default: any."""
-
-
 class Stream(Model):
     """One live or finite source."""
 
@@ -112,7 +75,14 @@ class Stream(Model):
     headers_from: Annotated[
         list[HeaderFrom], Field(max_length=16, json_schema_extra=list_map("name"))
     ] = []
-    """HTTP headers with values from Secrets. Default: none."""
+    """HTTP headers with values from Secrets. They go to the URL's own host only. Default: none."""
+    query_from: Annotated[
+        list[QueryFrom], Field(max_length=16, json_schema_extra=list_map("name"))
+    ] = []
+    """Query parameters of the URL with values from Secrets, as a token or an SRT passphrase.
+    Default: none."""
+    user_info_from: UserInfoFrom | None = None
+    """User name and password of the URL, from Secrets. Default: none."""
     variant: Variant | None = None
     """Which rendition of an HLS or DASH source, and which sound. Default: the best picture and the
     sound that the source prefers."""
@@ -126,6 +96,13 @@ class Stream(Model):
     ignore_regions: Annotated[list[IgnoreRegion], Field(max_length=MAX_IGNORED)] | None = None
     """Parts of the picture that picture detectors do not look at, as a logo, a clock or a ticker.
     Default: none."""
+
+    @property
+    def secrets(self) -> list[SecretKeyRef]:
+        """Every key of a Secret that it names."""
+        named = [one.secret_key_ref for one in (*self.headers_from, *self.query_from)]
+        who = self.user_info_from
+        return named if who is None else [*named, who.username, who.password]
 
     @property
     def source(self) -> Self:

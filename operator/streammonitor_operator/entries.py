@@ -137,8 +137,7 @@ def permitted(streams: Iterable[Stream], spec: StreamMonitorSpec) -> dict[str, S
 
 def _forbidden_secrets(stream: Stream, spec: StreamMonitorSpec) -> list[str]:
     allowed = spec.streams_from.secrets if spec.streams_from else []
-    named = [header.secret_key_ref.name for header in stream.headers_from]
-    return [name for name in named if name not in allowed]
+    return [one.name for one in stream.secrets if one.name not in allowed]
 
 
 def _faults(

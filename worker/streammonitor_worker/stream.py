@@ -29,7 +29,7 @@ from streammonitor_worker.ingest import Source, SourceError, Stop, open_source, 
 from streammonitor_worker.load import LoadMeter, Tally
 from streammonitor_worker.parameters import resolve
 from streammonitor_worker.regions import PictureRegions
-from streammonitor_worker.secrets import read_headers
+from streammonitor_worker.secrets import Credentials, read_credentials
 from streammonitor_worker.splice import Splice
 from streammonitor_worker.surroundings import Surroundings
 from streammonitor_worker.voice import Voice
@@ -236,11 +236,12 @@ class StreamRunner:
             self._connection = connection = Stop()
             self._wake.clear()
             stream, kinds = self._stream, set(self._analysis.kinds_needed)
+        credentials = read_credentials(self._around.secrets_folder, stream)
         with open_source(
-            stream.url,
+            credentials.url,
             video=Kind.VIDEO in kinds or not kinds,
             audio=Kind.AUDIO in kinds,
-            headers=read_headers(self._around.secrets_folder, stream.headers_from),
+            headers=credentials.headers,
             live=True,
             stop=connection,
             access=self._around.access,
@@ -250,7 +251,7 @@ class StreamRunner:
                 return self._complete()
             self._was_live = not source.finite
             self._figures.connects += 1
-            self._play(source, connection)
+            self._play(source, connection, credentials)
             if connection.is_set():
                 return False
             if source.finite:
@@ -261,7 +262,7 @@ class StreamRunner:
         # A live playlist that was closed turns into a recording of what was seen already.
         return self._was_live and source.finite
 
-    def _play(self, source: Source, connection: Stop) -> None:
+    def _play(self, source: Source, connection: Stop, credentials: Credentials) -> None:
         self._splice.connected()
         self._analysis.programme.rejoined()
         for raw in source:
@@ -273,7 +274,20 @@ class StreamRunner:
                     self._feed(item, source)
             if self.progress_at - self._published_at >= PUBLISH_S:
                 self._refresh(source)
+                if self._rotated(credentials):
+                    self._reopen()
+                    break
         self._figures.decode_errors += source.counters.decode_errors
+
+    def _rotated(self, credentials: Credentials) -> bool:
+        """Whether a Secret holds another value than the source was opened with."""
+        if not self._stream.secrets:
+            return False
+        try:
+            return read_credentials(self._around.secrets_folder, self._stream) != credentials
+        except SourceError:
+            # It is gone; what was opened with it may go on.
+            return False
 
     def _feed(self, item: MediaItem, source: Source) -> None:
         if isinstance(item, FrameView | AudioView):

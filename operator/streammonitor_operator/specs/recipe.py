@@ -111,4 +111,4 @@ def read_recipe(manifest: Manifest) -> Recipe | None:
 
 def secret_names(streams: Iterable[Stream]) -> list[str]:
     """The Secrets that streams name, each once, sorted."""
-    return sorted({h.secret_key_ref.name for stream in streams for h in stream.headers_from})
+    return sorted({one.name for stream in streams for one in stream.secrets})

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,9 +98,12 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
 def start(rig: Rig) -> Iterator[Callable[..., StreamRunner]]:
     started: list[StreamRunner] = []
 
-    def begin(*sources: MadeUpSource | Exception, url: str = "http://h/a") -> StreamRunner:
+    def begin(
+        *sources: MadeUpSource | Exception, url: str = "http://h/a", query: Sequence[Any] = ()
+    ) -> StreamRunner:
         rig.sources = list(sources)
-        runner = StreamRunner(Stream(name="a", url=url), DETECTORS, rig.around)
+        stream = Stream.model_validate({"name": "a", "url": url, "queryFrom": [*query]})
+        runner = StreamRunner(stream, DETECTORS, rig.around)
         started.append(runner)
         runner.start()
         return runner
@@ -185,6 +189,24 @@ def test_another_url_keeps_the_incident_that_is_open(
 
     assert {event.incident.id for event in rig.events} == {rig.events[0].incident.id}
     assert rig.events[-1].incident.end_reason is EndReason.REMOVED
+
+
+def test_a_rotated_secret_opens_the_source_anew_and_a_lost_one_does_not(
+    rig: Rig, start: Callable[..., StreamRunner], tmp_path: Path
+) -> None:
+    key = tmp_path / "origin" / "token"
+    key.parent.mkdir()
+    key.write_text("first")
+    token = {"name": "token", "secretKeyRef": {"name": "origin", "key": "token"}}
+    runner = start(playing(_endless()), playing(_endless()), playing(_endless()), query=[token])
+    rig.wait_state(StreamState.RECEIVING)
+    key.write_text("second")
+    rig.wait(lambda: runner.figures().connects == 2)
+    key.unlink()
+    seen = runner.figures().frames
+    rig.wait(lambda: runner.figures().frames > seen + 500)
+
+    assert rig.opened == ["http://h/a?token=first", "http://h/a?token=second"]
 
 
 def test_an_interrupted_incident_says_when_it_expires(

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from streammonitor_api import names
-from streammonitor_api.spec import HeaderFrom, SecretKeyRef
+from streammonitor_api.source import HeaderFrom, QueryFrom, SecretKeyRef, UserInfoFrom
+from streammonitor_api.spec import Stream
 from streammonitor_worker.frames import Discontinuity, FormatChange, FrameView
-from streammonitor_worker.ingest import SourceError
-from streammonitor_worker.secrets import read_headers
+from streammonitor_worker.ingest import SourceError, open_source
+from streammonitor_worker.secrets import read_credentials
 from streammonitor_worker.settings import SettingsError, read_settings
 from streammonitor_worker.splice import Splice
 from streammonitor_worker.surroundings import BACKOFF_CAP_S, BACKOFF_FIRST_S, backoff_s
@@ -42,20 +43,45 @@ def test_models_are_where_the_operator_mounts_them() -> None:
     assert elsewhere.models_folder == Path("/elsewhere")
 
 
-def _header(key: str = "token") -> HeaderFrom:
-    return HeaderFrom(name="Authorization", secret_key_ref=SecretKeyRef(name="origin", key=key))
+def _reference(key: str = "token") -> SecretKeyRef:
+    return SecretKeyRef(name="origin", key=key)
+
+
+def _stream(url: str = "http://h/a", key: str = "token", **more: object) -> Stream:
+    header = HeaderFrom(name="Authorization", secret_key_ref=_reference(key))
+    return Stream.model_validate({"name": "a", "url": url, "headers_from": [header], **more})
 
 
 def test_a_secrets_trailing_line_break_is_dropped(tmp_path: Path) -> None:
     (tmp_path / "origin").mkdir()
     (tmp_path / "origin" / "token").write_text("Bearer x\n")
+    credentials = read_credentials(tmp_path, _stream())
+    assert credentials.headers == {"Authorization": "Bearer x"}
+    assert credentials.url == "http://h/a"
 
-    assert read_headers(tmp_path, [_header()]) == {"Authorization": "Bearer x"}
+
+def test_secrets_become_part_of_the_url_and_of_no_text(tmp_path: Path) -> None:
+    (tmp_path / "origin").mkdir()
+    for key, value in {"token": "a&b=c", "user": "me", "pass": "p@ss:/word"}.items():
+        (tmp_path / "origin" / key).write_text(value)
+    stream = _stream(
+        "rtsp://127.0.0.1:9/live?x=1",
+        query_from=[QueryFrom(name="t", secret_key_ref=_reference())],
+        user_info_from=UserInfoFrom(username=_reference("user"), password=_reference("pass")),
+    )
+    credentials = read_credentials(tmp_path, stream)
+    assert credentials.url == "rtsp://me:p%40ss%3A%2Fword@127.0.0.1:9/live?x=1&t=a%26b%3Dc"
+    with pytest.raises(SourceError) as caught:
+        open_source(credentials.url)
+    for text in (str(caught.value), repr(credentials)):
+        assert "p%40ss" not in text
+        assert "a%26b" not in text
+    assert len(stream.secrets) == 4
 
 
 def test_a_missing_secret_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="key 'token' of Secret 'origin'") as caught:
-        read_headers(tmp_path, [_header()])
+        read_credentials(tmp_path, _stream())
 
     assert caught.value.reason == "SecretMissing"
 
@@ -64,7 +90,7 @@ def test_a_secret_reference_cannot_leave_its_folder(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "token").write_text("x")
     with pytest.raises(SourceError) as caught:
-        read_headers(tmp_path / "secrets", [_header("..")])
+        read_credentials(tmp_path / "secrets", _stream(key=".."))
 
     assert caught.value.reason == "SecretMissing"
 

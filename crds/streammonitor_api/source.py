@@ -1,0 +1,65 @@
+"""How a source is reached, and which part of it is monitored."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from streammonitor_api.model import Model
+
+
+class SecretKeyRef(Model):
+    """One key of a Secret in the StreamMonitor's namespace."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """Name of the Secret."""
+    key: Annotated[
+        str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
+    ]
+    """Key in the Secret."""
+
+
+class HeaderFrom(Model):
+    """An HTTP request header whose value comes from a Secret."""
+
+    name: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
+    ]
+    """Name of the header, as in Authorization."""
+    secret_key_ref: SecretKeyRef
+    """Where the value comes from. A missing Secret is a problem of this stream alone."""
+
+
+class QueryFrom(Model):
+    """A query parameter of a URL whose value comes from a Secret."""
+
+    name: Annotated[
+        str, StringConstraints(min_length=1, max_length=128, pattern=r"^[-A-Za-z0-9._~]+$")
+    ]
+    """Name of the parameter, as in token or, with SRT, passphrase."""
+    secret_key_ref: SecretKeyRef
+    """Where the value comes from. A missing Secret is a problem of this stream alone."""
+
+
+class UserInfoFrom(Model):
+    """User name and password, for HTTP's basic and RTSP's digest authentication."""
+
+    username: SecretKeyRef
+    """Where the user name comes from."""
+    password: SecretKeyRef
+    """Where the password comes from."""
+
+
+class Variant(Model):
+    """Which of the renditions is monitored that a source offers."""
+
+    video: Literal["highest", "lowest"] | None = None
+    """Among those that fit: the picture with most lines, or with fewest. Default: highest."""
+    height: Annotated[int, Field(ge=1, le=16384)] | None = None
+    """Lines of the picture. Default: any."""
+    max_bandwidth: Annotated[int, Field(ge=1)] | None = None
+    """The most bits per second, as the manifest states them. Default: any."""
+    audio_language: Annotated[str, StringConstraints(min_length=1, max_length=35)] | None = None
+    """Language of the sound, as in en or pt-BR. Default: the one that the source prefers."""
+    audio_name: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    """Name of the sound. Default: any."""
