@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from streammonitor_api.spec import Variant
+from streammonitor_api.source import Variant
 from streammonitor_worker.ingest import SourceError
 from streammonitor_worker.ingest.manifests import dash, hls
 

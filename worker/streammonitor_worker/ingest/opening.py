@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from streammonitor_api.spec import Variant
+from streammonitor_api.source import Variant
 from streammonitor_worker.ingest.access import Access
 from streammonitor_worker.ingest.errors import SourceError, redact
 from streammonitor_worker.ingest.manifests import dash, hls

@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
-from streammonitor_api.spec import Variant
+from streammonitor_api.source import Variant
 from streammonitor_api.worker_status import AudioFormat, VideoFormat
 from streammonitor_worker.frames import (
     AudioView,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from streammonitor_api.spec import Variant
+from streammonitor_api.source import Variant
 from streammonitor_worker.ingest.errors import SourceError, redact
 
 

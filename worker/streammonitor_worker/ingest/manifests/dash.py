@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urljoin, urlsplit
 
-from streammonitor_api.spec import Variant
+from streammonitor_api.source import Variant
 from streammonitor_worker.ingest.errors import SourceError, redact
 from streammonitor_worker.ingest.manifests.choice import Rendition, choose_picture, choose_sound
 from streammonitor_worker.ingest.manifests.hls import WEB, not_web

@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import m3u8
 
-from streammonitor_api.spec import Variant
+from streammonitor_api.source import Variant
 from streammonitor_worker.ingest.errors import SourceError, redact
 from streammonitor_worker.ingest.manifests.choice import Rendition, choose_picture, choose_sound
 
