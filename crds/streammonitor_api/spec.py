@@ -100,7 +100,8 @@ class Stream(Model):
     @property
     def secrets(self) -> list[SecretKeyRef]:
         """Every key of a Secret that it names."""
-        named = [one.secret_key_ref for one in (*self.headers_from, *self.query_from)]
+        named = [one.secret_key_ref for one in self.headers_from]
+        named += [one.secret_key_ref for one in self.query_from]
         who = self.user_info_from
         return named if who is None else [*named, who.username, who.password]
 
