@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from streammonitor_worker.ingest import SourceError
+from streammonitor_worker.ingest import SourceError, open_source
 from streammonitor_worker.ingest.access import Access
 
 
@@ -80,3 +80,10 @@ def test_a_name_is_judged_by_the_address_it_has(monkeypatch: pytest.MonkeyPatch)
         Access().resolve("in.example", 80, socket.SOCK_STREAM, "http://in.example/a")
     assert caught.value.reason == "AddressNotAllowed"
     assert "http://in.example/a is not opened: 169.254.169.254" in caught.value.message
+
+
+@pytest.mark.parametrize("scheme", ["http", "tcp", "srt", "rtmp", "rtsp"])
+def test_no_protocol_reaches_what_is_denied(scheme: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        open_source(f"{scheme}://127.0.0.1:9/live/a", access=Access())
+    assert caught.value.reason == "AddressNotAllowed"

@@ -93,6 +93,8 @@ def open_source(
     stop = stop or Stop()
     planned = plan(url, headers or {})
     access.check(url)
+    if not planned.read_here:
+        access.check_address(url)
     if stop.is_set():
         raise SourceError("Stopped", f"{redact(url)} was not opened: stopped")
     opening = Opening(url, headers or {}, access, stop, variant) if planned.read_here else None
