@@ -1,15 +1,12 @@
 """What `streammonitor plan` says of a live cluster, and what the operator then does."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-import typer
-from typer.testing import CliRunner
-
+from dev.host import run
 from dev.kube import eventually
-from streammonitor_operator.plan_command import plan_command
 from tests.e2e.monitor import Monitor, channel
 
 
@@ -21,18 +18,15 @@ def _spec(*numbers: int) -> dict[str, Any]:
 
 
 def _plan(monitor: Monitor, file: Path) -> dict[str, Any]:
-    app = typer.Typer()
-    app.command()(plan_command)
-    done = CliRunner().invoke(app, ["-f", str(file), "-n", monitor.namespace, "-o", "json"])
-    assert done.exit_code == 0, done.output
-    planned: dict[str, Any] = json.loads(done.output)
+    command = ("-m", "streammonitor_worker", "plan", "-f", file, "-n", monitor.namespace)
+    where = {"KUBECONFIG": str(monitor.access.kubeconfig)}
+    planned: dict[str, Any] = json.loads(
+        run([sys.executable, *command, "-o", "json"], environment=where)
+    )
     return planned
 
 
-def test_the_operator_does_as_was_planned(
-    monitor: Monitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(monitor.access.kubeconfig))
+def test_the_operator_does_as_was_planned(monitor: Monitor, tmp_path: Path) -> None:
     monitor.apply(**_spec(0, 1))
     monitor.wait("Ready")
     file = tmp_path / "monitor.json"  # JSON is YAML
