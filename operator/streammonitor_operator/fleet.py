@@ -63,6 +63,15 @@ class PodView:
         since = self.seen.failing_since if self.seen and self.said else None
         return since is not None and self.now - since >= duration_s
 
+    @property
+    def decisive_in_s(self) -> float | None:
+        """When its silence will mean more than it does now; None if it will not."""
+        since = self.seen.failing_since if self.seen else None
+        if since is None:
+            return None
+        ends = (since + after for after in (LOST_AFTER_S, SILENCE_GRACE_S, GONE_AFTER_S))
+        return min((end - self.now for end in ends if end > self.now), default=None)
+
     def stream(self, name: str) -> StreamStatus | None:
         """What it says of a stream, unless it has been silent for too long."""
         return self._streams.get(name)

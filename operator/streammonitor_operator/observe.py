@@ -27,12 +27,12 @@ from streammonitor_operator.metrics import POLLS
 log = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-WAIT_S = (2.0, 10.0)
+WAIT_S = (1.0, 10.0)
 """For how long a worker may keep an answer back, at least and at most. A process that hangs is
 found out only when it exceeds that."""
 POLLS_PER_S = 250
 """Answers without news that the operator is ready to take: many workers are asked less often."""
-_MARGIN_S = 3.0
+_MARGIN_S = 2.0
 DOUBT_FROM = 4
 DOUBT_RATIO = 0.3
 """When at least so many pods, and a greater share of all, do not answer, none is taken as lost."""
@@ -168,12 +168,14 @@ class Observer:
 
     def _failed(self, pod: WorkerPod, error: Exception) -> None:
         POLLS.labels("failed").inc()
-        before = self._seen.get(pod.uid, Observation())
-        if before.failing_since is not None:
+        before, refused = self._seen.get(pod.uid, Observation()), _is_refusal(error)
+        since = before.failing_since
+        if since is None:
+            since = asyncio.get_running_loop().time()
+        elif before.refused is refused:
             return
-        now = asyncio.get_running_loop().time()
         text = str(error) or type(error).__name__
-        self._seen[pod.uid] = Observation(before.status, now, text[:200], _is_refusal(error))
+        self._seen[pod.uid] = Observation(before.status, since, text[:200], refused)
         self._changed((pod.namespace, pod.monitor))
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from streammonitor_api import names
-from streammonitor_operator.fleet import GONE_AFTER_S
 from streammonitor_operator.health import START_GRACE
 from streammonitor_operator.kube import MONITORS, KubeError, Rejected
 from streammonitor_operator.status import Facts, compute_status
@@ -131,15 +130,10 @@ def _settled(work: Work) -> bool:
 
 def _again(work: Work) -> float | None:
     """When time alone may change what the status says."""
-    silent = any(
-        pod.silent_for(0) and not pod.silent_for(GONE_AFTER_S)
-        for view in work.workers.values()
-        for pod in view.staying
-    )
-    if silent:
-        return 0.5
+    pods = [pod for view in work.workers.values() for pod in view.staying]
+    left_s = [left for pod in pods if (left := pod.decisive_in_s) is not None]
     ends = [since + START_GRACE - work.time for since in work.memory.unready_since.values()]
-    left_s = [end.total_seconds() for end in ends]
+    left_s += [end.total_seconds() for end in ends]
     # Only of one that is at work does it matter whether it is about to read something.
     left_s += [
         work.memory.unready_at[view.name] + _READ_GRACE_S - work.now

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest_asyncio
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 
 from streammonitor_operator.children import Key, WorkerPod
 from streammonitor_operator.observe import MAX_ANSWER_BYTES, Observer
@@ -54,8 +54,9 @@ class Page:
 
 
 class Rig:
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, server: BaseTestServer) -> None:
         self.page = page
+        self.server = server
         self.woken: list[Key] = []
         self.observer: Observer
         self._event = asyncio.Event()
@@ -76,8 +77,8 @@ async def rig() -> AsyncIterator[Rig]:
     page = Page()
     app = web.Application()
     app.router.add_get("/status", page.answer)
-    rig = Rig(page)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        rig = Rig(page, server)
         rig.observer = Observer(session, rig.wake, port=server.port or 0)
         yield rig
         await rig.observer.stop()
@@ -89,7 +90,7 @@ async def test_a_change_wakes_at_once_and_idleness_does_not(rig: Rig) -> None:
     await rig.until_woken(1)
     await asyncio.sleep(0.3)
     assert rig.woken == [("video", "sports")]
-    assert rig.page.queries == ["", "since=1&wait=2s"]
+    assert rig.page.queries == ["", "since=1&wait=1s"]
     rig.page.change()
     started = asyncio.get_running_loop().time()
     await rig.until_woken(2)
@@ -114,6 +115,23 @@ async def test_a_pod_that_does_not_answer_keeps_its_last_status(rig: Rig) -> Non
     assert "500" in seen.error
     assert seen.status is not None
     assert len(rig.woken) <= 3, "many failures wake once"
+
+
+async def test_a_process_that_is_gone_refuses_whatever_happened_first(rig: Rig) -> None:
+    rig.observer.pod_changed(None, pod())
+    await rig.until_woken(1)
+    rig.page.broken = web.Response(status=500)
+    rig.page.change()
+    await rig.until_woken(2)
+    first = rig.observer.of("u1")
+    assert first is not None
+    assert not first.refused
+    await rig.server.close()
+    await rig.until_woken(3)
+    seen = rig.observer.of("u1")
+    assert seen is not None
+    assert seen.refused
+    assert seen.failing_since == first.failing_since
 
 
 async def test_an_answer_of_another_worker_is_none(rig: Rig) -> None:
