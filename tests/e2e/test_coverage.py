@@ -50,15 +50,15 @@ def _move(monitor: Monitor, size: str, most: int) -> None:
 def _leave_node(monitor: Monitor) -> None:
     """Cordon the node of the only worker, and wait until it is elsewhere."""
 
-    def alone() -> list[Object]:
+    def only() -> Object | None:
         pods = monitor.pods(terminating=True)
-        return pods if len(pods) == 1 else []
+        return pods[0] if len(pods) == 1 else None
 
-    (pod,) = eventually("one pod is left", alone, timeout_s=60)
-    node = pod["spec"]["nodeName"]
+    node = eventually("one pod is left", only, timeout_s=60)["spec"]["nodeName"]
 
     def done() -> bool:
-        return any(one["spec"].get("nodeName") not in (None, node) for one in alone())
+        pod = only()
+        return pod is not None and pod["spec"].get("nodeName") not in (None, node)
 
     monitor.access.kubectl("cordon", node)
     try:
