@@ -142,22 +142,25 @@ def second_node(access: Access, two_nodes: None) -> Iterator[str]:
 
 def test_streams_of_a_node_that_is_lost_go_on_elsewhere(
     monitor: Monitor,
+    access: Access,
     figure: Callable[[str, str, str], None],
     record_property: Record,
     second_node: str,
 ) -> None:
-    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [second_node]}
-    wish = {"weight": 100, "preference": {"matchExpressions": [here]}}
-    affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [wish]}}
-    monitor.apply(**_spec(2, template={"affinity": affinity}))
-    monitor.wait("Ready")
+    (first_node,) = {one["metadata"]["name"] for one in access.items("nodes")} - {second_node}
+    access.kubectl("cordon", first_node)
+    try:
+        monitor.apply(**_spec(2))
+        monitor.wait("Ready")
+    finally:
+        access.kubectl("uncordon", first_node)
     (lost,) = monitor.pods()
     assert lost["spec"]["nodeName"] == second_node
-    monitor.access.kubectl("taint", "node", second_node, "e2e=full:NoSchedule")
-    monitor.apply(**_spec(2, template={"affinity": affinity}, scaling={"min": 2}))
+    access.kubectl("taint", "node", second_node, "e2e=full:NoSchedule")
+    monitor.apply(**_spec(2, scaling={"min": 2}))
     eventually("room elsewhere", lambda: len(monitor.workers()) == 2, timeout_s=60)
     monitor.wait("Ready")
-    inject(monitor.access, 1, "silence", 90)
+    inject(access, 1, "silence", 90)
     raised = monitor.wait_incident(
         "open silence", lambda item: item.active and lasting(item), "channel-1"
     )
