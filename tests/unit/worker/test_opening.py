@@ -10,7 +10,7 @@ from dev.media.clips import write_clip
 from streammonitor_worker.frames import FrameView
 from streammonitor_worker.ingest import SourceError, Stop, open_source
 from streammonitor_worker.ingest.access import EVERYTHING, Access
-from streammonitor_worker.ingest.opening import MAX_PLAYLIST_BYTES, Opening
+from streammonitor_worker.ingest.opening import MAX_MISSING, MAX_PLAYLIST_BYTES, Opening
 from streammonitor_worker.ingest.readers.base import Reader
 from streammonitor_worker.ingest.readers.http import MAX_REDIRECTS, HttpClient
 from tests.unit.worker.web import Answer, Web, serving
@@ -140,6 +140,22 @@ def test_a_segment_that_is_missing_is_passed_over(segment: bytes) -> None:
     answers = {"/a.m3u8": playlist("one.ts", "gone.ts", "one.ts"), "/one.ts": Answer(segment)}
     with serving(answers) as web:
         assert pictures(f"{web.url}/a.m3u8") == 50
+
+
+@pytest.mark.parametrize(("gone", "seen"), [(MAX_MISSING - 1, 50), (MAX_MISSING, 25)])
+def test_segments_that_were_deleted_are_passed_over_up_to_a_bound(
+    segment: bytes, gone: int, seen: int
+) -> None:
+    names = ["one.ts", *["gone.ts"] * gone, "one.ts"]
+    shown = 0
+    with serving({"/a.m3u8": playlist(*names), "/one.ts": Answer(segment)}) as web:
+        try:
+            with open_source(f"{web.url}/a.m3u8", live=False) as source:
+                for item in source:
+                    shown += isinstance(item, FrameView)
+        except SourceError as error:
+            assert (error.reason, gone) == ("NotFound", MAX_MISSING)  # noqa: PT017
+    assert shown == seen
 
 
 def test_a_source_without_any_segment_says_why() -> None:

@@ -27,7 +27,9 @@ from streammonitor_worker.ingest.stop import Stop
 MAX_PLAYLIST_BYTES = 4 * 1024 * 1024
 """A day of one-second segments; a playlist bomb is larger."""
 MAX_FAILURES = 3
-"""So many of a source's resources in a row may be missing before the source is."""
+"""So many of a source's resources in a row may fail before the source has."""
+MAX_MISSING = 10
+"""So many may be gone: who fell behind a live playlist finds its oldest segments deleted."""
 RELOAD_PATIENCE_S = 3.0
 """A playlist that was there and is not is asked for again for this long."""
 RELOAD_PAUSE_S = 0.25
@@ -124,7 +126,8 @@ class Opening:
         if not self._over:
             self.failure = error
             self._failures += 1
-            self._over = error.reason in _FATAL or self._failures >= MAX_FAILURES
+            limit = MAX_MISSING if error.reason == "NotFound" else MAX_FAILURES
+            self._over = error.reason in _FATAL or self._failures >= limit
 
     def note_success(self) -> None:
         """A part of the source arrived."""
