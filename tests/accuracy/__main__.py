@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     began = time.monotonic()
     todo, notes = cases(given.half, clean=given.clean, reels=given.reels)
+    planned = len(todo)
     if given.defect:
         todo = [case for case in todo if (case.defect or CLEAN) in given.defect]
     if given.make_only:
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bench-accuracy: made in {time.monotonic() - began:.0f} s", file=sys.stderr)  # noqa: T201
         return 0
     outcomes = run(todo[:: given.every], jobs=given.jobs)
-    text = page(given.half, outcomes, notes, planned=len(todo))
+    text = page(given.half, outcomes, notes, planned=planned)
     print(text)  # noqa: T201 — what the command is for
     whole = given.every == 1 and not given.defect
     if given.half == HALVES[1] and whole:
