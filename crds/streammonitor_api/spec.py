@@ -76,9 +76,9 @@ class Stream(Model):
         list[HeaderFrom], Field(max_length=16, json_schema_extra=list_map("name"))
     ] = []
     """HTTP headers with values from Secrets. They go to the URL's own host only. Default: none."""
-    query_from: Annotated[
-        list[QueryFrom], Field(max_length=16, json_schema_extra=list_map("name"))
-    ] = []
+    query_from: (
+        Annotated[list[QueryFrom], Field(max_length=16, json_schema_extra=list_map("name"))] | None
+    ) = None
     """Query parameters of the URL with values from Secrets, as a token or an SRT passphrase.
     Default: none."""
     user_info_from: UserInfoFrom | None = None
@@ -101,7 +101,7 @@ class Stream(Model):
     def secrets(self) -> list[SecretKeyRef]:
         """Every key of a Secret that it names."""
         named = [one.secret_key_ref for one in self.headers_from]
-        named += [one.secret_key_ref for one in self.query_from]
+        named += [one.secret_key_ref for one in self.query_from or ()]
         who = self.user_info_from
         return named if who is None else [*named, who.username, who.password]
 

@@ -40,7 +40,7 @@ def read_credentials(folder: Path, stream: Stream) -> Credentials:
     }
     split = urlsplit(stream.url)
     query = [split.query] if split.query else []
-    for one in stream.query_from:
+    for one in stream.query_from or ():
         value = _read(folder, one.secret_key_ref, f"query parameter {one.name}")
         query.append(f"{one.name}={quote(value, safe='')}")
     where = split.netloc

@@ -48,7 +48,7 @@ def test_a_worker_gets_what_each_stream_sets_for_the_detectors_that_it_runs() ->
     assert first["profile"] == "strict"
     assert first["ignoreRegions"] == [CLOCK]
     assert first["region"] == UPPER
-    assert second == stream("b", headersFrom=[], queryFrom=[])
+    assert second == stream("b", headersFrom=[])
     assert draft(asked, "sound").streams[0].detectors == {"silence": {"threshold": -50}}
 
 

@@ -102,7 +102,7 @@ def start(rig: Rig) -> Iterator[Callable[..., StreamRunner]]:
         *sources: MadeUpSource | Exception, url: str = "http://h/a", query: Sequence[Any] = ()
     ) -> StreamRunner:
         rig.sources = list(sources)
-        stream = Stream.model_validate({"name": "a", "url": url, "queryFrom": [*query]})
+        stream = Stream.model_validate({"name": "a", "url": url, "queryFrom": [*query] or None})
         runner = StreamRunner(stream, DETECTORS, rig.around)
         started.append(runner)
         runner.start()
