@@ -86,13 +86,13 @@ def receive(stop: Stop, link: socket.socket, take: Callable[[], Taken], where: s
     except OSError as error:
         if stop.is_set():
             raise SourceError("Stopped", f"{where} stopped: it was asked to") from None
-        raise socket_error(error, where, "stopped") from None
+        raise socket_error(error, where, "stopped", link.gettimeout() or STALL_S) from None
     if stop.is_set():
         raise SourceError("Stopped", f"{where} stopped: it was asked to")
     return taken
 
 
-def socket_error(error: OSError, where: str, verb: str) -> SourceError:
+def socket_error(error: OSError, where: str, verb: str, waited_s: float = STALL_S) -> SourceError:
     """Put what a socket says into a reason and a sentence."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return SourceError(
@@ -102,7 +102,7 @@ def socket_error(error: OSError, where: str, verb: str) -> SourceError:
         )
     if isinstance(error, TimeoutError) and verb == "stopped":
         return SourceError(
-            "Stalled", f"{where} {verb}: nothing came for {STALL_S:g} s: check the source"
+            "Stalled", f"{where} {verb}: nothing came for {waited_s:g} s: check the source"
         )
     for kind, reason, remedy in _REASONS:
         if isinstance(error, kind):
