@@ -1,5 +1,6 @@
 """How the bytes of a source are fetched: what is refused, what is passed over, what is kept."""
 
+import gc
 import subprocess
 from itertools import count
 from pathlib import Path
@@ -220,6 +221,14 @@ def test_segments_that_are_encrypted_as_a_whole_are_decrypted(
         with pytest.raises(SourceError) as caught:
             pictures(f"{web.url}/a.m3u8")
     assert caught.value.reason in ("DecryptionFailed", "NotMedia")
+
+
+def test_a_source_without_what_is_wanted_leaves_nothing_open(segment: bytes) -> None:
+    with serving({"/a.ts": Answer(segment)}) as web:
+        with pytest.raises(SourceError) as caught:
+            open_source(f"{web.url}/a.ts", video=False)
+        assert caught.value.reason == "NoStreams"
+        gc.collect()  # a socket that is left open is a warning here, and that an error
 
 
 def test_nothing_is_opened_after_a_stop() -> None:

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
@@ -98,14 +99,12 @@ def open_source(
     if stop.is_set():
         raise SourceError("Stopped", f"{redact(url)} was not opened: stopped")
     opening = Opening(url, headers or {}, access, stop, variant) if planned.read_here else None
-    try:
-        container = _open_container(url, planned, opening, stop)
-    except BaseException:
+    with ExitStack() as stack:
         if opening:
-            opening.close()
-        raise
-    try:
-        return Source(
+            stack.callback(opening.close)
+        container = _open_container(url, planned, opening, stop)
+        stack.callback(container.close)
+        source = Source(
             url,
             container,
             planned,
@@ -116,9 +115,8 @@ def open_source(
             stop=stop,
             threads=threads,
         )
-    except BaseException:
-        container.close()
-        raise
+        stack.pop_all()
+    return source
 
 
 def _open_container(url: str, planned: Plan, opening: Opening | None, stop: Stop) -> InputContainer:
