@@ -3,33 +3,45 @@
 import errno
 import re
 import socket
+import ssl
 from urllib.parse import urlsplit
 
 import av
 import av.error as ff
 
-_REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
-    (ff.ExitError, "Timeout", "it did not answer in time: check that the source is live"),
-    (ff.TimeoutError, "Timeout", "it did not answer in time: check that the source is live"),
-    (ff.ConnectionRefusedError, "ConnectionRefused", "nothing listens there: check host and port"),
-    (ff.ConnectionResetError, "ConnectionLost", "the server closed the connection"),
-    (ff.ConnectionAbortedError, "ConnectionLost", "the server closed the connection"),
-    (ff.BrokenPipeError, "ConnectionLost", "the server closed the connection"),
-    (ff.HTTPUnauthorizedError, "Unauthorized", "the server wants credentials: set headersFrom"),
-    (ff.HTTPForbiddenError, "Forbidden", "the server refuses access: check the credentials"),
-    (ff.HTTPNotFoundError, "NotFound", "the server has nothing at this path: check the URL"),
-    (ff.FileNotFoundError, "NotFound", "there is no such file: check the path"),
-    (ff.HTTPError, "ServerError", "the server answered with an error: see its log"),
-    (ff.HTTPClientError, "BadRequest", "the server refuses the request: check the URL"),
-    (ff.PermissionError, "Forbidden", "the file may not be read: check its permissions"),
-    (ff.IsADirectoryError, "NotMedia", "it is a folder: name a file in it"),
-    (ff.ProtocolNotFoundError, "UnsupportedScheme", "this protocol is not supported"),
-    (ff.DecoderNotFoundError, "UnsupportedCodec", "there is no decoder for it: change the codec"),
-    (ff.DemuxerNotFoundError, "NotMedia", "the container format is not supported"),
-    (ff.EOFError, "NotMedia", "it ended before any picture or sound: check the source"),
+UNAUTHORIZED = ("Unauthorized", "the server wants credentials: set headersFrom")
+FORBIDDEN = ("Forbidden", "the server refuses access: check the credentials")
+NOT_FOUND = ("NotFound", "the server has nothing at this path: check the URL")
+SERVER_ERROR = ("ServerError", "the server answered with an error: see its log")
+BAD_REQUEST = ("BadRequest", "the server refuses the request: check the URL")
+"""What servers answer: reason and remedy."""
+
+_TIMEOUT = ("Timeout", "it did not answer in time: check that the source is live")
+_REASONS: tuple[tuple[type[BaseException], tuple[str, str]], ...] = (
+    # FFmpeg's errors of connections and files are Python's too.
+    (ff.ExitError, _TIMEOUT),
+    (TimeoutError, _TIMEOUT),
+    (ssl.SSLError, ("TlsFailed", "it speaks no TLS that is accepted: check the port")),
+    (ConnectionRefusedError, ("ConnectionRefused", "nothing listens there: check host and port")),
+    (ConnectionError, ("ConnectionLost", "the server closed the connection")),
+    (ff.HTTPUnauthorizedError, UNAUTHORIZED),
+    (ff.HTTPForbiddenError, FORBIDDEN),
+    (ff.HTTPNotFoundError, NOT_FOUND),
+    (FileNotFoundError, ("NotFound", "there is no such file: check the path")),
+    (ff.HTTPError, SERVER_ERROR),
+    (ff.HTTPClientError, BAD_REQUEST),
+    (PermissionError, ("Forbidden", "the file may not be read: check its permissions")),
+    (IsADirectoryError, ("NotMedia", "it is a folder: name a file in it")),
+    (ff.ProtocolNotFoundError, ("UnsupportedScheme", "this protocol is not supported")),
+    (
+        ff.DecoderNotFoundError,
+        ("UnsupportedCodec", "there is no decoder for it: change the codec"),
+    ),
+    (ff.DemuxerNotFoundError, ("NotMedia", "the container format is not supported")),
+    (ff.EOFError, ("NotMedia", "it ended before any picture or sound: check the source")),
     # EINVAL: a format that is not on the list of those that may be opened.
-    (ff.ArgumentError, "NotMedia", "it is no media of a supported container: check the URL"),
-    (ff.InvalidDataError, "NotMedia", "it is no media that can be decoded: check the URL"),
+    (ff.ArgumentError, ("NotMedia", "it is no media of a supported container: check the URL")),
+    (ff.InvalidDataError, ("NotMedia", "it is no media that can be decoded: check the URL")),
 )
 
 
@@ -58,11 +70,17 @@ def redact(url: str) -> str:
     )
 
 
+def stopped(url: str, *, opening: bool) -> SourceError:
+    """What is raised where somebody asked to end."""
+    verb = "was not opened" if opening else "stopped"
+    return SourceError("Stopped", f"{redact(url)} {verb}: it was asked to stop")
+
+
 def classify(error: BaseException, url: str, *, opening: bool) -> SourceError:
-    """Turn what FFmpeg says into a reason and a sentence."""
+    """Turn what FFmpeg or a socket says into a reason and a sentence."""
     where = redact(url)
     verb = "cannot be opened" if opening else "stopped"
-    for kind, reason, remedy in _REASONS:
+    for kind, (reason, remedy) in _REASONS:
         if isinstance(error, kind):
             return SourceError(reason, f"{where} {verb}: {remedy}")
     if opening and (host := _unknown_host(url)):
@@ -71,8 +89,8 @@ def classify(error: BaseException, url: str, *, opening: bool) -> SourceError:
         )
     if isinstance(error, OSError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         return SourceError("HostUnreachable", f"{where} {verb}: no route leads there: check host")
-    detail = error.strerror if isinstance(error, av.FFmpegError) else type(error).__name__
-    return SourceError("ReadFailed", f"{where} {verb}: {detail or 'unknown error'}")
+    said = error.strerror if isinstance(error, OSError | av.FFmpegError) else None
+    return SourceError("ReadFailed", f"{where} {verb}: {said or type(error).__name__}")
 
 
 def _unknown_host(url: str) -> str | None:

@@ -25,7 +25,7 @@ from streammonitor_worker.frames import (
     MediaItem,
 )
 from streammonitor_worker.ingest.access import EVERYTHING, Access
-from streammonitor_worker.ingest.errors import SourceError, classify, redact
+from streammonitor_worker.ingest.errors import SourceError, classify, redact, stopped
 from streammonitor_worker.ingest.interrupt import interruptible
 from streammonitor_worker.ingest.losses import Losses, losses_of
 from streammonitor_worker.ingest.opening import Opening
@@ -97,7 +97,7 @@ def open_source(
     if not planned.read_here:
         access.check_address(url)
     if stop.is_set():
-        raise SourceError("Stopped", f"{redact(url)} was not opened: stopped")
+        raise stopped(url, opening=True)
     opening = Opening(url, headers or {}, access, stop, variant) if planned.read_here else None
     with ExitStack() as stack:
         if opening:
@@ -132,7 +132,7 @@ def _open_container(url: str, planned: Plan, opening: Opening | None, stop: Stop
             )
     except (av.FFmpegError, OSError, ValueError, SourceError) as error:
         if stop.is_set():
-            raise SourceError("Stopped", f"{redact(url)} was not opened: stopped") from None
+            raise stopped(url, opening=True) from None
         if isinstance(error, SourceError):
             raise
         failure = opening.failure if opening else None

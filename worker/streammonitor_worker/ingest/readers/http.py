@@ -16,7 +16,16 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from streammonitor_worker.ingest.access import Access
-from streammonitor_worker.ingest.errors import SourceError, redact
+from streammonitor_worker.ingest.errors import (
+    BAD_REQUEST,
+    FORBIDDEN,
+    NOT_FOUND,
+    SERVER_ERROR,
+    UNAUTHORIZED,
+    SourceError,
+    redact,
+    stopped,
+)
 from streammonitor_worker.ingest.readers.sockets import STALL_S, connect, receive, secure
 from streammonitor_worker.ingest.stop import Stop
 
@@ -29,12 +38,7 @@ SKIP_BYTES = 65_536
 
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)
-_REFUSALS: Mapping[int, tuple[str, str]] = {
-    401: ("Unauthorized", "the server wants credentials: set headersFrom"),
-    403: ("Forbidden", "the server refuses access: check the credentials"),
-    404: ("NotFound", "the server has nothing at this path: check the URL"),
-    410: ("NotFound", "the server has nothing at this path any more: check the URL"),
-}
+_REFUSALS = {401: UNAUTHORIZED, 403: FORBIDDEN, 404: NOT_FOUND, 410: NOT_FOUND}
 
 Place = tuple[str, str, int]
 """Scheme, host and port."""
@@ -138,7 +142,7 @@ class HttpClient:
             with suppress(SourceError):
                 return self._send(kept, target, headers, url)
             if self.stop.is_set():
-                raise SourceError("Stopped", f"{redact(url)} was not opened: stopped")
+                raise stopped(url, opening=True)
         return self._send(self._connect(place, redact(url)), target, headers, url)
 
     def _send(self, wire: _Wire, target: str, headers: Mapping[str, str], url: str) -> _Answer:
@@ -194,7 +198,6 @@ class HttpReader:
         self.url = url
         self._client = client
         self._answer: _Answer | None = answer
-        self._first = first
         self._end = end
         self._position = first if answer.response.status == 206 else 0
         self._length = _length(answer.response, self._position)
@@ -210,14 +213,6 @@ class HttpReader:
     def length(self) -> int | None:
         """Bytes of the whole resource, if the server says so."""
         return self._length
-
-    @property
-    def content_type(self) -> str:
-        """The media type, in lower case and without parameters; empty if there is none."""
-        if self._answer is None:
-            return ""
-        said = self._answer.response.getheader("Content-Type", "")
-        return said.partition(";")[0].strip().lower()
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes; none at the end. See `Reader.read`."""
@@ -304,15 +299,8 @@ def _length(response: http.client.HTTPResponse, position: int) -> int | None:
 
 
 def _refusal(status: int, url: str) -> SourceError:
-    fallback = (
-        ("ServerError", "see the server's log")
-        if status >= 500 or status == 429
-        else (
-            "BadRequest",
-            "the server refuses the request: check the URL",
-        )
-    )
-    reason, remedy = _REFUSALS.get(status, fallback)
+    other = SERVER_ERROR if status >= 500 or status == 429 else BAD_REQUEST
+    reason, remedy = _REFUSALS.get(status, other)
     return SourceError(reason, f"{redact(url)} cannot be opened: HTTP {status}: {remedy}")
 
 

@@ -1,6 +1,5 @@
 """Connections that go only where they may, and that a stop ends at once."""
 
-import errno
 import socket
 import ssl
 from collections.abc import Callable
@@ -8,7 +7,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from streammonitor_worker.ingest.access import Access
-from streammonitor_worker.ingest.errors import SourceError
+from streammonitor_worker.ingest.errors import SourceError, classify, stopped
 from streammonitor_worker.ingest.stop import Stop
 
 Taken = TypeVar("Taken")
@@ -45,7 +44,7 @@ def connect(host: str, port: int, access: Access, stop: Stop, where: str) -> soc
             link.settimeout(STALL_S)
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return link
-    raise socket_error(last or OSError(), where, "cannot be opened")
+    raise classify(last or OSError(), where, opening=True)
 
 
 def secure(
@@ -60,9 +59,16 @@ def secure(
     try:
         with stop.waking(lambda: wake(link)):
             secured = context.wrap_socket(link, server_hostname=host)
+    except ssl.SSLCertVerificationError as error:
+        link.close()
+        raise SourceError(
+            "CertificateInvalid",
+            f"{where} cannot be opened: its certificate is not valid ({error.verify_message}): "
+            f"renew it, or have its authority trusted",
+        ) from None
     except OSError as error:
         link.close()
-        raise socket_error(error, where, "cannot be opened") from None
+        raise classify(error, where, opening=True) from None
     secured.settimeout(STALL_S)
     return secured
 
@@ -85,36 +91,17 @@ def receive(stop: Stop, link: socket.socket, take: Callable[[], Taken], where: s
             taken = take()
     except OSError as error:
         if stop.is_set():
-            raise SourceError("Stopped", f"{where} stopped: it was asked to") from None
-        raise socket_error(error, where, "stopped", link.gettimeout() or STALL_S) from None
+            raise stopped(where, opening=False) from None
+        if isinstance(error, TimeoutError):
+            raise stalled(where, link.gettimeout() or STALL_S) from None
+        raise classify(error, where, opening=False) from None
     if stop.is_set():
-        raise SourceError("Stopped", f"{where} stopped: it was asked to")
+        raise stopped(where, opening=False)
     return taken
 
 
-def socket_error(error: OSError, where: str, verb: str, waited_s: float = STALL_S) -> SourceError:
-    """Put what a socket says into a reason and a sentence."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return SourceError(
-            "CertificateInvalid",
-            f"{where} {verb}: its certificate is not valid ({error.verify_message}): renew it, or "
-            f"have its authority trusted",
-        )
-    if isinstance(error, TimeoutError) and verb == "stopped":
-        return SourceError(
-            "Stalled", f"{where} {verb}: nothing came for {waited_s:g} s: check the source"
-        )
-    for kind, reason, remedy in _REASONS:
-        if isinstance(error, kind):
-            return SourceError(reason, f"{where} {verb}: {remedy}")
-    if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-        return SourceError("HostUnreachable", f"{where} {verb}: no route leads there: check host")
-    return SourceError("ReadFailed", f"{where} {verb}: {error.strerror or type(error).__name__}")
-
-
-_REASONS: tuple[tuple[type[OSError], str, str], ...] = (
-    (ssl.SSLError, "TlsFailed", "it speaks no TLS that is accepted: check the port"),
-    (TimeoutError, "Timeout", "it did not answer in time: check that the source is live"),
-    (ConnectionRefusedError, "ConnectionRefused", "nothing listens there: check host and port"),
-    (ConnectionError, "ConnectionLost", "the peer closed the connection"),
-)
+def stalled(where: str, waited_s: float) -> SourceError:
+    """A peer owes bytes and sends none."""
+    return SourceError(
+        "Stalled", f"{where} stopped: nothing came for {waited_s:g} s: check the source"
+    )

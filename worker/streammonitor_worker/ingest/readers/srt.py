@@ -17,8 +17,8 @@ from time import monotonic
 from urllib.parse import parse_qs, urlsplit
 
 from streammonitor_worker.ingest.access import Access, SocketAddress
-from streammonitor_worker.ingest.errors import SourceError, redact
-from streammonitor_worker.ingest.readers.sockets import CONNECT_TIMEOUT_S, STALL_S, socket_error
+from streammonitor_worker.ingest.errors import SourceError, classify, redact, stopped
+from streammonitor_worker.ingest.readers.sockets import CONNECT_TIMEOUT_S, STALL_S, stalled
 from streammonitor_worker.ingest.stop import Stop
 
 ACCEPT_TIMEOUT_S = 10.0
@@ -74,16 +74,14 @@ class SrtReader:
         with self._stop.waking(lambda: _close(link)):
             count = lib.srt_recvmsg(link, self._buffer, min(size, MESSAGE_BYTES))
         if self._stop.is_set():
-            raise SourceError("Stopped", f"{self._where} stopped: it was asked to")
+            raise stopped(self._where, opening=False)
         if count > 0:
             return self._buffer.raw[:count]
         if count == 0:
             return b""
-        code = lib.srt_getlasterror(None)
-        stalled = code in (_ETIMEOUT, _EASYNCRCV)
-        raise socket_error(
-            TimeoutError() if stalled else ConnectionResetError(), self._where, "stopped"
-        )
+        if lib.srt_getlasterror(None) in (_ETIMEOUT, _EASYNCRCV):
+            raise stalled(self._where, STALL_S)
+        raise classify(ConnectionResetError(), self._where, opening=False)
 
     def close(self) -> None:
         """Close the connection."""
@@ -161,15 +159,14 @@ def _packed(address: SocketAddress | tuple[str, int]) -> bytes:
     host, port = address[0], address[1]
     if ":" in host:
         plain = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-        scope = address[3] if len(address) == 4 else 0
-        return (
-            struct.pack("=HxxI", socket.AF_INET6, 0)[:2]
-            + struct.pack("!HI16s", port, 0, plain)
-            + struct.pack("@I", scope)
-        )
-    return struct.pack("=H", socket.AF_INET) + struct.pack(
-        "!H4s8x", port, socket.inet_pton(socket.AF_INET, host)
-    )
+        scope = struct.pack("=I", address[3] if len(address) == 4 else 0)
+        return _family(socket.AF_INET6) + struct.pack("!HI16s", port, 0, plain) + scope
+    plain = socket.inet_pton(socket.AF_INET, host)
+    return _family(socket.AF_INET) + struct.pack("!H4s8x", port, plain)
+
+
+def _family(family: socket.AddressFamily) -> bytes:
+    return struct.pack("=H", family)
 
 
 def _set(link: int, option: int, value: bytes) -> bool:

@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import parse_qs, urlsplit
 
 from streammonitor_worker.ingest.access import Access
-from streammonitor_worker.ingest.errors import SourceError, redact
+from streammonitor_worker.ingest.errors import SourceError, redact, stopped
 from streammonitor_worker.ingest.readers.sockets import STALL_S
 from streammonitor_worker.ingest.stop import Stop
 
@@ -76,7 +76,7 @@ class UdpReader:
                 lambda: self._waiting or self._closed or self._stop.is_set(), STALL_S
             )
             if self._stop.is_set():
-                raise SourceError("Stopped", f"{self._where} stopped: it was asked to")
+                raise stopped(self._where, opening=False)
             if not came:
                 raise SourceError(
                     "Stalled",
