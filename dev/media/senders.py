@@ -4,37 +4,15 @@ Each is a context manager that yields the URL a worker reads, and is gone afterw
 """
 
 import contextlib
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from dev.media.servers import (
-    RTMP_PACKAGES,
-    free_port,
-    http_server,
-    process,
-    require,
-    wait_until,
-)
+from dev.media.servers import free_port, http_server, sending, wait_until
 
 GROUP = "239.255.71.9"
 """A multicast group of the administratively scoped block (RFC 2365)."""
 _PASSPHRASE = "correct-horse-battery"  # noqa: S105 - of a sender that exists for one test
-
-
-@contextlib.contextmanager
-def sending(
-    clip: Path, to: str, *, container: str = "mpegts", **options: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Send `clip` to a URL, over and over; options are those of the container."""
-    ffmpeg = shutil.which("ffmpeg")
-    require(ffmpeg is not None, "the ffmpeg command", RTMP_PACKAGES)
-    command = [str(ffmpeg), "-nostdin", "-v", "error", "-re", "-stream_loop", "-1"]
-    given = [word for name, value in options.items() for word in (f"-{name}", value)]
-    with process([*command, "-i", str(clip), "-c", "copy", "-f", container, *given, to]) as sender:
-        yield sender
 
 
 @contextlib.contextmanager

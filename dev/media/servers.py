@@ -103,6 +103,19 @@ def _publishing(port: int) -> bool:
 
 
 @contextlib.contextmanager
+def sending(
+    clip: Path, to: str, *, container: str = "mpegts", **options: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Send `clip` to a URL, over and over; options are those of the container."""
+    ffmpeg = shutil.which("ffmpeg")
+    require(ffmpeg is not None, "the ffmpeg command", RTMP_PACKAGES)
+    command = [str(ffmpeg), "-nostdin", "-v", "error", "-re", "-stream_loop", "-1"]
+    given = [word for name, value in options.items() for word in (f"-{name}", value)]
+    with process([*command, "-i", str(clip), "-c", "copy", "-f", container, *given, to]) as sender:
+        yield sender
+
+
+@contextlib.contextmanager
 def rtmp_server(clip: Path) -> Iterator[str]:
     """Yield the URL of a live RTMP stream: nginx serves it, the ffmpeg command pushes `clip`.
 
@@ -110,17 +123,14 @@ def rtmp_server(clip: Path) -> Iterator[str]:
     """
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     require(nginx is not None and Path(_RTMP_MODULE).exists(), "nginx with RTMP", RTMP_PACKAGES)
-    require(shutil.which("ffmpeg") is not None, "the ffmpeg command", RTMP_PACKAGES)
     with tempfile.TemporaryDirectory() as folder:
         rtmp, stat = free_port(), free_port()
         config = Path(folder, "nginx.conf")
         config.write_text(_NGINX.format(module=_RTMP_MODULE, folder=folder, rtmp=rtmp, stat=stat))
         url = f"rtmp://127.0.0.1:{rtmp}/live/stream"
-        push = ["ffmpeg", "-nostdin", "-v", "error", "-re", "-stream_loop", "-1", "-i", str(clip)]
-        push += ["-c", "copy", "-f", "flv", url]
         with process([str(nginx), "-p", folder, "-c", str(config)]) as server:
             wait_until(lambda: _connects(rtmp), server, "nginx")
-            with process(push) as pusher:
+            with sending(clip, url, container="flv") as pusher:
                 wait_until(lambda: _publishing(stat), pusher, "the RTMP push")
                 yield url
 

@@ -13,11 +13,10 @@ from av.audio.stream import AudioStream
 from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition, Stream
+from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from streammonitor_api.source import Variant
-from streammonitor_api.worker_status import AudioFormat, VideoFormat
 from streammonitor_worker.frames import (
     AudioView,
     FormatChange,
@@ -25,6 +24,12 @@ from streammonitor_worker.frames import (
     MediaItem,
 )
 from streammonitor_worker.ingest.access import EVERYTHING, Access
+from streammonitor_worker.ingest.elementary import (
+    audio_format,
+    best_audio,
+    best_video,
+    video_format,
+)
 from streammonitor_worker.ingest.errors import SourceError, classify, redact, stopped
 from streammonitor_worker.ingest.interrupt import interruptible
 from streammonitor_worker.ingest.losses import Losses, losses_of
@@ -46,8 +51,6 @@ CORRUPT_PACKETS = 64
 """Damaged packets whose pictures are waited for at most; a decoder holds fewer back."""
 SHARED_TIME = ("hls", "mpegts")
 """Formats whose timestamps are the encoder's, whenever and by whomever they are read."""
-MAX_FRAME_RATE = 1000.0
-"""MPEG-TS without a known rate reports its 90 kHz clock."""
 
 
 @dataclass(slots=True)
@@ -167,15 +170,15 @@ class Source:
         self._container = container
         self._opening = opening
         self._stop = stop
-        self._video_stream = _best_video(container) if video else None
-        self._audio_stream = _best_audio(container, self._video_stream) if audio else None
+        self._video_stream = best_video(container) if video else None
+        self._audio_stream = best_audio(container, self._video_stream) if audio else None
         self._require_streams(video, audio)
         self._configure_decoders(threads)
         self.counters = Counters()
         self._corrupt_pts: deque[int | None] = deque(maxlen=CORRUPT_PACKETS)
         self._losses = _losses(self._video_stream)
-        self.video = _video_format(self._video_stream)
-        self.audio = _audio_format(self._audio_stream)
+        self.video = video_format(self._video_stream)
+        self.audio = audio_format(self._audio_stream)
         self.duration_s = _duration(container, planned)
         self.finite = self.duration_s is not None or _sized(container, opening)
         self._pace = live and self.finite
@@ -386,45 +389,11 @@ class Source:
             context.thread_type = ThreadType.FRAME if threads == "frame" else ThreadType.NONE
 
 
-def _best_video(container: InputContainer) -> VideoStream | None:
-    best = container.streams.best("video")
-    if not isinstance(best, VideoStream) or best.codec_context is None:
-        return None
-    return None if best.disposition & Disposition.attached_pic else best
-
-
-def _best_audio(container: InputContainer, video: VideoStream | None) -> AudioStream | None:
-    best = container.streams.best("audio", related=video)
-    return best if isinstance(best, AudioStream) and best.codec_context else None
-
-
-def _video_format(stream: VideoStream | None) -> VideoFormat | None:
-    if stream is None:
-        return None
-    context = stream.codec_context
-    rate = float(stream.average_rate or stream.guessed_rate or 0)
-    return VideoFormat(
-        codec=context.name,
-        width=context.width,
-        height=context.height,
-        frame_rate=round(rate, 3) if rate < MAX_FRAME_RATE else 0.0,
-    )
-
-
 def _losses(stream: VideoStream | None) -> Losses | None:
     if stream is None:
         return None
     context = stream.codec_context
     return losses_of(context.name, context.extradata, (context.width, context.height))
-
-
-def _audio_format(stream: AudioStream | None) -> AudioFormat | None:
-    if stream is None:
-        return None
-    context = stream.codec_context
-    return AudioFormat(
-        codec=context.name, sample_rate=context.sample_rate, channels=context.layout.nb_channels
-    )
 
 
 def _duration(container: InputContainer, planned: Plan) -> float | None:
