@@ -100,7 +100,7 @@ class Watch:
     Attributes:
         looks: How often all of them were asked.
         gaps: When no process received a stream: the stream and for how long, in seconds.
-        deaths: How often a process of each pod was started again.
+        deaths: How often a process of each pod failed.
     """
 
     monitor: Monitor
@@ -133,8 +133,8 @@ class Watch:
         self._addresses = {name: address for name, address in found.items() if address}
         for name, pod in pods.items():
             containers = pod.get("status", {}).get("containerStatuses", [])
-            if restarts := sum(one["restartCount"] for one in containers):
-                self.deaths[name] = restarts
+            if died := sum(map(_deaths, containers)):
+                self.deaths[name] = died
 
     def _keep_finding(self) -> None:
         while not self._stop.wait(0.5):
@@ -166,6 +166,14 @@ class Watch:
         since = self._missing.pop(stream, None)
         if since is not None:
             self.gaps.append((stream, time.monotonic() - since))
+
+
+def _deaths(container: Object) -> int:
+    """How often its process failed: once more than it was started again, until that is done."""
+    state = container.get("state", {})
+    failed = state.get("terminated", {}).get("exitCode", 0) != 0
+    waits = state.get("waiting", {}).get("reason") == "CrashLoopBackOff"
+    return int(container["restartCount"]) + (failed or waits)
 
 
 def _ask(address: str) -> WorkerStatus | None:

@@ -2,7 +2,8 @@
 
 Hostile media can make a decoder end the process, and most of it does so at once. So streams that
 were not received for long when a process died are the likelier culprits: the next process opens the
-others first, and these a little later. By then the operator has heard of it, and tries them alone.
+others first, and these a little later. By then the operator has heard of it, and tries them alone,
+or has taken away the one that was.
 """
 
 import json
@@ -48,14 +49,15 @@ class Caution:
 
         Args:
             stream: Its name.
-            assigned: All streams of the assignment; where all are suspect, none is.
+            assigned: All streams of the assignment. Where all are suspect all wait: one that is
+                tried alone must not end this process again before the operator has taken it away.
         """
         suspects = self._suspects.intersection(assigned)
         if stream not in suspects:
             if suspects:
                 self._proven.add(stream)  # it was received for long before
             return 0.0
-        return HOLD_BACK_S if len(suspects) < len(assigned) else 0.0
+        return HOLD_BACK_S
 
     def note(self, status: StreamStatus) -> None:
         """Take note of what a stream does."""

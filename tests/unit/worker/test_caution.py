@@ -50,9 +50,9 @@ def test_one_that_was_received_for_a_moment_is_too(tmp_path: Path) -> None:
     assert Process(tmp_path).delays_s("a", "c")["c"] == HOLD_BACK_S
 
 
-def test_where_all_were_being_opened_none_waits(tmp_path: Path) -> None:
-    Process(tmp_path).says({"a": CONNECTING, "b": CONNECTING})
-    assert Process(tmp_path).delays_s("a", "b") == {"a": 0, "b": 0}
+def test_one_that_is_tried_alone_waits_until_it_may_be_taken_away(tmp_path: Path) -> None:
+    Process(tmp_path).says({"a": CONNECTING})
+    assert Process(tmp_path).delays_s("a") == {"a": HOLD_BACK_S}
 
 
 def test_the_others_are_not_accused_when_it_kills_again(tmp_path: Path) -> None:
