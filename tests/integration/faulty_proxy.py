@@ -27,7 +27,7 @@ class Watches(Enum):
     DROP = auto()
     """Their connections are reset, and so is each new one."""
     FREEZE = auto()
-    """They stay open, and nothing comes any more. Those that begin later pass."""
+    """They stay open, and nothing comes any more, as on each new one."""
     EXPIRE = auto()
     """They end with 410, and so does each new one."""
 
@@ -39,6 +39,7 @@ class FaultyProxy:
         self._plane = plane
         self._loop = asyncio.new_event_loop()
         self._news = asyncio.Event()
+        self._over = asyncio.Event()
         self._watches = Watches.PASS
         self.refuse: tuple[int, int] = (0, 0)
         """The status code that requests are answered with, and how many more of them."""
@@ -82,6 +83,9 @@ class FaultyProxy:
                 await response.prepare(request)
                 with contextlib.suppress(ConnectionError):  # whoever asked has left
                     await self._watch(request, answer, response)
+                if answer.connection is not None and answer.connection.transport is not None:
+                    # A farewell over TLS takes its time, and would outlive the event loop.
+                    answer.connection.transport.abort()
                 return response
             body = await answer.read()
             kind = answer.headers.get("Content-Type", "application/json").partition(";")[0]
@@ -90,60 +94,69 @@ class FaultyProxy:
     async def _watch(
         self, request: web.Request, answer: aiohttp.ClientResponse, response: web.StreamResponse
     ) -> None:
-        frozen = False
-        while True:
-            if self._watches is Watches.DROP and request.transport is not None:
+        passing = asyncio.create_task(_pass_on(answer, response))
+        deciding = asyncio.create_task(self._broken_off())
+        tasks = {passing, deciding, asyncio.create_task(self._over.wait())}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if deciding.done():
                 self.broken += 1
-                request.transport.abort()
-                return
-            if self._watches is Watches.EXPIRE:
-                self.broken += 1
-                await response.write(json.dumps(GONE).encode() + b"\n")
-                return
-            news = asyncio.ensure_future(self._news.wait())
-            line = asyncio.ensure_future(answer.content.readline())
-            await asyncio.wait([news, line], return_when=asyncio.FIRST_COMPLETED)
-            news.cancel()
-            frozen = frozen or self._watches is Watches.FREEZE
-            if frozen:
-                line.cancel()
-                self.broken += 1
-                await asyncio.sleep(3600)
-            if line.done():
-                if not line.result():
-                    return
-                await response.write(line.result())
-            else:
-                line.cancel()
+                await self._break(deciding.result(), request, response)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _serve(self, ready: threading.Event, stop: asyncio.Event) -> None:
+    async def _broken_off(self) -> Watches:
+        """What becomes of a watch that is not to go on, once that is decided."""
+        while self._watches is Watches.PASS:
+            await self._news.wait()
+        return self._watches
+
+    async def _break(
+        self, fate: Watches, request: web.Request, response: web.StreamResponse
+    ) -> None:
+        if fate is Watches.EXPIRE:
+            await response.write(json.dumps(GONE).encode() + b"\n")
+        elif fate is Watches.FREEZE:
+            await self._over.wait()
+        elif request.transport is not None:
+            request.transport.abort()
+
+    async def _serve(self, ready: threading.Event) -> None:
         async with session_of(str(self._plane.kubeconfig)) as (self._session, _):
             app = web.Application(client_max_size=2**24)
             app.router.add_route("*", "/{path:.*}", self.handle)
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=10)
             await runner.setup()
-            site = web.TCPSite(runner, HOST, 0)
-            await site.start()
+            await web.TCPSite(runner, HOST, 0).start()
             self.port = runner.addresses[0][1]
             ready.set()
-            await stop.wait()
+            await self._over.wait()
             await runner.cleanup()
 
     @contextmanager
     def running(self) -> Iterator["FaultyProxy"]:
         """Have it at work."""
-        ready, stop = threading.Event(), asyncio.Event()
+        ready = threading.Event()
 
         def work() -> None:
-            with contextlib.suppress(asyncio.CancelledError):
-                self._loop.run_until_complete(self._serve(ready, stop))
-            self._loop.close()
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._serve(ready))
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
-        ready.wait(10)
         try:
+            assert ready.wait(10), "The proxy does not start."
             yield self
         finally:
-            self._loop.call_soon_threadsafe(stop.set)
-            thread.join(10)
+            self._loop.call_soon_threadsafe(self._over.set)
+            thread.join(20)
+            assert not thread.is_alive(), "The proxy does not end."
+
+
+async def _pass_on(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:
+    """Let every line through until there is none any more, or nobody to read it."""
+    with contextlib.suppress(ConnectionError):
+        while line := await answer.content.readline():
+            await response.write(line)

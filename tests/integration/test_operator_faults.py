@@ -135,8 +135,8 @@ def proxy(plane: Loopback) -> Iterator[FaultyProxy]:
 
 
 @pytest.fixture
-def behind(plane: Loopback, proxy: FaultyProxy) -> Operator:
-    """An operator that sees the API server through the proxy only."""
+def behind(plane: Loopback, proxy: FaultyProxy) -> Iterator[Operator]:
+    """An operator that sees the API server through the proxy only, and ends before that does."""
     kubeconfig = plane.folder / f"proxied-{proxy.port}"
     cluster = {"name": "c", "cluster": {"server": proxy.url}}
     context = {"name": "c", "context": {"cluster": "c", "user": "c"}}
@@ -144,9 +144,10 @@ def behind(plane: Loopback, proxy: FaultyProxy) -> Operator:
         "apiVersion": "v1", "kind": "Config", "current-context": "c", "clusters": [cluster],
         "contexts": [context], "users": [{"name": "c", "user": {"token": "unused"}}],
     }))  # fmt: skip
-    return start_operator(
+    yield start_operator(
         plane, free_port(), name="operator", kubeconfig=kubeconfig, prelude=IMPATIENT
     )
+    plane.end("operator")
 
 
 @pytest.mark.parametrize("fate", [Watches.DROP, Watches.FREEZE, Watches.EXPIRE])
