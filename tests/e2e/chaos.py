@@ -173,7 +173,7 @@ def _deaths(container: Object) -> int:
     state = container.get("state", {})
     failed = state.get("terminated", {}).get("exitCode", 0) != 0
     waits = state.get("waiting", {}).get("reason") == "CrashLoopBackOff"
-    return int(container["restartCount"]) + (failed or waits)
+    return int(container["restartCount"]) + int(failed or waits)
 
 
 def _ask(address: str) -> WorkerStatus | None:
