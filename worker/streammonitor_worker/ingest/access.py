@@ -86,16 +86,6 @@ class Access:
                 f"{', '.join(self.hosts)} or ask the platform team to allow it",
             )
 
-    def check_address(self, url: str) -> None:
-        """Say no to a URL by where its host is now, for those who look it up once more themselves.
-
-        Raises:
-            SourceError: UnknownHost or AddressNotAllowed.
-        """
-        _, host = _parts(url)
-        if host:
-            self.resolve(host, 0, socket.SOCK_STREAM, redact(url))
-
     def resolve(
         self, host: str, port: int, kind: socket.SocketKind, where: str
     ) -> list[tuple[socket.AddressFamily, SocketAddress]]:

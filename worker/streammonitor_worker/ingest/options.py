@@ -11,19 +11,20 @@ READ_TIMEOUT_S = 10.0
 PLAYLIST_TIMEOUT_S = 30.0
 """A read of live HLS legitimately waits for the next segment: up to the target duration, and a
 playlist may repeat itself for three of those."""
-SOCKET_TIMEOUT_S = 8.0
 
 _WHITELIST = {
-    "rtmp": "rtmp,rtmps,rtmpt,tls,tcp,http,https",
-    "rtmps": "rtmp,rtmps,rtmpt,tls,tcp,http,https",
-    "rtsp": "rtsp,rtsps,rtp,srtp,tls,tcp,udp,http,https",
-    "rtsps": "rtsp,rtsps,rtp,srtp,tls,tcp,udp,http,https",
+    "rtmp": "rtmp,tcp",
+    "rtmps": "rtmp,tcp",
+    "rtsp": "tcp",
+    "rtsps": "tcp",
     "file": "file,crypto",
 }
-"""Schemes that FFmpeg reads by itself, and the protocols it may use for each, nested URLs
+"""Schemes that FFmpeg speaks by itself, and the protocols it may use for each, nested URLs
 included: what comes from a file never opens a connection, and the reverse."""
 READ_HERE = ("http", "https", "srt", "tcp", "udp")
 """Schemes whose bytes are read here and handed to FFmpeg (see `opening`)."""
+RELAYED = ("rtmp", "rtmps", "rtsp", "rtsps")
+"""Schemes that FFmpeg speaks through a connection that is made here (see `relay`)."""
 
 _FORMATS = (
     "hls,mpegts,mov,mp4,flv,live_flv,rtsp,sdp,rtp,matroska,webm,avi,mxf,mpeg,asf,ogg,"
@@ -38,6 +39,7 @@ class Plan:
 
     Attributes:
         read_here: Whether FFmpeg is handed the bytes, and opens nothing by itself.
+        relayed: Whether FFmpeg connects to a port of this host that leads to the source.
         scheme: Lower case; `file` for paths.
         target: What FFmpeg opens.
         options: FFmpeg options.
@@ -46,6 +48,7 @@ class Plan:
 
     scheme: str
     read_here: bool
+    relayed: bool
     target: str
     options: dict[str, str]
     timeout: tuple[float, float]
@@ -76,7 +79,8 @@ def plan(url: str, headers: Mapping[str, str]) -> Plan:
     path = urlsplit(url).path if scheme != "file" else url
     read_s = PLAYLIST_TIMEOUT_S if path.endswith((".m3u8", ".m3u")) else READ_TIMEOUT_S
     target = f"file:{_file_path(url)}" if scheme == "file" else url
-    return Plan(scheme, scheme in READ_HERE, target, options, (OPEN_TIMEOUT_S, read_s))
+    timeout = (OPEN_TIMEOUT_S, read_s)
+    return Plan(scheme, scheme in READ_HERE, scheme in RELAYED, target, options, timeout)
 
 
 def _file_path(url: str) -> str:
@@ -85,13 +89,12 @@ def _file_path(url: str) -> str:
 
 
 def _transport_options(scheme: str) -> dict[str, str]:
-    microseconds = str(int(SOCKET_TIMEOUT_S * 1e6))
     if scheme in ("rtsp", "rtsps"):
         # UDP would lose packets that the network of a cluster drops silently; TCP is also the
         # only transport through most firewalls.
-        return {"rtsp_transport": "tcp", "timeout": microseconds}
+        return {"rtsp_transport": "tcp"}
     if scheme in ("rtmp", "rtmps"):
-        return {"rw_timeout": microseconds, "rtmp_live": "live", "rtmp_buffer": "100"}
+        return {"rtmp_live": "live", "rtmp_buffer": "100"}
     if scheme in ("http", "https"):
         return {
             # Connections are kept by our own client; FFmpeg's way to keep them aborts the process

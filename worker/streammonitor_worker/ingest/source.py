@@ -24,17 +24,17 @@ from streammonitor_worker.frames import (
     MediaItem,
 )
 from streammonitor_worker.ingest.access import EVERYTHING, Access
+from streammonitor_worker.ingest.container import Way, open_container
 from streammonitor_worker.ingest.elementary import (
     audio_format,
     best_audio,
     best_video,
     video_format,
 )
-from streammonitor_worker.ingest.errors import SourceError, classify, redact, stopped
+from streammonitor_worker.ingest.errors import SourceError, classify, redact
 from streammonitor_worker.ingest.interrupt import interruptible
 from streammonitor_worker.ingest.losses import Losses, losses_of
-from streammonitor_worker.ingest.opening import Opening
-from streammonitor_worker.ingest.options import Plan, plan
+from streammonitor_worker.ingest.options import Plan
 from streammonitor_worker.ingest.pictures import picture_of
 from streammonitor_worker.ingest.sound import samples_of
 from streammonitor_worker.ingest.stop import Stop
@@ -95,23 +95,16 @@ def open_source(
         SourceError: It must not or cannot be opened, is no media, or has none of what is wanted.
     """
     stop = stop or Stop()
-    planned = plan(url, headers or {})
-    access.check(url)
-    if not planned.read_here:
-        access.check_address(url)
-    if stop.is_set():
-        raise stopped(url, opening=True)
-    opening = Opening(url, headers or {}, access, stop, variant) if planned.read_here else None
     with ExitStack() as stack:
-        if opening:
-            stack.callback(opening.close)
-        container = _open_container(url, planned, opening, stop)
+        container, planned, way = open_container(url, headers or {}, access, stop, variant)
+        if way:
+            stack.callback(way.close)
         stack.callback(container.close)
         source = Source(
             url,
             container,
             planned,
-            opening,
+            way,
             video=video,
             audio=audio,
             live=live,
@@ -120,26 +113,6 @@ def open_source(
         )
         stack.pop_all()
     return source
-
-
-def _open_container(url: str, planned: Plan, opening: Opening | None, stop: Stop) -> InputContainer:
-    try:
-        with interruptible(opening or stop):
-            return av.open(
-                planned.target,
-                mode="r",
-                format=opening.format if opening else None,
-                options=planned.options,
-                timeout=planned.timeout,
-                io_open=opening,
-            )
-    except (av.FFmpegError, OSError, ValueError, SourceError) as error:
-        if stop.is_set():
-            raise stopped(url, opening=True) from None
-        if isinstance(error, SourceError):
-            raise
-        failure = opening.failure if opening else None
-        raise (failure or classify(error, url, opening=True)) from None
 
 
 class Source:
@@ -158,7 +131,7 @@ class Source:
         url: str,
         container: InputContainer,
         planned: Plan,
-        opening: Opening | None,
+        way: Way,
         *,
         video: bool,
         audio: bool,
@@ -168,7 +141,7 @@ class Source:
     ) -> None:
         self._url = url
         self._container = container
-        self._opening = opening
+        self._way = way
         self._stop = stop
         self._video_stream = best_video(container) if video else None
         self._audio_stream = best_audio(container, self._video_stream) if audio else None
@@ -180,7 +153,7 @@ class Source:
         self.video = video_format(self._video_stream)
         self.audio = audio_format(self._audio_stream)
         self.duration_s = _duration(container, planned)
-        self.finite = self.duration_s is not None or _sized(container, opening)
+        self.finite = self.duration_s is not None or _sized(container, way)
         self._pace = live and self.finite
         self._shared_time = container.format.name in SHARED_TIME and not self.finite
         self._frame_s = 1 / self.video.frame_rate if self.video and self.video.frame_rate else 0.0
@@ -199,8 +172,8 @@ class Source:
     def close(self) -> None:
         """Close the connection or file. Views that were handed out stay valid."""
         self._container.close()
-        if self._opening:
-            self._opening.close()
+        if self._way:
+            self._way.close()
 
     def __iter__(self) -> Iterator[MediaItem]:
         """Yield the format, then views; per elementary stream in presentation order.
@@ -278,22 +251,22 @@ class Source:
         packets = self._container.demux(chosen)
         while not self._stop.is_set():
             try:
-                with interruptible(self._opening or self._stop):
+                with interruptible(self._way or self._stop):
                     packet = next(packets, None)
             except (av.FFmpegError, OSError, SourceError) as error:
                 if self._stop.is_set():
                     return
                 raise self._cause(error) from None
             if packet is None:
-                if self._opening and self._opening.failure:
-                    raise self._opening.failure
+                if self._way and self._way.failure:
+                    raise self._way.failure
                 return
             yield packet
 
     def _cause(self, error: Exception) -> SourceError:
         if isinstance(error, SourceError):
             return error
-        failure = self._opening.failure if self._opening else None
+        failure = self._way.failure if self._way else None
         return failure or classify(error, self._url, opening=False)
 
     def _place(self, timeline: Timeline, frame: Frame, arrived_at: float) -> Iterator[MediaItem]:
@@ -403,11 +376,11 @@ def _duration(container: InputContainer, planned: Plan) -> float | None:
     return container.duration / 1_000_000
 
 
-def _sized(container: InputContainer, opening: Opening | None) -> bool:
+def _sized(container: InputContainer, way: Way) -> bool:
     """Whether it is one resource of known length (a playlist's own length says nothing)."""
-    if opening is not None:
-        return opening.length is not None
-    return container.format.name not in ("hls", "dash", "rtsp", "sdp") and container.size > 0
+    if way is not None:
+        return way.length is not None
+    return container.size > 0
 
 
 def _source_time(frame: Frame) -> float | None:

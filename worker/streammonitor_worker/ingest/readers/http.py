@@ -7,11 +7,9 @@ asking anybody, verifies no certificate, and tells no one of a segment that is m
 import base64
 import http.client
 import socket
-import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -26,12 +24,17 @@ from streammonitor_worker.ingest.errors import (
     redact,
     stopped,
 )
-from streammonitor_worker.ingest.readers.sockets import STALL_S, connect, receive, secure
+from streammonitor_worker.ingest.readers.sockets import (
+    RESPONSE_TIMEOUT_S,
+    STALL_S,
+    connect,
+    receive,
+    secure,
+    tls,
+)
 from streammonitor_worker.ingest.stop import Stop
 
 MAX_REDIRECTS = 5
-RESPONSE_TIMEOUT_S = 5.0
-"""From the request to the first byte of the answer; an origin may have to fetch it first."""
 USER_AGENT = "streammonitor"
 SKIP_BYTES = 65_536
 """A seek forward of no more than this reads on; a farther one asks anew."""
@@ -164,7 +167,7 @@ class HttpClient:
         scheme, host, port = place
         link = connect(host, port, self.access, self.stop, where)
         if scheme == "https":
-            link = secure(link, host, _tls(), self.stop, where)
+            link = secure(link, host, tls(), self.stop, where)
         connection = http.client.HTTPConnection(host, port)
         # It was made where addresses are checked; http.client connects only without one.
         connection.sock = link
@@ -302,9 +305,3 @@ def _refusal(status: int, url: str) -> SourceError:
     other = SERVER_ERROR if status >= 500 or status == 429 else BAD_REQUEST
     reason, remedy = _REFUSALS.get(status, other)
     return SourceError(reason, f"{redact(url)} cannot be opened: HTTP {status}: {remedy}")
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Certificates are verified against the system's authorities, or SSL_CERT_FILE."""
-    return ssl.create_default_context()

@@ -4,6 +4,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from typing import TypeVar
 
 from streammonitor_worker.ingest.access import Access
@@ -13,6 +14,8 @@ from streammonitor_worker.ingest.stop import Stop
 Taken = TypeVar("Taken")
 
 CONNECT_TIMEOUT_S = 4.0
+RESPONSE_TIMEOUT_S = 5.0
+"""From a request to the first byte of the answer; an origin may have to fetch it first."""
 STALL_S = 2.0
 """A peer that owes bytes and sends none for this long has stalled."""
 
@@ -71,6 +74,12 @@ def secure(
         raise classify(error, where, opening=True) from None
     secured.settimeout(STALL_S)
     return secured
+
+
+@cache
+def tls() -> ssl.SSLContext:
+    """Certificates are verified against the system's authorities, or SSL_CERT_FILE."""
+    return ssl.create_default_context()
 
 
 def wake(link: socket.socket) -> None:
