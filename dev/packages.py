@@ -4,9 +4,13 @@ import sys
 
 from dev import browser
 from dev.host import apt_install, exit_code, run, timed
-from dev.media import servers
+from dev.media import muxers, servers
 
-DEBIAN_PACKAGES = (*servers.DEBIAN_PACKAGES, *browser.DEBIAN_PACKAGES)
+DEBIAN_PACKAGES = (
+    *servers.DEBIAN_PACKAGES,
+    *muxers.VLC_PACKAGES,
+    *browser.DEBIAN_PACKAGES,
+)
 
 
 def missing() -> list[str]:

@@ -28,7 +28,7 @@ RTSP_PACKAGES = (
 )
 DEBIAN_PACKAGES = (*RTMP_PACKAGES, *RTSP_PACKAGES)
 
-_SYSTEM_PYTHON = "/usr/bin/python3"  # the one that sees Debian's python3-gi
+SYSTEM_PYTHON = "/usr/bin/python3"  # the one that sees Debian's python3-gi
 _RTMP_MODULE = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
 _NGINX = """
 load_module {module};
@@ -152,13 +152,13 @@ def _rtsp_answers(port: int) -> bool:
 def rtsp_server(clip: Path) -> Iterator[str]:
     """Yield an RTSP URL from GStreamer's server; each client plays `clip` (MP4) once, paced."""
     find = "import gi; gi.require_version('GstRtspServer', '1.0')"
-    known = os.access(_SYSTEM_PYTHON, os.X_OK) and not subprocess.call(
-        [_SYSTEM_PYTHON, "-c", find], stderr=subprocess.DEVNULL
+    known = os.access(SYSTEM_PYTHON, os.X_OK) and not subprocess.call(
+        [SYSTEM_PYTHON, "-c", find], stderr=subprocess.DEVNULL
     )
     require(known, "GStreamer's RTSP server", RTSP_PACKAGES)
     port = free_port()
     script = Path(__file__).with_name("gst_rtsp.py")
-    with process([_SYSTEM_PYTHON, str(script), str(port), str(Path(clip).resolve())]) as server:
+    with process([SYSTEM_PYTHON, str(script), str(port), str(Path(clip).resolve())]) as server:
         wait_until(lambda: _rtsp_answers(port), server, "GStreamer's RTSP server")
         yield f"rtsp://127.0.0.1:{port}/live"
 

@@ -15,7 +15,8 @@ from dev.media.surgery import (
     without_clock,
     without_pts,
 )
-from streammonitor_worker.mpegts.monitor import Indicator, TransportMonitor
+from streammonitor_worker.mpegts.indicators import Indicator
+from streammonitor_worker.mpegts.monitor import TransportMonitor
 
 PAT, PMT, VIDEO, AUDIO = 0x0000, 0x1000, 0x0100, 0x0101
 

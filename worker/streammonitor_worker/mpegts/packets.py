@@ -118,14 +118,26 @@ class Framing:
 
 
 class Framer:
-    """Finds the packets in a stream of bytes."""
+    """Finds the packets in a stream of bytes.
 
-    def __init__(self) -> None:
+    Args:
+        offset: Position of the first byte in the stream.
+
+    Attributes:
+        offset: Position of the next packet.
+    """
+
+    def __init__(self, offset: int = 0) -> None:
+        self.offset = offset
         self._rest = b""
-        self._offset = 0
         self._synchronised = False
         self._wrong = 0
         self._ever = False
+
+    @property
+    def synchronised(self) -> bool | None:
+        """Whether packets are found; None if none ever was."""
+        return self._synchronised if self._ever else None
 
     def feed(self, data: bytes) -> tuple[Packets, Framing]:
         """Take the next bytes; return the whole packets they complete, and what was wrong."""
@@ -142,14 +154,14 @@ class Framer:
                 start, self._synchronised, self._wrong, self._ever = found, True, 0, True
             taken, lost = self._take(buffer, start, framing)
             if first is None:
-                first = self._offset + start
+                first = self.offset + start
             pieces.append(taken)
             start += taken.size
             if not lost:
                 break
             self._synchronised = False
         self._rest = buffer[start:]
-        self._offset += start
+        self.offset += start
         raw = np.concatenate(pieces) if pieces else np.empty((0, PACKET_BYTES), np.uint8)
         return Packets(raw, first or 0), framing
 

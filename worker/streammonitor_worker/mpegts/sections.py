@@ -8,6 +8,8 @@ CAT_PID = 0x0001
 PAT_TABLE = 0x00
 CAT_TABLE = 0x01
 PMT_TABLE = 0x02
+SPLICE_TYPE = 0x86
+"""Stream type of splice information (ANSI/SCTE 35, clause 8.1)."""
 MAX_SECTION_BYTES = 4096
 CRC_BYTES = 4
 
