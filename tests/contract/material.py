@@ -1,13 +1,15 @@
 """Pictures and sound made in memory, for tests that need no codec."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from heapq import merge
+from itertools import islice, takewhile
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from streammonitor_api.worker_status import AudioFormat, VideoFormat
+from streammonitor_worker.facts import Packet, Track
 from streammonitor_worker.frames import (
     AudioView,
     Chroma,
@@ -16,6 +18,7 @@ from streammonitor_worker.frames import (
     LumaArray,
     SampleArray,
     Transfer,
+    TransportView,
 )
 
 RATE = 25
@@ -26,7 +29,7 @@ BOTH = FormatChange(
     audio=AudioFormat(codec="aac", sample_rate=SAMPLE_RATE, channels=2),
 )
 Luma = npt.NDArray[np.uint8]
-View = FrameView | AudioView
+View = FrameView | AudioView | TransportView
 
 
 def scene(width: int = 320, height: int = 180, seed: int = 0) -> Luma:
@@ -184,3 +187,33 @@ def buffers(
         piece.flags.writeable = False
         time_s = start_s + first / rate
         yield AudioView(time_s=time_s, arrived_at=EPOCH_S + time_s, samples=piece, sample_rate=rate)
+
+
+def packets(
+    duration_s: float,
+    *,
+    start_s: float = 0.0,
+    clock_s: float = 10.0,
+    tracks: Iterable[Track] = tuple(Track),
+) -> Iterator[TransportView]:
+    """Packets of healthy pictures and sound, interleaved as a multiplexer does.
+
+    Args:
+        duration_s: How long they play.
+        start_s: Media time of the first.
+        clock_s: Its timestamp.
+        tracks: Of what.
+    """
+
+    def track(name: Track, step_s: float, ahead_s: float, size: int) -> Iterator[TransportView]:
+        for index in range(round(duration_s / step_s + 0.5)):
+            at_s = index * step_s
+            packet = Packet(name, clock_s + at_s + ahead_s, clock_s + at_s, step_s, size)
+            yield TransportView(start_s + at_s, EPOCH_S + start_s + at_s, packet)
+
+    each = {
+        Track.VIDEO: track(Track.VIDEO, 1 / RATE, 2 / RATE, 20_000),
+        Track.AUDIO: track(Track.AUDIO, 1024 / SAMPLE_RATE, 0.0, 400),
+    }
+    mixed = merge(*(each[name] for name in tracks), key=lambda view: view.time_s)
+    yield from takewhile(lambda view: view.time_s < start_s + duration_s, mixed)

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,11 +17,22 @@ from streammonitor_api.spec import BROADCAST, PROFILES
 from streammonitor_worker.checks import check_detector
 from streammonitor_worker.detectors import AnyDetector, registry
 from streammonitor_worker.detectors.base import Detector, Kind, Measurement, Verdict
-from streammonitor_worker.frames import FrameView, Transfer
+from streammonitor_worker.facts import Packet, Seam, Track, Waiting
+from streammonitor_worker.frames import FrameView, Transfer, TransportView
 from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
 from tests.contract.defects import detector_of, shown
-from tests.contract.material import View, buffers, deep, pan, tone, views
+from tests.contract.material import (
+    EPOCH_S,
+    RATE,
+    View,
+    buffers,
+    deep,
+    packets,
+    pan,
+    tone,
+    views,
+)
 
 NAMES = sorted(registry)
 CLEAN_S = 6.0
@@ -36,11 +48,23 @@ def clean(kind: Kind) -> list[View]:
     """CLEAN_S without a defect."""
     if kind is Kind.VIDEO:
         return list(views(pan(150)))
+    if kind is Kind.TRANSPORT:
+        return list(packets(CLEAN_S))
     return list(buffers(tone(CLEAN_S, -26.0)))
 
 
+class Unmeasured:
+    """What a detector of transport gets is not measured by anybody before."""
+
+    def measure(self, view: TransportView) -> TransportView:
+        return view
+
+
+METERS = {Kind.VIDEO: PictureMeter, Kind.AUDIO: SoundMeter, Kind.TRANSPORT: Unmeasured}
+
+
 def measure(detector: AnyDetector, items: Iterable[View]) -> Iterator[Measurement]:
-    meter: Any = PictureMeter() if detector.kind is Kind.VIDEO else SoundMeter()
+    meter: Any = METERS[detector.kind]()
     for item in items:
         yield from detector.observe(meter.measure(item))
     if isinstance(meter, SoundMeter):
@@ -75,6 +99,8 @@ def test_is_deterministic_leaves_its_input_untouched_and_forgets_on_reset(
 
 
 def _content(item: View) -> Any:
+    if isinstance(item, TransportView):
+        return np.array(str(item))
     return item.luma if isinstance(item, FrameView) else item.samples
 
 
@@ -139,8 +165,25 @@ def _sounds() -> Iterator[View]:
         yield from buffers(samples, start_s=position * 0.4, size=size, rate=rate)
 
 
+def _facts() -> Iterator[View]:
+    """Nothing is wrong: sound alone, no timestamps at all, a wrap, seams, a pause as usual."""
+    yield from packets(1.0, tracks=[Track.AUDIO])
+    for index in range(25):
+        nameless = Packet(Track.VIDEO, None, None, 0.0, 1)
+        yield TransportView(1 + index / RATE, EPOCH_S + 1 + index / RATE, nameless)
+    yield TransportView(2.0, EPOCH_S + 2, Seam("a test"))
+    for view in packets(2.0, start_s=2.0, clock_s=2**33 / 90_000 - 1):
+        packet = view.fact
+        assert isinstance(packet, Packet)
+        pts_s, dts_s = ((at or 0.0) % (2**33 / 90_000) for at in (packet.pts_s, packet.dts_s))
+        yield replace(view, fact=replace(packet, pts_s=pts_s, dts_s=dts_s))
+    yield TransportView(4.0, EPOCH_S + 9, Waiting(5.0, 6.0, 0.0))
+    yield TransportView(4.0, EPOCH_S + 10, Seam("a test"))
+    yield from packets(1.0, start_s=4.0, clock_s=0.0)
+
+
 def _odd(kind: Kind) -> Iterator[View]:
-    return _pictures() if kind is Kind.VIDEO else _sounds()
+    return {Kind.VIDEO: _pictures, Kind.AUDIO: _sounds, Kind.TRANSPORT: _facts}[kind]()
 
 
 def test_survives_another_size_depth_rate_or_layout(detector: AnyDetector) -> None:
@@ -151,17 +194,21 @@ def test_survives_another_size_depth_rate_or_layout(detector: AnyDetector) -> No
 @pytest.mark.parametrize("gap_s", [0.5, 7.0])
 def test_survives_a_gap_in_time(detector: AnyDetector, gap_s: float) -> None:
     first = clean(detector.kind)[:50]
+    start_s = 2.0 + gap_s
     if detector.kind is Kind.VIDEO:
-        second: list[View] = list(views(pan(50, seed=1), start_s=2.0 + gap_s))
+        second: list[View] = list(views(pan(50, seed=1), start_s=start_s))
+    elif detector.kind is Kind.TRANSPORT:
+        seam = TransportView(start_s, EPOCH_S + start_s, Seam("a test"))
+        second = [seam, *packets(1.0, start_s=start_s, clock_s=1000.0)]
     else:
-        second = list(buffers(tone(1.0), start_s=2.0 + gap_s))
+        second = list(buffers(tone(1.0), start_s=start_s))
     verdicts = {m.verdict for m in measure(detector, first + second)}
     assert Verdict.BAD not in verdicts
 
 
 def test_memory_is_bounded(detector: AnyDetector) -> None:
     """What it holds on to is what pickling it writes."""
-    meter: Any = PictureMeter() if detector.kind is Kind.VIDEO else SoundMeter()
+    meter: Any = METERS[detector.kind]()
     items, held = shown(detector.name).views[-10:], []
     for _ in range(3):
         for _ in range(30):

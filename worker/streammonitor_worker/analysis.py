@@ -18,6 +18,7 @@ from streammonitor_worker.frames import (
     FormatChange,
     FrameView,
     MediaItem,
+    TransportView,
 )
 from streammonitor_worker.incidents import EventKind, IncidentEvent, IncidentMachine, Subject
 from streammonitor_worker.measures.picture import PictureMeter
@@ -122,8 +123,11 @@ class StreamAnalysis:
 
     @property
     def kinds_needed(self) -> frozenset[Kind]:
-        """What must be decoded."""
-        return frozenset(runner.detector.kind for runner in self._runners.values())
+        """What is looked at; what runs unreported looks only at what is there anyway."""
+        runners = self._runners.values()
+        return frozenset(
+            one.detector.kind for one in runners if one.reported or one.detector.kind.decoded
+        )
 
     def mute(self, hush_s: float) -> None:
         """Tell nobody of what is found after a moment of media time: another worker does."""
@@ -177,6 +181,8 @@ class StreamAnalysis:
             return self._kept(self._feed_sound(item))
         if isinstance(item, FormatChange):
             return self._kept(self._change_format(item))
+        if isinstance(item, TransportView):
+            return self._kept(self._feed_fact(item))
         return self._kept(self._jump(item))
 
     def finish(self, reason: EndReason) -> list[IncidentEvent]:
@@ -277,7 +283,7 @@ class StreamAnalysis:
             machine = IncidentMachine(subject, params, scale, self.programme)
             machine.muted = not reported
             archive = self._archive if reported else None
-            witness = None if archive is None else archive.witness(kind.kind)
+            witness = archive.witness(kind.kind) if archive and kind.kind.decoded else None
             heard = self._heard if reported else None
             runner = DetectorRunner(kind(params), machine, reported, witness, heard)
             if reported and self._hush_s < float("inf"):
@@ -316,6 +322,12 @@ class StreamAnalysis:
                 events += self._observe(runner, measures, view.arrived_at)
         return events
 
+    def _feed_fact(self, view: TransportView) -> list[IncidentEvent]:
+        media = self._media
+        media.until_s = max(media.until_s, view.time_s)
+        runners = self._of(Kind.TRANSPORT)
+        return [one for runner in runners for one in self._observe(runner, view, view.arrived_at)]
+
     def _finish_sound(self) -> list[IncidentEvent]:
         """Let the detectors see the last moment of sound, which filled no hop."""
         measures, events = self._sound.finish(), []
@@ -347,7 +359,7 @@ class StreamAnalysis:
         returned = media.blind.pop(kind, None) is not None
         events = self._interrupt(kind, media.until_s) if returned else []
         passed_s = media.advance(kind, view)
-        for other in self.kinds_needed - {kind}:
+        for other in self.kinds_needed - {kind, Kind.TRANSPORT}:
             if other not in media.blind and media.starved(other):
                 media.blind[other] = f"no {other} has arrived for {STARVED_S:g} s of media"
                 events += self._interrupt(other, media.until_s)
@@ -383,7 +395,7 @@ class StreamAnalysis:
 
     def _jump(self, item: Discontinuity) -> list[IncidentEvent]:
         events: list[IncidentEvent] = []
-        for kind in Kind:
+        for kind in (Kind.VIDEO, Kind.AUDIO):
             events += self._interrupt(kind, item.time_s, item.gap_s)
             self._media.seen_s[kind] = item.time_s
         self._media.until_s = max(self._media.until_s, item.time_s)

@@ -133,7 +133,11 @@ class _Examination:
         try:
             kinds = self._analysis.kinds_needed
             with open_source(
-                self._name, video=Kind.VIDEO in kinds, audio=Kind.AUDIO in kinds, live=False
+                self._name,
+                video=Kind.VIDEO in kinds,
+                audio=Kind.AUDIO in kinds,
+                watch=Kind.TRANSPORT in kinds,
+                live=False,
             ) as source:
                 self._read(source, told)
         except SourceError as error:

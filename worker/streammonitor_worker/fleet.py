@@ -21,6 +21,7 @@ from streammonitor_worker.journal import Journal
 from streammonitor_worker.logs import write_incident
 from streammonitor_worker.stream import StreamRunner
 from streammonitor_worker.surroundings import Surroundings
+from streammonitor_worker.ticker import Ticker
 
 STALLED_S = 90.0
 """A stream's thread that made no step for so long hangs: every wait in it is shorter."""
@@ -71,6 +72,7 @@ class Fleet:
         self._profile: str | None = None
         self._monitor_uid = ""
         self._leaving: list[StreamRunner] = []
+        self._ticker = Ticker(lambda: list(self._runners.values()))
         if journal is not None:
             self._tell_journal(journal)
 
@@ -130,6 +132,7 @@ class Fleet:
         for name in wanted:
             delay_s = caution.delay_s(name, wanted) if caution is not None else 0.0
             self._runners[name].start(delay_s)
+        self._ticker.start()
         if not stale:
             self._settle(held, released)
         self._board.acknowledge(assignment.epoch)
@@ -150,6 +153,7 @@ class Fleet:
     def join(self, timeout_s: float) -> bool:
         """Wait for the threads of stopped streams; False if some are still in FFmpeg."""
         deadline = time.monotonic() + timeout_s
+        self._ticker.stop()
         return all([r.join(max(0.0, deadline - time.monotonic())) for r in self._leaving])
 
     def stream_changed(self, status: StreamStatus) -> None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from streammonitor_api.worker_status import AudioFormat, VideoFormat
 from streammonitor_worker.box import Box
+from streammonitor_worker.facts import Fact
 
 LumaArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 ChromaArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -146,4 +147,20 @@ class Discontinuity:
     gap_s: float
 
 
-MediaItem = FrameView | AudioView | FormatChange | Discontinuity
+@dataclass(frozen=True, slots=True)
+class TransportView:
+    """How the stream comes.
+
+    Attributes:
+        time_s: How far the media had come when it became known, in seconds of media time. It never
+            goes backwards, and passes with the wall clock while media is overdue.
+        arrived_at: Unix time at which it became known, in seconds.
+        fact: What it is.
+    """
+
+    time_s: float
+    arrived_at: float
+    fact: Fact
+
+
+MediaItem = FrameView | AudioView | TransportView | FormatChange | Discontinuity

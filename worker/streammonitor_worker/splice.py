@@ -1,32 +1,52 @@
-"""Media time across reconnections: one line for the analysis, however often the source restarts."""
+"""Media time of a stream: one line for the analysis, however often its source stops or restarts."""
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from streammonitor_worker.facts import Seam
 from streammonitor_worker.frames import (
     AudioView,
     Discontinuity,
     FormatChange,
     FrameView,
     MediaItem,
+    TransportView,
 )
+from streammonitor_worker.programme import ProgrammeClock
+from streammonitor_worker.rhythm import Rhythm
+
+NEWS_S = 0.1
+"""To have waited for less is nothing to tell of."""
+NOWHERE = float("-inf")
 
 
 class Splice:
-    """Continues media time where the last connection left off, plus the time that was lost.
+    """Continues media time where it was left off, plus the time for which nothing came.
 
-    Every source begins at 0. What follows a reconnection is moved behind what came before, as far
-    as the wall clock says that it was away, and preceded by a Discontinuity.
+    Every source begins at 0. What follows a reconnection, or a time for which media was overdue, is
+    moved behind what came before, as far as the wall clock says that it was away, and preceded by a
+    Discontinuity. Meanwhile media time passes with the wall clock.
 
     Args:
+        programme: Is told where it is the wall clock that says how much media is missing.
         clock: Monotonic clock in seconds.
+        wall: Unix time in seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        programme: ProgrammeClock | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._programme = programme or ProgrammeClock()
         self._clock = clock
+        self._wall = wall
+        self._rhythm = Rhythm()
         self._offset_s = 0.0
         self._end_s = 0.0
+        self._reached_s = NOWHERE
         self._lost_at: float | None = None
         self._joining = False
         self._format: FormatChange | None = None
@@ -42,6 +62,16 @@ class Splice:
         if self._joining:
             self.lost()
 
+    def wait(self) -> Iterator[TransportView]:
+        """Wall time passed: yield what there is to tell of it."""
+        if not self._rhythm.begun:
+            return
+        waiting = self._rhythm.waiting(self._clock())
+        if waiting.overdue_s:
+            self._reached_s = max(self._reached_s, self._end_s + waiting.overdue_s)
+        if waiting.waited_s >= NEWS_S:
+            yield TransportView(self._position_s, self._wall(), waiting)
+
     def place(self, item: MediaItem) -> Iterator[MediaItem]:
         """Yield `item` at its place, preceded by the discontinuity it makes, if it makes one."""
         if isinstance(item, FormatChange):
@@ -50,17 +80,39 @@ class Splice:
                 self._format = item
                 yield item
             return
-        if self._joining:
-            yield self._join()
+        if isinstance(item, TransportView):
+            yield replace(item, time_s=self._position_s)
+            return
+        yield from self._join(item)
         placed = replace(item, time_s=item.time_s + self._offset_s) if self._offset_s else item
         if isinstance(placed, FrameView | AudioView):
-            self._end_s = max(self._end_s, placed.time_s + placed.duration_s)
+            before_s = self._end_s
+            self._end_s = max(before_s, placed.time_s + placed.duration_s)
+            self._rhythm.took(self._clock(), self._end_s - before_s)
             self._lost_at = None
         yield placed
 
-    def _join(self) -> Discontinuity:
-        self._joining = False
-        away_s = max(0.0, self._clock() - (self._lost_at or self._clock()))
-        self._lost_at = None
-        self._offset_s = self._end_s + away_s
-        return Discontinuity(time_s=self._offset_s, gap_s=away_s)
+    @property
+    def _position_s(self) -> float:
+        return max(self._end_s, self._reached_s)
+
+    def _join(self, item: FrameView | AudioView | Discontinuity) -> Iterator[MediaItem]:
+        """Move what follows behind the time that has passed without it."""
+        joining, self._joining = self._joining, False
+        behind = item.time_s + self._offset_s < self._reached_s
+        reached_s, self._reached_s = self._position_s, NOWHERE
+        if not (joining or behind):
+            return
+        now_s = self._clock()
+        if joining:
+            waiting = self._rhythm.waiting(now_s)
+            away_s = max(now_s - (self._lost_at or now_s), waiting.waited_s - waiting.due_s)
+            reached_s = max(reached_s, self._end_s + away_s)
+            self._rhythm.resume(now_s)
+            self._lost_at = None
+        self._programme.rejoined()
+        gap_s, self._end_s = reached_s - self._end_s, reached_s
+        self._offset_s = reached_s if joining else reached_s - item.time_s
+        yield Discontinuity(time_s=reached_s, gap_s=gap_s)
+        if joining:
+            yield TransportView(reached_s, self._wall(), Seam("the source was opened again"))

@@ -81,8 +81,9 @@ class StreamRunner:
         self._load = LoadMeter()
         self._damaged = 0
         self._delay_s = 0.0
-        self._splice = Splice()
+        self._splice = Splice(self._analysis.programme)
         self._was_live = False
+        self._source: Source | None = None
         self._healthy_since: float | None = None
         self._status = StreamStatus(
             name=stream.name, state=StreamState.CONNECTING, since=datetime.now(UTC)
@@ -178,6 +179,26 @@ class StreamRunner:
                 self._emit(events)
             self.let_go()
 
+    def tick(self) -> None:
+        """Wall time passed. To be called a few times a second, from any thread; never blocks."""
+        if not self._lock.acquire(blocking=False):
+            return  # something came just now
+        try:
+            if self._closed.is_set() or self.completed:
+                return
+            noticed = self._source.noticed() if self._source else ()
+            placed = [item for raw in noticed for item in self._splice.place(raw)]
+            events = [
+                event
+                for item in (*placed, *self._splice.wait())
+                for event in self._analysis.feed(item)
+            ]
+            self._emit(events)
+            if events:
+                self._publish()
+        finally:
+            self._lock.release()
+
     def let_go(self) -> None:
         """Stop; what is open belongs to another worker now."""
         with self._lock:
@@ -241,6 +262,7 @@ class StreamRunner:
             credentials.url,
             video=Kind.VIDEO in kinds or not kinds,
             audio=Kind.AUDIO in kinds,
+            watch=Kind.TRANSPORT in kinds,
             headers=credentials.headers,
             live=True,
             stop=connection,
@@ -251,6 +273,7 @@ class StreamRunner:
                 return self._complete()
             self._was_live = not source.finite
             self._figures.connects += 1
+            self._source = source
             self._play(source, connection, credentials)
             if connection.is_set():
                 return False
@@ -264,7 +287,6 @@ class StreamRunner:
 
     def _play(self, source: Source, connection: Stop, credentials: Credentials) -> None:
         self._splice.connected()
-        self._analysis.programme.rejoined()
         for raw in source:
             self.progress_at = time.monotonic()
             with self._lock:

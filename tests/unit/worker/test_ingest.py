@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from dev.media.clips import write_clip
-from streammonitor_worker.frames import AudioView, FormatChange, FrameView, MediaItem
+from streammonitor_worker.facts import Packet, Track
+from streammonitor_worker.frames import (
+    AudioView,
+    FormatChange,
+    FrameView,
+    MediaItem,
+    TransportView,
+)
 from streammonitor_worker.ingest import SourceError, Stop, open_source, redact
 
 
@@ -95,13 +102,45 @@ def test_only_what_is_wanted_is_decoded(clips: Path) -> None:
 
 def test_sources_without_sound_or_without_pictures_are_read(clips: Path) -> None:
     silent, *_ = _read(clips / "silent.mp4")
-    radio, *sounds = _read(clips / "radio.ts")
+    radio, *heard = _read(clips / "radio.ts")
 
     assert isinstance(silent, FormatChange)
     assert silent.audio is None
     assert isinstance(radio, FormatChange)
     assert radio.video is None
-    assert len(_sounds(sounds)) == len(sounds) > 0
+    assert _sounds(heard)
+    assert _pictures(heard) == []
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_packets_are_told_before_what_is_decoded_of_them(clips: Path, watched: bool) -> None:
+    with open_source(
+        str(clips / "clip.ts"), live=False, video=False, audio=True, watch=watched
+    ) as source:
+        _, *items = source
+    told = [item for item in items if isinstance(item, TransportView)]
+    packets = [view.fact for view in told if isinstance(view.fact, Packet)]
+    pictures = [one for one in packets if one.track is Track.VIDEO]
+    sounds = [one for one in packets if one.track is Track.AUDIO]
+
+    assert _pictures(items) == []
+    assert len(pictures) == (50 if watched else 0)
+    assert len(sounds) == len(_sounds(items)) > 0
+    assert items.index(told[0]) < items.index(_sounds(items)[0])
+    assert all(one.size > 0 and one.pts_s is not None for one in packets)
+    assert {round(one.duration_s, 5) for one in sounds} == {0.02133}
+    times = [view.time_s for view in told]
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(2.0, abs=0.1)
+
+
+def test_something_tells_the_time_where_nothing_is_to_be_decoded(clips: Path) -> None:
+    heard = _read(clips / "clip.ts", video=False, audio=False)
+    seen = _read(clips / "silent.mp4", video=False, audio=False)
+
+    assert _sounds(heard)
+    assert _pictures(heard) == []
+    assert len(_pictures(seen)) == 25
 
 
 def _encode(path: Path, codec: str, pixels: str, draw: Callable[[int], av.VideoFrame]) -> None:

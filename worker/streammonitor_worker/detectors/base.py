@@ -16,6 +16,7 @@ from pydantic import Field
 
 from streammonitor_api.durations import Duration
 from streammonitor_api.model import Model
+from streammonitor_worker.frames import TransportView
 from streammonitor_worker.measures.hops import Hop
 from streammonitor_worker.measures.picture import PictureMeasures
 from streammonitor_worker.measures.sound import SoundMeasures
@@ -26,6 +27,13 @@ class Kind(StrEnum):
 
     VIDEO = "video"
     AUDIO = "audio"
+    TRANSPORT = "transport"
+    """How the stream comes, be it decoded or not."""
+
+    @property
+    def decoded(self) -> bool:
+        """Whether its input has to be decoded."""
+        return self is not Kind.TRANSPORT
 
 
 class Verdict(StrEnum):
@@ -151,7 +159,7 @@ class Trouble:
 
 
 P = TypeVar("P", bound=DetectorParams)
-M = TypeVar("M", PictureMeasures, SoundMeasures)
+M = TypeVar("M", PictureMeasures, SoundMeasures, TransportView)
 
 
 class Detector(ABC, Generic[P, M]):

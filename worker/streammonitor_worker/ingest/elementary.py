@@ -1,11 +1,15 @@
-"""Which elementary streams of a container are decoded, and what they are."""
+"""Which elementary streams of a container are decoded, what they are, and what is in them."""
+
+from fractions import Fraction
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition
+from av.packet import Packet
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from streammonitor_api.worker_status import AudioFormat, VideoFormat
+from streammonitor_worker import facts
 
 MAX_FRAME_RATE = 1000.0
 """MPEG-TS without a known rate reports its 90 kHz clock."""
@@ -47,3 +51,19 @@ def audio_format(stream: AudioStream | None) -> AudioFormat | None:
     return AudioFormat(
         codec=context.name, sample_rate=context.sample_rate, channels=context.layout.nb_channels
     )
+
+
+def coded_unit(packet: "Packet[Stream]") -> facts.Packet:
+    """What is known of a packet before it is decoded."""
+    base = packet.time_base or Fraction(0)
+    return facts.Packet(
+        facts.Track.VIDEO if packet.stream.type == "video" else facts.Track.AUDIO,
+        pts_s=_seconds(packet.pts, base),
+        dts_s=_seconds(packet.dts, base),
+        duration_s=float((packet.duration or 0) * base),
+        size=packet.size,
+    )
+
+
+def _seconds(ticks: int | None, base: Fraction) -> float | None:
+    return None if ticks is None or not base else float(ticks * base)

@@ -15,6 +15,7 @@ from streammonitor_worker.ingest.access import Access
 from streammonitor_worker.ingest.errors import SourceError, redact
 from streammonitor_worker.ingest.manifests import dash, hls
 from streammonitor_worker.ingest.manifests.hls import WEB
+from streammonitor_worker.ingest.notes import Notes
 from streammonitor_worker.ingest.readers.aes import AesReader
 from streammonitor_worker.ingest.readers.base import Reader
 from streammonitor_worker.ingest.readers.http import HttpClient, HttpReader
@@ -54,6 +55,7 @@ class Opening:
     Attributes:
         failure: What went wrong last, if nothing came after it. FFmpeg passes over a segment that
             cannot be read, and says little of why it gave up.
+        notes: What is noticed of how the source comes.
 
     Raises:
         SourceError: The source itself cannot be opened.
@@ -84,6 +86,7 @@ class Opening:
         self._failures = 0
         self._over = False
         self.failure: SourceError | None = None
+        self.notes = Notes()
         try:
             self._top = self._examined(url, self._reader(url))
         except BaseException:

@@ -17,11 +17,13 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from streammonitor_api.source import Variant
+from streammonitor_worker.facts import Fact
 from streammonitor_worker.frames import (
     AudioView,
     FormatChange,
     FrameView,
     MediaItem,
+    TransportView,
 )
 from streammonitor_worker.ingest.access import EVERYTHING, Access
 from streammonitor_worker.ingest.container import Way, open_container
@@ -29,11 +31,14 @@ from streammonitor_worker.ingest.elementary import (
     audio_format,
     best_audio,
     best_video,
+    coded_unit,
     video_format,
 )
 from streammonitor_worker.ingest.errors import SourceError, classify, redact
 from streammonitor_worker.ingest.interrupt import interruptible
 from streammonitor_worker.ingest.losses import Losses, losses_of
+from streammonitor_worker.ingest.notes import Notes
+from streammonitor_worker.ingest.opening import Opening
 from streammonitor_worker.ingest.options import Plan
 from streammonitor_worker.ingest.pictures import picture_of
 from streammonitor_worker.ingest.sound import samples_of
@@ -41,6 +46,8 @@ from streammonitor_worker.ingest.stop import Stop
 from streammonitor_worker.ingest.timeline import Timeline
 
 Frame = av.VideoFrame | av.AudioFrame
+Found = tuple[Frame | Fact, float]
+"""What came, and the Unix time at which it had arrived."""
 Threads = Literal["none", "frame"]
 
 PRIME_FRAMES = 16
@@ -71,6 +78,7 @@ def open_source(
     *,
     video: bool = True,
     audio: bool = True,
+    watch: bool = False,
     headers: Mapping[str, str] | None = None,
     live: bool = True,
     stop: Stop | None = None,
@@ -83,7 +91,9 @@ def open_source(
     Args:
         url: http(s), rtmp(s), rtsp(s) or file URL, or a path.
         video: Decode video, if there is any.
-        audio: Decode audio, if there is any.
+        audio: Decode audio, if there is any. With neither, sound is decoded if there is any, else
+            pictures: something has to tell the time.
+        watch: Tell of the packets of both, decoded or not.
         headers: HTTP request headers.
         live: Play a finite source in real time; otherwise as fast as it can be read.
         stop: Ends the source early, also while it waits for the network.
@@ -107,6 +117,7 @@ def open_source(
             way,
             video=video,
             audio=audio,
+            watch=watch,
             live=live,
             stop=stop,
             threads=threads,
@@ -135,6 +146,7 @@ class Source:
         *,
         video: bool,
         audio: bool,
+        watch: bool,
         live: bool,
         stop: Stop,
         threads: Threads,
@@ -142,9 +154,15 @@ class Source:
         self._url = url
         self._container = container
         self._way = way
+        self._notes = way.notes if isinstance(way, Opening) else Notes()
         self._stop = stop
-        self._video_stream = best_video(container) if video else None
-        self._audio_stream = best_audio(container, self._video_stream) if audio else None
+        pictures = best_video(container)
+        sound = best_audio(container, pictures if video or watch else None)
+        either = video or audio
+        self._video_stream = pictures if video or not (either or sound) else None
+        self._audio_stream = sound if audio or not either else None
+        self._watched = [one for one in (pictures, sound) if one] if watch else []
+        self._until_s = 0.0
         self._require_streams(video, audio)
         self._configure_decoders(threads)
         self.counters = Counters()
@@ -169,6 +187,11 @@ class Source:
     ) -> None:
         self.close()
 
+    def noticed(self) -> Iterator[TransportView]:
+        """Yield what was noticed and is not told yet; from any thread, also while nothing comes."""
+        for fact, arrived_at in self._notes.take():
+            yield TransportView(self._until_s, arrived_at, fact)
+
     def close(self) -> None:
         """Close the connection or file. Views that were handed out stay valid."""
         self._container.close()
@@ -184,7 +207,7 @@ class Source:
         yield FormatChange(video=self.video, audio=self.audio)
         started = time.monotonic()
         for item in self._views():
-            if self._pace and not isinstance(item, FormatChange):
+            if self._pace and not isinstance(item, FormatChange | TransportView):
                 # Paced by media time: a file stands in for a live channel.
                 self._stop.wait(max(0.0, started + item.time_s - time.monotonic()))
             if self._stop.is_set():
@@ -192,34 +215,41 @@ class Source:
             yield item
 
     def _views(self) -> Iterator[MediaItem]:
-        frames = self._frames()
-        primed = self._prime(frames)
-        if not primed:
-            return
-        timeline = Timeline(origin_s=min(_source_time(frame) or 0.0 for frame, _ in primed))
+        found = self._found()
+        primed = self._prime(found)
+        begins = [_source_time(one) or 0.0 for one, _ in primed if isinstance(one, Frame)]
+        timeline = Timeline(origin_s=min(begins, default=0.0))
         while primed:
             # Oldest first, and released one by one: a held frame is a held decoder buffer.
             yield from self._place(timeline, *primed.pop(0))
-        for frame, arrived_at in frames:
-            yield from self._place(timeline, frame, arrived_at)
+        for one, arrived_at in found:
+            yield from self._place(timeline, one, arrived_at)
 
-    def _prime(self, frames: Iterator[tuple[Frame, float]]) -> list[tuple[Frame, float]]:
+    def _prime(self, found: Iterator[Found]) -> list[Found]:
         wanted: set[type[Frame]] = set()
         wanted |= {av.VideoFrame} if self._video_stream else set()
         wanted |= {av.AudioFrame} if self._audio_stream else set()
-        primed: list[tuple[Frame, float]] = []
-        for frame, arrived_at in frames:
-            primed.append((frame, arrived_at))
-            wanted.discard(type(frame))
-            if not wanted or len(primed) >= PRIME_FRAMES:
+        primed: list[Found] = []
+        frames = 0
+        for one, arrived_at in found:
+            primed.append((one, arrived_at))
+            if isinstance(one, Frame):
+                wanted.discard(type(one))
+                frames += 1
+            if not wanted or frames >= PRIME_FRAMES:
                 break
         return primed
 
-    def _frames(self) -> Iterator[tuple[Frame, float]]:
-        chosen = [stream for stream in (self._video_stream, self._audio_stream) if stream]
+    def _found(self) -> Iterator[Found]:
+        decoded = [stream for stream in (self._video_stream, self._audio_stream) if stream]
         errors_in_a_row = 0
-        for packet in self._packets(chosen):
+        for packet in self._packets([*{*decoded, *self._watched}]):
             arrived_at = time.time()
+            yield from self._notes.take()
+            if packet.size:
+                yield coded_unit(packet), arrived_at
+            if packet.stream not in decoded:
+                continue
             if packet.is_corrupt:
                 self.counters.corrupt_packets += 1
             if self._lacks_reference(packet) or packet.is_corrupt:
@@ -269,11 +299,20 @@ class Source:
         failure = self._way.failure if self._way else None
         return failure or classify(error, self._url, opening=False)
 
-    def _place(self, timeline: Timeline, frame: Frame, arrived_at: float) -> Iterator[MediaItem]:
-        if isinstance(frame, av.VideoFrame):
-            yield from self._place_picture(timeline, frame, arrived_at)
+    def _place(
+        self, timeline: Timeline, one: Frame | Fact, arrived_at: float
+    ) -> Iterator[MediaItem]:
+        if isinstance(one, av.VideoFrame):
+            placed = self._place_picture(timeline, one, arrived_at)
+        elif isinstance(one, av.AudioFrame):
+            placed = self._place_sound(timeline, one, arrived_at)
         else:
-            yield from self._place_sound(timeline, frame, arrived_at)
+            yield TransportView(self._until_s, arrived_at, one)
+            return
+        for item in placed:
+            if isinstance(item, FrameView | AudioView):
+                self._until_s = max(self._until_s, item.time_s + item.duration_s)
+            yield item
 
     def _place_picture(
         self, timeline: Timeline, frame: av.VideoFrame, arrived_at: float
@@ -351,7 +390,7 @@ class Source:
         )
 
     def _configure_decoders(self, threads: Threads) -> None:
-        chosen = (self._video_stream, self._audio_stream)
+        chosen = (self._video_stream, self._audio_stream, *self._watched)
         for stream in self._container.streams:
             if stream not in chosen:
                 # Not only skipped: an HLS variant that nobody reads is not fetched.

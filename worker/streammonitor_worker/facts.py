@@ -1,0 +1,65 @@
+"""What is known of a stream beside its pictures and sound: how it comes.
+
+Facts are small and immutable. Ingest tells them among the views, as `TransportView`; detectors of
+kind TRANSPORT look at nothing else. To tell something new, add a class here and to `Fact`; a
+detector passes over the facts that it does not know.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Track(StrEnum):
+    """Which elementary stream a packet belongs to."""
+
+    VIDEO = "video"
+    AUDIO = "audio"
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A coded picture or buffer of sound, as it came out of the multiplex.
+
+    Attributes:
+        track: What it belongs to.
+        pts_s: When it is presented, in seconds of the source's own clock, as written in the source
+            (33-bit wraps not undone); None where it says nothing.
+        dts_s: When it is decoded, likewise.
+        duration_s: How long it is presented, in seconds; 0 when unknown.
+        size: In bytes.
+    """
+
+    track: Track
+    pts_s: float | None
+    dts_s: float | None
+    duration_s: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Wall time passed, and no picture and no sound came.
+
+    Attributes:
+        waited_s: For how long nothing has come, in seconds.
+        due_s: For how long nothing comes while all is well, in seconds: the source's own rhythm.
+        overdue_s: For how long something should have come, in seconds; 0 while all may be well.
+    """
+
+    waited_s: float
+    due_s: float
+    overdue_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """The source's clock rightly starts anew: what follows need not adjoin what came before.
+
+    Attributes:
+        reason: Why, for people.
+    """
+
+    reason: str
+
+
+Fact = Packet | Waiting | Seam

@@ -1,0 +1,34 @@
+"""What the readers of a source notice, until it is handed on."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+
+from streammonitor_worker.facts import Fact
+
+MAX_NOTES = 1000
+"""A reader may be ahead of the decoder by a segment; beyond that the oldest are dropped."""
+
+
+class Notes:
+    """Facts in the order in which they were noticed. Any thread may write and take.
+
+    Attributes:
+        dropped: How many nobody took in time.
+    """
+
+    def __init__(self) -> None:
+        self._facts: deque[tuple[Fact, float]] = deque()
+        self.dropped = 0
+
+    def add(self, fact: Fact) -> None:
+        """Note a fact, and that it was noticed now."""
+        self._facts.append((fact, time.time()))
+        if len(self._facts) > MAX_NOTES:
+            self._facts.popleft()
+            self.dropped += 1
+
+    def take(self) -> Iterator[tuple[Fact, float]]:
+        """Yield what there is, each with the Unix time at which it was noticed, and forget it."""
+        while self._facts:
+            yield self._facts.popleft()
