@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dev.gen.limits import default, limits
 from dev.gen.structural import structural
 from streammonitor_api.spec import BROADCAST
-from streammonitor_worker.detectors import AnyDetector, registry
+from streammonitor_worker.detectors import AnyDetector, causes_of, registry
 from streammonitor_worker.detectors.base import DetectorParams
 
 PARTS = ("Input", "Values", "Source", "Blind spots")
@@ -68,8 +68,8 @@ def _section(detector: type[AnyDetector]) -> str:
     lines = [f"## {detector.name}", "", detector.summary, "", parts[""], ""]
     lines += _parameters(detector.params_type)
     lines += [f"\n**{name}.** {_sentence(parts[name])}" for name in PARTS]
-    if detector.causes:
-        causes = " or ".join(f"`{cause}`" for cause in detector.causes)
+    if causes_of(detector):
+        causes = " or ".join(f"`{cause}`" for cause in causes_of(detector))
         lines.append(f"\n**Silent under.** While {causes} is there, this is unknown.")
     return "\n".join(lines) + "\n"
 

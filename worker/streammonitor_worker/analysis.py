@@ -9,7 +9,7 @@ from typing import Any
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.worker_status import DetectorState
 from streammonitor_worker.checks import check_detector
-from streammonitor_worker.detectors import registry
+from streammonitor_worker.detectors import causes_of, registry
 from streammonitor_worker.detectors.base import DetectorParams, Kind, Verdict
 from streammonitor_worker.evidence import Archive, Evidence
 from streammonitor_worker.frames import (
@@ -338,7 +338,7 @@ class StreamAnalysis:
     def _observe(
         self, runner: DetectorRunner, measures: Any, arrived_at: float
     ) -> list[IncidentEvent]:
-        causes = [self._runners[name] for name in runner.detector.causes]
+        causes = [self._runners[name] for name in causes_of(type(runner.detector))]
         events: list[IncidentEvent] = []
         before = time.thread_time()
         for measurement in runner.detector.observe(measures):

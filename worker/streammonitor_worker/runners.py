@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.worker_status import DetectorState
-from streammonitor_worker.detectors import AnyDetector, registry
+from streammonitor_worker.detectors import AnyDetector, causes_of, registry
 from streammonitor_worker.detectors.base import Kind, Measurement, Verdict
 from streammonitor_worker.evidence import Witness
 from streammonitor_worker.frames import AudioView, FrameView
@@ -221,7 +221,7 @@ def causes_first(names: Iterable[str]) -> Iterator[str]:
     given: dict[str, None] = {}
 
     def visit(name: str) -> None:
-        for cause in registry[name].causes:
+        for cause in causes_of(registry[name]):
             visit(cause)
         given.setdefault(name)
 

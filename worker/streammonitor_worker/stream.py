@@ -184,9 +184,11 @@ class StreamRunner:
         if not self._lock.acquire(blocking=False):
             return  # something came just now
         try:
-            if self._closed.is_set() or self.completed:
+            source = self._source
+            busy = source is not None and not source.reading
+            if busy or self._closed.is_set() or self.completed:
                 return
-            noticed = self._source.noticed() if self._source else ()
+            noticed = source.noticed() if source else ()
             placed = [item for raw in noticed for item in self._splice.place(raw)]
             events = [
                 event
@@ -243,6 +245,7 @@ class StreamRunner:
         return since is not None and time.monotonic() - since >= HEALTHY_S
 
     def _pause(self, attempt: int) -> None:
+        self._source = None
         hopeless = self._status.state is StreamState.FAILED
         deadline = None if hopeless else self._around.backoff(attempt)
         while not self._wake.wait(60 if deadline is None else deadline) and deadline is None:

@@ -57,7 +57,7 @@ def test_defaults_and_limits_are_phrases() -> None:
     assert told("level") == ("-60", "from -100 to -20")
     assert told("file") == ("a.onnx", "at most 9 characters")
     assert told("flag") == ("false", "true or false")
-    assert told("kind") == ("audio", "one of video, audio")
+    assert told("kind") == ("audio", "one of video, audio, transport")
     assert told("words") == ("[]", "0 to 3 items, each one of 1")
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-import numpy as np
 import pytest
 
 from streammonitor_worker.facts import Packet, Seam, Track, Waiting
@@ -13,51 +12,13 @@ from streammonitor_worker.frames import (
     MediaItem,
     TransportView,
 )
-from streammonitor_worker.programme import ProgrammeClock
 from streammonitor_worker.rhythm import Rhythm
-from streammonitor_worker.splice import Splice
-
-RATE = 25
-STEP_S = 1 / RATE
-
-
-class Stream:
-    """A stream with a clock of its own."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-        self.programme = ProgrammeClock()
-        self.splice = Splice(self.programme, clock=lambda: self.now_s, wall=lambda: self.now_s)
-        self.splice.connected()
-
-    def place(self, *raw: MediaItem) -> list[MediaItem]:
-        return [item for one in raw for item in self.splice.place(one)]
-
-    def flow(self, start_s: float, duration_s: float) -> list[MediaItem]:
-        """Frames that come as they are shown."""
-        found: list[MediaItem] = []
-        for index in range(round(duration_s * RATE)):
-            found += self.place(_frame(start_s + index * STEP_S))
-            self.now_s += STEP_S
-        return found
-
-    def wait(self, duration_s: float) -> list[TransportView]:
-        """Nothing comes."""
-        found: list[TransportView] = []
-        for _ in range(round(duration_s * 4)):
-            self.now_s += 0.25
-            found += self.splice.wait()
-        return found
+from tests.unit.worker.flowing import RATE, STEP_S, Flow
 
 
 @pytest.fixture
-def stream() -> Stream:
-    return Stream()
-
-
-def _frame(time_s: float) -> FrameView:
-    luma = np.zeros((2, 2), np.uint8)
-    return FrameView(time_s=time_s, duration_s=STEP_S, arrived_at=0.0, luma=luma)
+def stream() -> Flow:
+    return Flow()
 
 
 def _times(items: Iterable[MediaItem]) -> list[float]:
@@ -68,13 +29,13 @@ def _waits(views: Iterable[TransportView]) -> list[Waiting]:
     return [view.fact for view in views if isinstance(view.fact, Waiting)]
 
 
-def test_media_time_goes_on_across_a_reconnection(stream: Stream) -> None:
+def test_media_time_goes_on_across_a_reconnection(stream: Flow) -> None:
     known = FormatChange(video=None, audio=None)
-    first = stream.place(known, _frame(0.0), _frame(0.04))
+    first = stream.place(known, stream.frame(0.0), stream.frame(0.04))
     stream.splice.lost()
     stream.now_s += 3.0
     stream.splice.connected()
-    second = stream.place(known, _frame(0.0), _frame(0.04))
+    second = stream.place(known, stream.frame(0.0), stream.frame(0.04))
 
     assert [type(item) for item in first] == [FormatChange, FrameView, FrameView]
     jump, seam, *_ = second
@@ -85,10 +46,10 @@ def test_media_time_goes_on_across_a_reconnection(stream: Stream) -> None:
     assert _times(second) == pytest.approx([3.08, 3.12])
 
 
-def test_media_time_passes_while_media_is_overdue_and_goes_on_from_there(stream: Stream) -> None:
+def test_media_time_passes_while_media_is_overdue_and_goes_on_from_there(stream: Flow) -> None:
     stream.flow(0.0, 10.0)
     told = stream.wait(5.0)
-    jump, *resumed = stream.flow(10.0, 1.0)
+    _, jump, *resumed = stream.flow(10.0, 1.0)
 
     times = [view.time_s for view in told]
     assert times == sorted(times)
@@ -100,7 +61,7 @@ def test_media_time_passes_while_media_is_overdue_and_goes_on_from_there(stream:
     assert _times(resumed) == pytest.approx([times[-1] + index * STEP_S for index in range(25)])
 
 
-def test_what_was_overdue_and_is_missing_from_the_source_is_missing_once(stream: Stream) -> None:
+def test_what_was_overdue_and_is_missing_from_the_source_is_missing_once(stream: Flow) -> None:
     stream.flow(0.0, 10.0)
     stream.wait(5.0)
     resumed = stream.flow(15.0, 1.0)
@@ -108,7 +69,7 @@ def test_what_was_overdue_and_is_missing_from_the_source_is_missing_once(stream:
     assert _times(resumed)[0] == pytest.approx(15.0, abs=0.1)
 
 
-def test_overdue_media_and_a_reconnection_are_one_jump(stream: Stream) -> None:
+def test_overdue_media_and_a_reconnection_are_one_jump(stream: Flow) -> None:
     stream.flow(0.0, 10.0)
     stream.wait(2.0)
     stream.splice.lost()
@@ -122,12 +83,12 @@ def test_overdue_media_and_a_reconnection_are_one_jump(stream: Stream) -> None:
     assert _times(resumed) == sorted(_times(resumed))
 
 
-def test_a_pause_between_segments_is_not_overdue(stream: Stream) -> None:
+def test_a_pause_between_segments_is_not_overdue(stream: Flow) -> None:
     """Three segments at once, then one every six seconds, as a player reads a playlist."""
     told, media_s = [], 0.0
     for segments in (3, *[1] * 12):
         for _ in range(round(6 * RATE) * segments):
-            stream.place(_frame(media_s))
+            stream.place(stream.frame(media_s))
             media_s += STEP_S
         told += stream.wait(6.0)
 
@@ -163,11 +124,11 @@ def test_what_a_lost_connection_takes_is_not_the_rhythm() -> None:
         rhythm.resume(now_s)
 
 
-def test_nothing_is_told_of_waiting_before_anything_came(stream: Stream) -> None:
+def test_nothing_is_told_of_waiting_before_anything_came(stream: Flow) -> None:
     assert stream.wait(10.0) == []
 
 
-def test_packets_are_told_where_media_time_stands(stream: Stream) -> None:
+def test_packets_are_told_where_media_time_stands(stream: Flow) -> None:
     packet = Packet(Track.VIDEO, 0.0, 0.0, STEP_S, 100)
     stream.flow(0.0, 1.0)
     (flowing,) = stream.place(TransportView(0.5, stream.now_s, packet))

@@ -6,6 +6,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
@@ -61,3 +62,15 @@ def build_registry(
 
 registry: dict[str, type[AnyDetector]] = build_registry(_scan())
 """Every detector by its canonical name."""
+
+
+@cache
+def causes_of(detector: type[AnyDetector]) -> tuple[str, ...]:
+    """Detectors whose defect implies this one's: roots first, then those that it names itself.
+
+    >>> causes_of(registry["freeze"])
+    ('stall', 'black')
+    """
+    roots = [name for name in sorted(registry) if registry[name].root]
+    found = dict.fromkeys([*(roots if detector.kind.decoded else ()), *detector.causes])
+    return tuple(name for name in found if name != detector.name)

@@ -177,6 +177,8 @@ class Detector(ABC, Generic[P, M]):
     params_type: ClassVar[type[DetectorParams]]
     causes: ClassVar[tuple[str, ...]] = ()
     """Detectors whose defect implies this one: while they see theirs, this one cannot tell."""
+    root: ClassVar[bool] = False
+    """Whether its defect implies whatever is wrong with pictures and sound meanwhile."""
     cost: ClassVar[float]
     """A hint for planning: CPU time as a share of decoding the same 1080p video."""
     self_contained: ClassVar[bool] = True

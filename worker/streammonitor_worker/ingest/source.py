@@ -135,6 +135,7 @@ class Source:
         finite: Whether the source has an end; otherwise it is live.
         duration_s: Length in seconds, if the source is finite and says so.
         counters: Faults so far.
+        reading: It reads, and may wait for what it reads; otherwise it is busy with what came.
     """
 
     def __init__(
@@ -166,6 +167,7 @@ class Source:
         self._require_streams(video, audio)
         self._configure_decoders(threads)
         self.counters = Counters()
+        self.reading = False
         self._corrupt_pts: deque[int | None] = deque(maxlen=CORRUPT_PACKETS)
         self._losses = _losses(self._video_stream)
         self.video = video_format(self._video_stream)
@@ -282,11 +284,14 @@ class Source:
         while not self._stop.is_set():
             try:
                 with interruptible(self._way or self._stop):
+                    self.reading = True
                     packet = next(packets, None)
             except (av.FFmpegError, OSError, SourceError) as error:
                 if self._stop.is_set():
                     return
                 raise self._cause(error) from None
+            finally:
+                self.reading = False
             if packet is None:
                 if self._way and self._way.failure:
                     raise self._way.failure
