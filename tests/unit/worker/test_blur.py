@@ -153,3 +153,21 @@ def test_a_dissolve_to_a_soft_shot_is_no_blur() -> None:
         for share, one, other in zip(shares, sharp, soft, strict=True)
     )
     assert bad_from(measure(shot(3), dissolve)) is None  # type: ignore[arg-type]
+
+
+def test_a_shot_of_lines_that_run_one_way_has_little_to_lose_in_the_other() -> None:
+    bars = np.tile(np.array([40] * 9 + [200] * 9, np.uint8), (SIZE[1] + 300, 100))
+    soft = ground(1, softness=6.0)
+    lines: Luma = cv2.addWeighted(bars[:, : soft.shape[1]], 0.3, soft, 0.7, 0)  # type: ignore[assignment]
+    found = measure(shot(3, lines), softened(shot(3, lines, after_s=3), 5.0))
+    assert bad_from(found) == pytest.approx(3.0, abs=0.3)
+
+
+def test_blur_goes_on_over_cuts_and_ends_within_a_shot() -> None:
+    blurred = (softened(shot(2, SHOTS[number % 3]), 4.0) for number in range(1, 4))
+    back = shot(4, SHOTS[0], after_s=2)
+    found = measure(shot(3), softened(shot(1, after_s=3), 4.0), *blurred, back)
+    bad = [one.start_s for one in found if one.verdict is Verdict.BAD]
+    assert bad[0] == pytest.approx(3.0, abs=0.3)
+    assert all(one.verdict is Verdict.BAD for one in found if 4.0 <= one.start_s < 10.0)
+    assert {one.verdict for one in found if one.start_s >= 11.5} == {Verdict.GOOD}

@@ -1,7 +1,9 @@
 """Blur: the picture suddenly lost its detail."""
 
+import math
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -18,34 +20,45 @@ from streammonitor_worker.detectors.base import (
     Units,
     Verdict,
 )
-from streammonitor_worker.measures.detail import MIN_DETAIL, Detail, detail_of, share
+from streammonitor_worker.measures.detail import Detail, detail_of
 from streammonitor_worker.measures.luma import Luma8
 from streammonitor_worker.measures.picture import PictureMeasures
 from streammonitor_worker.measures.shots import SAME_SHOT, likeness
 
-LOOK_EVERY_S = 0.08
-"""Each second picture: often enough to tell one step from a focus pull."""
-BEFORE, MIN_BEFORE, AFTER = 12, 4, 6
+LOOK_EVERY_S = 0.16
+"""Each fourth picture: looking rarely is what makes full resolution affordable."""
+BEFORE, MIN_BEFORE, AFTER = 8, 3, 4
 """A sudden loss is told from so many looks before it, or at least so many, and so many after."""
-UNTOUCHED = 0.85
-"""Before it, such a share of the detail is left."""
-AT_ONCE = 0.6
-"""Such a share of the loss is seen at the second look: an encoder may need half a second to show
-all of it, and a focus pull takes longer than that."""
-IN_PLACE = 0.75
-"""So much may be left where it was: what leaves the picture takes its own detail only."""
+LONG_BEFORE, UPPER_PERCENT = 25, 75
+"""What the shot had before it went soft: this percentile of so many looks."""
+SUDDEN = 0.7
+"""Such a share of the loss, on a logarithmic scale, is seen within two looks: an encoder may need
+both of them to show it, and a focus pull takes far longer."""
+NOTABLE = 0.25
+"""So much of it dates a loss back to the first of the two."""
+UNTOUCHED = 0.95
+"""No look since the loss shows such a share of the detail again."""
+FADED = 0.6
+"""If so little of the contrast of shapes is left, it is a fade or fog that takes the detail."""
 SAME_SHAPES = 0.4
-"""Likeness of what was shown before and is shown after: a pan leaves more, a dissolve less."""
-BASELINE_S, LEARN_EVERY_S = 120.0, 0.24
-BASELINE_PERCENT = 50
-"""The stream's median is its baseline: single soft shots are everyday."""
+"""Shapes before and after are at least so much as alike as in motion before: not in a dissolve."""
+NOTHING_LEFT = 0.001
+"""The least share of detail that is told from none."""
+BASELINE_S = 120.0
+SOFT_PERCENT, MEDIAN_PERCENT = 20, 50
+"""The stream's soft shots, of which one more is nothing new, and its usual ones."""
 WARM_UP_S = 2.5
 CLEAR_FACTOR = 1.35
 """So many times the threshold is surely sharp again."""
+MOST_RISE = 2.0
+"""Detail that rises by such a factor within a shot is back, however little was left."""
+SPREAD, CERTAIN = 0.5, 1.0
+"""Shots of a programme differ in detail by a factor of e to the power of SPREAD. The odds that
+those behind a cut are sharp are a logarithm, and from shot to shot at most CERTAIN either way."""
 MIN_CUT = 0.03
 CUT_STEP = 1.4
 """A mean change of so much, and so many times that of the picture before, may be a cut."""
-STRONG = 0.75
+STRONG = 0.6
 MIN_CUTS = 3
 """What is soft from the first picture of a shot may be meant to be. It is a defect if it falls
 below so many thresholds, and still does after so many cuts."""
@@ -73,7 +86,7 @@ class BlurParams(DetectorParams):
 
 
 class _Look(NamedTuple):
-    """The detail of one picture, when it was seen, in which shot, and what it showed."""
+    """The detail of one picture, when it was seen, and in which shot."""
 
     time_s: float
     arrived_at: float
@@ -82,39 +95,79 @@ class _Look(NamedTuple):
     small: Luma8
 
 
+@dataclass
+class _Loss:
+    """A loss of detail that was found, and what tells whether it lasts.
+
+    Attributes:
+        since: The first look at it.
+        left: The share of the detail that is left, above 0.
+        was: What there was before: that of the shot, or of the stream if it set in with a cut.
+        sharp: The detail of the shot before it; None in another shot.
+        shots: Logarithm of the odds that the stream is sharp again, of all shots but this one.
+        shot: The same of the shot that is on.
+        looks: Looks at that shot.
+    """
+
+    since: _Look
+    left: float
+    was: float
+    sharp: Detail | None
+    shots: float = -CERTAIN
+    shot: float = 0.0
+    looks: int = 0
+
+    def cut(self) -> None:
+        """Another shot follows."""
+        self.sharp = None
+        self.shots = max(-CERTAIN, min(CERTAIN, self.shots + self.shot))
+        self.shot, self.looks = 0.0, 0
+
+    def weigh(self, ratio: float) -> float:
+        """The odds after another look at a shot that has such a share of the usual detail.
+
+        Sharp shots lie around the usual, blurred ones around what is left of it: both spread alike.
+        """
+        self.looks += 1
+        less, found = -math.log(self.left), math.log(max(ratio, NOTHING_LEFT))
+        self.shot += (less * (found + less / 2) / SPREAD**2 - self.shot) / self.looks
+        return self.shots + self.shot
+
+
 class BlurDetector(Detector[BlurParams, PictureMeasures]):
     """Finds that the picture suddenly has far less detail than it had.
 
-    Detail is how steep edges are: the greatest step from pixel to pixel as a share of the edge's
-    height, in the busiest parts of a picture reduced to at most 640 pixels across. What is shown,
-    its light, a fade and an encoder change it little; a blur lowers it everywhere. Half of these
-    parts decide, so that a logo that stays sharp does not.
+    Detail is what changes from pixel to pixel at the two finest scales, relative to the contrast of
+    shapes, in the sharpest parts of the full picture but for the very sharpest: fades change all of
+    them alike, a soft background is not among the sharpest, and a logo stays sharp when the
+    programme does not.
 
-    Within a shot, detail that is lost from one look to the next and stays lost is a defect if it
-    was lost where it was, and the shapes stayed: cameras take longer to lose focus, and a dissolve
-    brings other shapes. What is soft from the first picture of a shot, or became so gradually, may
-    be meant to be: it is compared with what is usual for the stream, and counts only if very little
-    is left and the shots that follow are soft, too. A blurred stream is sharp again when the shot
-    is, or another one has nearly what is usual.
+    Within a shot, detail that is lost from one look to the next and stays lost, while the shapes
+    keep their contrast, is a defect: cameras take longer to lose focus. Behind a cut, a blurred
+    stream is taken for sharp again as soon as its shots are liker to what was there before than to
+    what was left of it, or when the detail comes back within a shot. What is soft from the first
+    picture of a shot, or became so gradually, may be meant to be: it is compared with the stream's
+    own soft shots, and counts only if next to nothing is left in the shots that follow, too.
 
-    Input: pictures of 8 to 16 bits; it looks at each second one of 25 a second. That takes 0.3 ms
-    for each picture of 1080p, measured on a busy machine.
+    Input: pictures of 8 to 16 bits; it looks at six a second. That takes 0.45 ms for each picture
+    of 1080p at 25 a second, measured on a busy machine, and at most 10 ms for one of them.
 
-    Values: `detail` (steepness of edges; 0 if nothing is finer than four pixels, 0.7 if edges are
-    as sharp as pixels allow), `usualDetail` (the same of the shot before it was blurred, or the
-    stream's median of two minutes) and `detailRatio` (their quotient, 1 is as usual).
+    Values: `detail` (contrast of fine structures relative to that of shapes), `usualDetail` (the
+    same of the shot before it was blurred, or of the stream) and `detailRatio` (their quotient, 1
+    is as usual).
 
-    Source: the width of edges as in Marziliano et al., "A no-reference perceptual blur metric"
-    (2002), as the quotient of steps at two scales, which needs no search for edges; the baseline is
-    our own.
+    Source: a ratio of gradient energies between scales, as in no-reference sharpness metrics since
+    Marziliano et al., "A no-reference perceptual blur metric" (2002); a sequential test of two
+    hypotheses (Wald, 1945) for the shots behind a cut; the baseline is our own.
 
-    Blind spots: blur from the very beginning, as of SD that was scaled up; a picture that has no
-    detail to lose because it was soft before or shows no edges (unknown); blur that sets in
-    together with a cut, or gradually, unless it is heavy and outlasts several shots; the loss of
-    detail that is finer than a pixel of the reduced picture. Taken for blur: several soft shots in
-    a row in a programme that is sharp; large lettering that vanishes from a soft background without
-    a cut. A programme that is softer for good becomes the baseline
-    after a minute, unless it was found blurred: then it stays so until it is sharp again.
+    Blind spots: blur from the very beginning, as of SD that was scaled up; a picture that was soft
+    before; blur that sets in together with a cut or in the half second around it, or gradually,
+    unless it is heavy and outlasts several shots; one that an encoder shows bit by bit until its
+    next key frame; a logo, clock and ticker that fill more than a fortieth of the picture and stay
+    sharp; pictures with almost no contrast and the first seconds of a stream (both unknown). Taken
+    for blur: large lettering that vanishes from a soft background without a cut, a shot that is
+    smeared and stays so. A programme that is softer for good becomes the baseline after a minute,
+    unless it was found blurred: then it stays so until it is sharp again.
     """
 
     name: ClassVar[str] = "blur"
@@ -135,15 +188,11 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
 
     def reset(self) -> None:
         """Forget the baseline: another format has another."""
-        self._baseline: deque[float] = deque(maxlen=round(BASELINE_S / LEARN_EVERY_S))
+        self._baseline: deque[float] = deque(maxlen=round(BASELINE_S / LOOK_EVERY_S))
         self._pending: list[float] = []
-        self._learn_s = float("-inf")
-        self._usual: float | None = None
-        self._looks: deque[_Look] = deque(maxlen=BEFORE + AFTER)
+        self._looks: deque[_Look] = deque(maxlen=LONG_BEFORE + AFTER)
         self._shot = 0
-        self._sharp: Detail | None = None
-        self._lost = False
-        self._good = 0
+        self._loss: _Loss | None = None
         self._soft: _Look | None = None
         self._cuts = 0
         self._step = 0.0
@@ -159,7 +208,7 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
         self._watch(measures)
         self._since = None
         if view.time_s >= self._next_s:
-            # A little earlier, so that it is each second picture whatever the clock rounds to.
+            # A little earlier, so that it is each fourth picture whatever the clock rounds to.
             self._next_s = view.time_s + LOOK_EVERY_S - 0.005
             found = detail_of(measures)
             cut, self._cut = self._cut, False
@@ -189,100 +238,144 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
         if look is None:
             self._looks.clear()
             self._values = {}
-            return Verdict.BETWEEN if self._lost else Verdict.UNKNOWN
-        if cut and self._usual is not None:
-            self._sharp = None
+            return Verdict.BETWEEN if self._loss is not None else Verdict.UNKNOWN
+        if cut:
+            self._looks.clear()
+            if self._loss is not None:
+                self._loss.cut()
         self._looks.append(look)
-        if not self._lost:
-            self._seek()
-        verdict = self._follow(look) if self._lost else self._compare(look, cut)
-        self._learn(look)
+        if self._loss is None:
+            self._loss = self._sudden()
+            self._since = None if self._loss is None else self._loss.since
+        elif self._is_back(self._loss):
+            self._loss, self._since = None, self._looks[0]
+        verdict = self._compare(look, cut) if self._loss is None else self._follow(look, self._loss)
+        self._learn(look.detail.both)
         return verdict
 
-    def _seek(self) -> None:
-        """See whether the shot lost its detail at once, AFTER looks ago."""
+    def _sudden(self) -> _Loss | None:
+        """Whether the shot lost its detail at once, AFTER looks ago or beginning one before."""
         looks, limit = list(self._looks), self.params.threshold
-        after = looks[-AFTER:]
-        before = [look for look in looks[:-AFTER] if look.shot == after[1].shot]
-        if len(before) < MIN_BEFORE:
-            return
-        last = before[-1].detail
-        if share(after[-1].detail.best, last.best) > limit * CLEAR_FACTOR:
-            return  # as nearly always: what follows costs more
-        usual = _median(before)
-        untouched = last.relative_to(usual)
-        left = [look.detail.relative_to(usual) for look in after]
-        settled = float(np.median(left[AFTER // 2 :]))
-        if untouched < UNTOUCHED or untouched - left[1] < AT_ONCE * (untouched - settled):
-            return
-        if settled > limit or after[-1].detail.left_in_place(last) > IN_PLACE:
-            return
-        # A dissolve or a wipe brings other shapes, and may have begun before.
-        if likeness(before[-3].small, after[-1].small) >= SAME_SHAPES:
-            first = after[untouched - left[0] < AT_ONCE / 2 * (untouched - settled)]
-            self._lost, self._good, self._sharp, self._since = True, 0, usual, first
+        at = len(looks) - AFTER
+        for first in (at, at - 1):
+            if first < MIN_BEFORE:
+                continue
+            usual, last = _median(looks[max(0, first - BEFORE) : first]), looks[-1].detail
+            if max(last.both, looks[at].detail.both) > limit * CLEAR_FACTOR * usual.both:
+                continue  # as nearly always: what follows costs more
+            shares = [look.detail.relative_to(usual) for look in looks[first:]]
+            left = float(np.median(shares[-AFTER:]))
+            if left > limit or max(shares[-AFTER:]) > limit * CLEAR_FACTOR:
+                continue
+            if max(shares) > UNTOUCHED or last.contrast < FADED * looks[first - 1].detail.contrast:
+                continue
+            at_once = _is_at_once([look.detail.both for look in looks], first)
+            if at_once and _is_same_scene(looks, first):
+                return _Loss(looks[first], max(NOTHING_LEFT, left), usual.both, usual)
+        return None
 
-    def _follow(self, look: _Look) -> Verdict:
+    def _is_back(self, loss: _Loss) -> bool:
+        """Whether the detail came back within the shot AFTER looks ago; forget what was before."""
+        looks = list(self._looks)
+        before = [look for look in looks[:-AFTER] if look.time_s >= loss.since.time_s]
+        if len(before) < MIN_BEFORE:
+            return False
+        # Nearer to what it was than to what was left.
+        rise = min(max(CLEAR_FACTOR, loss.left**-0.5), MOST_RISE)
+        blurred = _median(before[-BEFORE:])
+        if blurred.relative_to(_median(looks[-AFTER:])) > 1 / rise:
+            return False
+        sharp = blurred.both * CLEAR_FACTOR
+        self._restart([look for look in looks[-AFTER:] if look.detail.both > sharp] or looks[-1:])
+        return True
+
+    def _restart(self, looks: list[_Look]) -> None:
+        """What was before these looks was blurred."""
+        self._looks.clear()
+        self._looks += looks
+
+    def _follow(self, look: _Look, loss: _Loss) -> Verdict:
         """Compare a blurred picture with what its shot was, or in another shot with the stream."""
-        usual = self._usual or look.detail.best
-        ratio = share(look.detail.best, usual)
-        if self._sharp is not None:
-            ratio, usual = look.detail.relative_to(self._sharp), self._sharp.best
-        self._tell(look, usual, ratio)
-        self._good = self._good + 1 if ratio > self.params.threshold * CLEAR_FACTOR else 0
-        self._lost = self._good < AFTER
-        if self._good:
+        if loss.sharp is not None:
+            ratio, limit = look.detail.relative_to(loss.sharp), self.params.threshold
+            self._tell(look, look.detail.both / max(ratio, 1e-6), ratio)
+            back, soft = ratio > limit * CLEAR_FACTOR, ratio <= limit
+        else:
+            usual = min(loss.was, self._usual(MEDIAN_PERCENT) or loss.was)
+            self._tell(look, usual, look.detail.both / usual)
+            odds = loss.weigh(look.detail.both / usual)
+            back, soft = odds > CERTAIN and loss.looks > 1, odds <= 0
+        if back:
+            self._loss = None
+            self._restart([look])
             return Verdict.GOOD
-        return Verdict.BAD if ratio <= self.params.threshold else Verdict.BETWEEN
+        return Verdict.BAD if soft else Verdict.BETWEEN
 
     def _compare(self, look: _Look, cut: bool) -> Verdict:
-        """Compare a picture with what is usual for the stream."""
-        usual = self._usual
+        """Compare a picture with the stream's soft shots."""
+        usual = self._usual(SOFT_PERCENT)
         if usual is None:
             self._values = {}
             return Verdict.UNKNOWN
-        ratio = share(look.detail.best, usual)
+        ratio, limit = look.detail.both / usual, self.params.threshold
         self._tell(look, usual, ratio)
-        if usual < MIN_DETAIL:
-            return Verdict.UNKNOWN
-        limit = self.params.threshold
-        self._good = self._good + 1 if ratio > limit else 0
-        if self._soft is None:
-            self._soft = None if self._good else look
-        elif self._good >= AFTER:
+        if ratio > limit:
             self._soft, self._cuts = None, 0
+            return Verdict.GOOD
+        if self._soft is None:
+            self._soft = look
         else:
             self._cuts += cut
-        if self._soft is None or self._cuts < MIN_CUTS or ratio > limit * STRONG:
+        if self._cuts < MIN_CUTS or ratio > limit * STRONG:
             return Verdict.GOOD
-        self._lost, self._good, self._sharp, self._since = True, 0, None, self._soft
+        self._loss = _Loss(self._soft, max(NOTHING_LEFT, ratio), usual, None)
+        self._since = self._soft
         return Verdict.BAD
+
+    def _usual(self, percent: float) -> float | None:
+        """A percentile of the stream's detail; None until it is known."""
+        if len(self._baseline) < WARM_UP_S / LOOK_EVERY_S:
+            return None
+        return max(1e-6, float(np.percentile(self._baseline, percent)))
 
     def _tell(self, look: _Look, usual: float, ratio: float) -> None:
         self._values = {
-            "detail": round(look.detail.best, 4),
+            "detail": round(look.detail.both, 4),
             "usualDetail": round(usual, 4),
             "detailRatio": round(ratio, 4),
         }
 
-    def _learn(self, look: _Look) -> None:
+    def _learn(self, detail: float) -> None:
         """Soft shots enter the baseline once it is known that they are not a defect."""
-        if self._lost:
+        if self._loss is not None:
             self._pending.clear()
             return
-        if look.time_s < self._learn_s:
-            return
-        self._learn_s = look.time_s + LEARN_EVERY_S - 0.005
-        self._pending.append(look.detail.best)
-        adopted = len(self._pending) >= ADOPT_S / LEARN_EVERY_S
+        self._pending.append(detail)
+        adopted = len(self._pending) >= ADOPT_S / LOOK_EVERY_S
         if self._soft is None or adopted:
             self._baseline += self._pending
             self._pending.clear()
-        if len(self._baseline) >= WARM_UP_S / LEARN_EVERY_S:
-            self._usual = float(np.percentile(self._baseline, BASELINE_PERCENT))
+
+
+def _is_at_once(details: list[float], first: int) -> bool:
+    """Whether nearly all that was lost was lost at look `first`, or there and at the next one."""
+    level = np.log(np.maximum(details, NOTHING_LEFT))
+    before, at = level[max(0, first - LONG_BEFORE) : first], len(level) - AFTER
+    whole = np.percentile(before, UPPER_PERCENT) - np.median(level[-AFTER:])
+    ground = before[-2:].mean()
+    if ground - level[at] < SUDDEN * whole:
+        return False
+    return bool(first == at or ground - level[first] >= NOTABLE * whole)
+
+
+def _is_same_scene(looks: list[_Look], first: int) -> bool:
+    """Whether shapes change around look `first` as they did before it: not so in a dissolve."""
+    before, after = first - 2, len(looks) - AFTER + 1
+    earlier = max(0, before - (after - before))
+    usual = likeness(looks[earlier].small, looks[before].small)
+    return likeness(looks[before].small, looks[after].small) >= SAME_SHAPES * usual
 
 
 def _median(looks: list[_Look]) -> Detail:
-    """The usual detail of these pictures, and that of the last one's tiles."""
-    across, down = (float(np.median([look.detail[way] for look in looks])) for way in (0, 1))
-    return looks[-1].detail._replace(across=across, down=down)
+    """The usual detail of these pictures."""
+    return Detail(*np.median([look.detail for look in looks], axis=0).tolist())

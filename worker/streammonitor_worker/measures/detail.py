@@ -1,4 +1,4 @@
-"""How much finer than its shapes the sharpest parts of a picture are."""
+"""How much detail the sharpest parts of a picture have."""
 
 from typing import NamedTuple
 
@@ -7,143 +7,112 @@ import numpy as np
 import numpy.typing as npt
 from cv2.typing import MatLike
 
+from streammonitor_worker.frames import FrameView
 from streammonitor_worker.measures.luma import Luma8
 from streammonitor_worker.measures.picture import PictureMeasures
 
-TILE_PX = 32
-"""Side of a tile of the reduced picture, which is at most 640 pixels wide."""
-TILES = 30
-"""So many of the tiles that change most at half the scale are looked at. Half of them decide, so
-that a logo and a clock, which stay sharp when the programme does not, do not."""
-MIN_TILES = 4
-MIN_HEIGHT = 12.0
-"""Tiles whose highest edge is lower, in codes, show grain and what the encoder made of it."""
-NOTHING_FINER = 1 / 3
-"""Steepness of an edge that is at least four pixels wide."""
-MIN_DETAIL = 0.2
-"""A picture with less of it has no detail to lose: a blur would not change what is seen of it."""
-
-Floats = npt.NDArray[np.float32]
+TILES_ACROSS = 20
+MIN_TILE_PX = 32
+TILES = 26
+"""So many of the tiles that change most from pixel to pixel are looked at."""
+OVERLAID = 6
+"""The sharpest of them may be a logo or a clock, which stays sharp when the programme does not: a
+fortieth of the picture."""
+SHAPES_PX = (40, 22)
+"""A picture that is so small has only its shapes left."""
+MIN_CONTRAST = 0.4
+"""Least contrast of those shapes, in codes: below it there is no detail to be lost."""
+LITTLE = 0.35
+"""A direction with less than such a share of the other one's detail shows no loss."""
 
 
 class Detail(NamedTuple):
-    """How steep edges are: neither light nor a fade nor what is shown changes it much.
-
-    The steepness of an edge is the greatest step from pixel to pixel as a share of its height; what
-    exceeds NOTHING_FINER is detail. It is below 0 in what is very soft, 0.7 if edges are as sharp
-    as pixels allow, and more in a texture of points.
+    """Detail, relative to the contrast of shapes: neither light nor a fade changes it.
 
     Attributes:
-        across: From pixel to pixel of a row, the median of the busiest tiles.
+        across: From pixel to pixel of a row; 1.0 if fine structures contrast as shapes do.
         down: The same from row to row.
-        tiles: The same of every tile, shape (2, rows, columns); NaN where no edge is high enough.
-        chosen: The busiest tiles, of which the medians are taken; the same shape.
+        contrast: That contrast of shapes, as a root mean square in 8-bit codes.
     """
 
     across: float
     down: float
-    tiles: Floats
-    chosen: npt.NDArray[np.bool_]
+    contrast: float
 
     @property
-    def best(self) -> float:
-        """That of the direction that has more: what moves fast is smeared in the other one."""
-        return max(self.across, self.down)
+    def both(self) -> float:
+        """The geometric mean of both directions."""
+        return float(np.sqrt(self.across * self.down))
 
     def relative_to(self, usual: "Detail") -> float:
         """Share of the usual detail that is left, in the direction that lost least.
 
-        A direction that had no detail cannot have lost it.
+        What moves fast is smeared in one direction only. A direction that had little compared with
+        the other one has little to lose.
         """
         pairs = ((self.across, usual.across), (self.down, usual.down))
-        return max((share(is_, was) for is_, was in pairs if was >= MIN_DETAIL), default=1.0)
-
-    def left_in_place(self, before: "Detail") -> float:
-        """Share of the detail of an earlier picture that is left in the tiles that had some.
-
-        It is that of the direction that lost least; 1 if too few tiles still show an edge.
-        """
-        if self.tiles.shape != before.tiles.shape:
-            return 1.0
-        lost_from = before.chosen & (before.tiles >= MIN_DETAIL) & ~np.isnan(self.tiles)
-        shares = [
-            share(float(np.median(now[where])), float(np.median(was[where])))
-            for now, was, where in zip(self.tiles, before.tiles, lost_from, strict=True)
-            if np.count_nonzero(where) >= MIN_TILES
-        ]
-        return max(shares, default=1.0)
-
-
-def share(detail: float, usual: float) -> float:
-    """What is left of the usual detail, 0 if nothing is."""
-    return max(0.0, detail) / max(usual, 1e-6)
+        least = max(1e-6, LITTLE * max(usual.across, usual.down))
+        return max((now / was for now, was in pairs if was >= least), default=1.0)
 
 
 def detail_of(measures: PictureMeasures) -> Detail | None:
-    """The detail of a picture; None if too few of its tiles show an edge."""
-    reduced = measures.reduced
-    rows, columns = (size // TILE_PX for size in reduced.shape)
+    """The detail of a picture in full resolution; None if it has hardly any contrast."""
+    view, height, width = measures.view, *measures.view.luma.shape
+    side = max(MIN_TILE_PX, width // TILES_ACROSS)
+    rows, columns = height // side, width // side
     if not rows or not columns:
         return None
-    steepest, height, busy = _edges(reduced[: rows * TILE_PX, : columns * TILE_PX], rows, columns)
-    shown = height >= MIN_HEIGHT
-    side = TILE_PX * measures.view.luma.shape[1] // reduced.shape[1]
+    contrast = _contrast(measures.reduced)
+    found = []
+    for index in _busiest(measures, side, rows, columns):
+        row, column = divmod(index, columns)
+        tile = _tile(view, row * side, column * side, side)
+        half = cv2.resize(tile, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        fine, medium = _energies(tile), _energies(half)
+        found.append((*(fine * medium) ** 0.25, float(fine.sum())))
+    if not found or contrast < MIN_CONTRAST:
+        return None
+    found.sort(key=lambda one: -one[-1])
+    energies = np.array(found)[min(OVERLAID, len(found) - 1) :].mean(axis=0)
+    across, down = (energies[:2] / contrast).tolist()
+    return Detail(across, down, contrast)
+
+
+def _busiest(measures: PictureMeasures, side: int, rows: int, columns: int) -> list[int]:
+    """Numbers of the tiles that change most from pixel to pixel, what is ignored left out."""
+    reduced = measures.reduced
+    steps = cv2.convertScaleAbs(cv2.Laplacian(reduced, cv2.CV_16S))
+    means = np.asarray(cv2.resize(steps, (columns, rows), interpolation=cv2.INTER_AREA)).ravel()
     ignored = measures.ignored_tiles(side, rows, columns)
     if ignored is not None:
         # Blanks have sharp edges, and keep them when the picture has none.
-        shown &= ~ignored
-    tiles = np.where(shown, steepest / np.maximum(height, 1.0) - NOTHING_FINER, np.nan)
-    order = np.argsort(np.where(shown.any(axis=0), busy, -1.0), axis=None, kind="stable")
-    chosen = np.zeros(rows * columns, bool)
-    chosen[order[-TILES:]] = True
-    chosen = chosen.reshape(rows, columns) & shown
-    medians = [
-        float(np.median(found[where])) if np.count_nonzero(where) >= MIN_TILES else np.nan
-        for found, where in zip(tiles, chosen, strict=True)
-    ]
-    if np.isnan(medians).all():
-        return None
-    across, down = np.nan_to_num(medians).tolist()
-    return Detail(across, down, tiles.astype(np.float32), chosen)
+        means = np.where(ignored.ravel(), -1.0, means)
+    chosen = np.argsort(means, kind="stable")[-TILES:]
+    numbers: list[int] = chosen[means[chosen] >= 0].tolist()
+    return numbers
 
 
-def _edges(picture: Luma8, rows: int, columns: int) -> tuple[Floats, Floats, Luma8]:
-    """The greatest step of every tile, its highest edge, and how much it changes at half the scale.
-
-    The height of an edge is the greatest step at a half and a quarter of the scale. Rows of two
-    fields that interleave are no detail: a step down is at most that between rows of one field.
-
-    Returns:
-        Twice shape (2, rows, columns), across and down, and shape (rows, columns), in codes.
-    """
-    across, down = _steps(picture)
-    comb = cv2.absdiff(picture[2:], picture[:-2])
-    fields = _greatest(cv2.copyMakeBorder(comb, 0, 2, 0, 0, cv2.BORDER_REPLICATE), rows, columns)
-    steepest = np.stack(
-        [_greatest(across, rows, columns), np.minimum(_greatest(down, rows, columns), fields)]
+def _contrast(reduced: Luma8) -> float:
+    """Contrast between neighbouring shapes of the whole picture, as a root mean square in codes."""
+    coarse = cv2.resize(reduced, SHAPES_PX, interpolation=cv2.INTER_AREA).astype(np.float32)
+    squares = (
+        cv2.norm(cv2.Sobel(coarse, cv2.CV_32F, *order, ksize=1), cv2.NORM_L2SQR)
+        for order in ((1, 0), (0, 1))
     )
-    half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    quarter = cv2.resize(half, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    of_half, of_quarter = _steps(half), _steps(quarter)
-    height = np.stack([_greatest(step, rows, columns) for step in (*of_half, *of_quarter)])
-    changes = cv2.resize(cv2.add(*of_half), (columns, rows), interpolation=cv2.INTER_AREA)
-    return steepest, np.maximum(height[:2], height[2:]), np.asarray(changes)
+    return float(np.sqrt(sum(squares) / 4 / coarse.size))
 
 
-def _steps(picture: MatLike) -> tuple[MatLike, MatLike]:
-    """Steps from pixel to pixel, across and down, as large as the picture."""
-    repeat = cv2.BORDER_REPLICATE
-    across = cv2.absdiff(picture[:, 1:], picture[:, :-1])
-    down = cv2.absdiff(picture[1:], picture[:-1])
-    return (
-        cv2.copyMakeBorder(across, 0, 0, 0, 1, repeat),
-        cv2.copyMakeBorder(down, 0, 1, 0, 0, repeat),
+def _energies(tile: MatLike) -> npt.NDArray[np.float64]:
+    """Mean squares of the second differences across and down."""
+    squares = (
+        cv2.norm(cv2.Sobel(tile, cv2.CV_16S, *order, ksize=1), cv2.NORM_L2SQR)
+        for order in ((2, 0), (0, 2))
     )
+    return np.array([square / tile.size for square in squares])
 
 
-def _greatest(steps: MatLike, rows: int, columns: int) -> Floats:
-    """The greatest of every tile, shape (rows, columns)."""
-    side = steps.shape[0] // rows
-    tall = np.asarray(steps).reshape(rows, side, steps.shape[1]).max(axis=1)
-    greatest: Floats = tall.reshape(rows, columns, -1).max(axis=2).astype(np.float32)
-    return greatest
+def _tile(view: FrameView, top: int, left: int, side: int) -> Luma8:
+    tile = view.luma[top : top + side, left : left + side]
+    if tile.dtype == np.uint8:
+        return tile  # type: ignore[return-value]
+    return cv2.convertScaleAbs(tile, alpha=2.0 ** (8 - view.bit_depth))  # type: ignore[return-value]
