@@ -25,7 +25,9 @@ def parse_duration(text: str) -> float:
     """
     if not re.fullmatch(PATTERN, text):
         raise ValueError(f"{text!r} is no duration: write numbers with ms, s, m or h, as in 1m30s")
-    return sum(float(number) * _UNIT_S[unit] for number, unit in _TERM.findall(text))
+    seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _TERM.findall(text))
+    # Go counts nanoseconds; 700 times a thousandth is not 0.7.
+    return round(seconds, 9)
 
 
 def format_duration(seconds: float) -> str:

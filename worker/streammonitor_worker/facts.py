@@ -8,6 +8,8 @@ detector passes over the facts that it does not know.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from streammonitor_worker.deliveries import Delivery
+
 
 class Track(StrEnum):
     """Which elementary stream a packet belongs to."""
@@ -62,4 +64,4 @@ class Seam:
     reason: str
 
 
-Fact = Packet | Waiting | Seam
+Fact = Packet | Waiting | Seam | Delivery

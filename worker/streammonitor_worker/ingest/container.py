@@ -13,6 +13,7 @@ from streammonitor_worker.ingest.errors import SourceError, classify, redact, st
 from streammonitor_worker.ingest.interrupt import interruptible
 from streammonitor_worker.ingest.opening import Opening
 from streammonitor_worker.ingest.options import Plan, plan
+from streammonitor_worker.ingest.readers.file import holds_transport_stream
 from streammonitor_worker.ingest.readers.http import MAX_REDIRECTS
 from streammonitor_worker.ingest.relay import Redirected, Relay
 from streammonitor_worker.ingest.stop import Stop
@@ -30,7 +31,13 @@ class Opened(NamedTuple):
 
 
 def open_container(
-    url: str, headers: Mapping[str, str], access: Access, stop: Stop, variant: Variant | None
+    url: str,
+    headers: Mapping[str, str],
+    access: Access,
+    stop: Stop,
+    variant: Variant | None,
+    *,
+    watch: bool = False,
 ) -> Opened:
     """Open a URL or path; see `open_source`.
 
@@ -46,8 +53,8 @@ def open_container(
         try:
             with ExitStack() as stack:
                 way: Way = None
-                if planned.read_here:
-                    way = Opening(place, headers, access, stop, variant)
+                if planned.read_here or (watch and _is_watched_file(planned)):
+                    way = Opening(place, headers, access, stop, variant, watch=watch)
                 elif planned.relayed:
                     way = Relay(place, access, stop)
                 if way:
@@ -64,6 +71,11 @@ def open_container(
         f"{redact(url)} cannot be opened: it redirects more than {MAX_REDIRECTS} times: check the "
         f"server",
     )
+
+
+def _is_watched_file(planned: Plan) -> bool:
+    """Whether it is a file at whose bytes there is something to watch."""
+    return planned.scheme == "file" and holds_transport_stream(planned.target.removeprefix("file:"))
 
 
 def _container(url: str, planned: Plan, way: Way, stop: Stop) -> InputContainer:

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from streammonitor_worker.facts import Fact
 
@@ -28,7 +28,7 @@ class Notes:
             self._facts.popleft()
             self.dropped += 1
 
-    def take(self) -> Iterator[tuple[Fact, float]]:
-        """Yield what there is, each with the Unix time at which it was noticed, and forget it."""
-        while self._facts:
-            yield self._facts.popleft()
+    def take(self) -> Sequence[tuple[Fact, float]]:
+        """Return what there is, each with the Unix time at which it was noticed, and forget it."""
+        taken, self._facts = self._facts, deque()
+        return taken

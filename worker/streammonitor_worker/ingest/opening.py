@@ -16,14 +16,17 @@ from streammonitor_worker.ingest.errors import SourceError, redact
 from streammonitor_worker.ingest.manifests import dash, hls
 from streammonitor_worker.ingest.manifests.hls import WEB
 from streammonitor_worker.ingest.notes import Notes
+from streammonitor_worker.ingest.options import file_path
 from streammonitor_worker.ingest.readers.aes import AesReader
 from streammonitor_worker.ingest.readers.base import Reader
+from streammonitor_worker.ingest.readers.file import FileReader
 from streammonitor_worker.ingest.readers.http import HttpClient, HttpReader
 from streammonitor_worker.ingest.readers.memory import BytesReader, PeekedReader
 from streammonitor_worker.ingest.readers.srt import SrtReader
 from streammonitor_worker.ingest.readers.tcp import TcpReader
 from streammonitor_worker.ingest.readers.udp import UdpReader
 from streammonitor_worker.ingest.stop import Stop
+from streammonitor_worker.ingest.tap import Tap
 
 MAX_PLAYLIST_BYTES = 4 * 1024 * 1024
 """A day of one-second segments; a playlist bomb is larger."""
@@ -56,6 +59,7 @@ class Opening:
         failure: What went wrong last, if nothing came after it. FFmpeg passes over a segment that
             cannot be read, and says little of why it gave up.
         notes: What is noticed of how the source comes.
+        tap: Notices it; with `watch`, also the bytes.
 
     Raises:
         SourceError: The source itself cannot be opened.
@@ -72,6 +76,8 @@ class Opening:
         access: Access,
         stop: Stop,
         variant: Variant | None = None,
+        *,
+        watch: bool = False,
     ) -> None:
         split = urlsplit(url)
         self._url = url
@@ -87,6 +93,7 @@ class Opening:
         self._over = False
         self.failure: SourceError | None = None
         self.notes = Notes()
+        self.tap = Tap(self.notes, watch=watch)
         try:
             self._top = self._examined(url, self._reader(url))
         except BaseException:
@@ -116,11 +123,13 @@ class Opening:
         """Open what FFmpeg asks for: first the source, then what it names."""
         if not self._given:
             self._given = True
-            return self._top
+            return self._top if self._playlists else self.tap.stream(self._top)
         if not self.is_set():
+            place = _CRYPTO.sub("", url), int(options.get("offset", 0))
             try:
-                return _Patient(self._nested(url, options), self)
+                return _Patient(self.tap.segment(*place, self._nested(url, options)), self)
             except SourceError as error:
+                self.tap.missed(*place, error)
                 self.note_failure(error)
         return BytesReader(b"")
 
@@ -155,6 +164,8 @@ class Opening:
         scheme = urlsplit(url).scheme.lower()
         if scheme in WEB:
             return self._client.get(url, first, end)
+        if self._scheme == "file":
+            return FileReader(file_path(url))
         if scheme == "tcp":
             return TcpReader(url, self._access, self._stop)
         if scheme == "srt":
@@ -195,6 +206,7 @@ class Opening:
         text = _whole(reader, start, url)
         final = reader.url if isinstance(reader, HttpReader) else url
         given = self._translated(text, url, final) if is_manifest else self._hls(text, url, final)
+        self.tap.playlist(url, given)
         return BytesReader(given.encode())
 
     def _hls(self, text: str, url: str, final: str) -> str:

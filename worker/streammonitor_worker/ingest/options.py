@@ -78,12 +78,12 @@ def plan(url: str, headers: Mapping[str, str]) -> Plan:
     _check_headers(url, headers)
     path = urlsplit(url).path if scheme != "file" else url
     read_s = PLAYLIST_TIMEOUT_S if path.endswith((".m3u8", ".m3u")) else READ_TIMEOUT_S
-    target = f"file:{_file_path(url)}" if scheme == "file" else url
+    target = f"file:{file_path(url)}" if scheme == "file" else url
     timeout = (OPEN_TIMEOUT_S, read_s)
     return Plan(scheme, scheme in READ_HERE, scheme in RELAYED, target, options, timeout)
 
 
-def _file_path(url: str) -> str:
+def file_path(url: str) -> str:
     """The path, which FFmpeg would else take for a protocol if it holds a colon."""
     return unquote(url.removeprefix("file://")) if url.startswith("file://") else url
 

@@ -17,6 +17,7 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from streammonitor_api.source import Variant
+from streammonitor_worker.deliveries import Codecs, Presented
 from streammonitor_worker.facts import Fact
 from streammonitor_worker.frames import (
     AudioView,
@@ -56,6 +57,8 @@ HOPELESS_ERRORS = 200
 """Packets that fail to decode without one good frame before the source is given up."""
 CORRUPT_PACKETS = 64
 """Damaged packets whose pictures are waited for at most; a decoder holds fewer back."""
+TIE_S = 0.2
+"""How often it is told which timestamps belong to media time."""
 SHARED_TIME = ("hls", "mpegts")
 """Formats whose timestamps are the encoder's, whenever and by whomever they are read."""
 
@@ -106,7 +109,9 @@ def open_source(
     """
     stop = stop or Stop()
     with ExitStack() as stack:
-        container, planned, way = open_container(url, headers or {}, access, stop, variant)
+        container, planned, way = open_container(
+            url, headers or {}, access, stop, variant, watch=watch
+        )
         if way:
             stack.callback(way.close)
         stack.callback(container.close)
@@ -164,6 +169,8 @@ class Source:
         self._audio_stream = sound if audio or not either else None
         self._watched = [one for one in (pictures, sound) if one] if watch else []
         self._until_s = 0.0
+        self._tied_s = float("-inf")
+        self._tell_codecs()
         self._require_streams(video, audio)
         self._configure_decoders(threads)
         self.counters = Counters()
@@ -273,6 +280,7 @@ class Source:
                 if isinstance(frame, av.VideoFrame | av.AudioFrame):
                     errors_in_a_row = 0
                     yield frame, arrived_at
+        yield from self._notes.take()
 
     def _lacks_reference(self, packet: "Packet[Stream]") -> bool:
         if self._losses is None or packet.stream is not self._video_stream or not packet.size:
@@ -298,6 +306,13 @@ class Source:
                 return
             yield packet
 
+    def _tell_codecs(self) -> None:
+        claimed = self._way.tap.claimed if isinstance(self._way, Opening) else ()
+        contexts = (stream.codec_context for stream in self._container.streams)
+        if claimed:
+            names = tuple(one.codec.canonical_name for one in contexts if one)
+            self._notes.add(Codecs(claimed, names))
+
     def _cause(self, error: Exception) -> SourceError:
         if isinstance(error, SourceError):
             return error
@@ -315,9 +330,19 @@ class Source:
             yield TransportView(self._until_s, arrived_at, one)
             return
         for item in placed:
+            before_s = self._until_s
             if isinstance(item, FrameView | AudioView):
-                self._until_s = max(self._until_s, item.time_s + item.duration_s)
+                self._until_s = max(before_s, item.time_s + item.duration_s)
             yield item
+            if isinstance(item, FrameView | AudioView) and self._until_s > before_s:
+                yield from self._tie(one, item.duration_s, arrived_at)
+
+    def _tie(self, frame: Frame, duration_s: float, arrived_at: float) -> Iterator[TransportView]:
+        """Tell from time to time which timestamps belong to media time."""
+        source_s = _source_time(frame)
+        if self._watched and source_s is not None and self._until_s - self._tied_s >= TIE_S:
+            self._tied_s = self._until_s
+            yield TransportView(self._until_s, arrived_at, Presented(source_s + duration_s))
 
     def _place_picture(
         self, timeline: Timeline, frame: av.VideoFrame, arrived_at: float

@@ -42,13 +42,13 @@ class TransportMonitor:
     Attributes:
         counts: Errors so far, by indicator.
         pts_s: The presentation time of what comes now, in seconds; None before the first one.
-        splices: Sections of SCTE 35 that came; whoever reads them takes them away.
+        begins_s: The first one since this was set to None.
     """
 
     def __init__(self, limits: Limits | None = None, *, segmented: bool = False) -> None:
         self.counts: Counter[Indicator] = Counter()
         self.pts_s: float | None = None
-        self.splices: list[bytes] = []
+        self.begins_s: float | None = None
         self._limits = limits or Limits()
         self._segmented = segmented
         self._framer = Framer()
@@ -69,11 +69,6 @@ class TransportMonitor:
     def synchronised(self) -> bool | None:
         """Whether packets are found in the bytes; None if none ever was."""
         return self._framer.synchronised
-
-    @property
-    def stream_types(self) -> tuple[int, ...]:
-        """What the streams are that the program maps name (ISO/IEC 13818-1, table 2-34)."""
-        return tuple(one.stream_type for streams in self._streams.values() for one in streams)
 
     def feed(self, data: bytes) -> list[Fault]:
         """Take the next bytes; return what is wrong with them, in its order."""
@@ -163,6 +158,7 @@ class TransportMonitor:
             self._pts_pid = pid
         if pid == self._pts_pid:
             self.pts_s = pts_s
+            self.begins_s = pts_s if self.begins_s is None else self.begins_s
 
     def _scrambled(self, pid: int) -> None:
         # Its times cannot be read.
@@ -188,8 +184,6 @@ class TransportMonitor:
         elif section.table == PMT_TABLE and section.current and pid in self._programs.values():
             self._seen(Indicator.PMT, pid)
             self._map(pid, section)
-        elif pid in self._splice_pids():
-            self.splices.append(section.body)
 
     def _association(self, pat: Section) -> None:
         self._seen(Indicator.PAT, PAT_PID)
@@ -203,14 +197,10 @@ class TransportMonitor:
 
     def _gather(self) -> None:
         """Look for sections, and wait for streams, where the tables say that there are some."""
-        wanted = {PAT_PID, CAT_PID, *self._programs.values(), *self._splice_pids()}
+        wanted = {PAT_PID, CAT_PID, *self._programs.values()}
         self._gatherers = {pid: self._gatherers.get(pid) or Gatherer() for pid in wanted}
         known = {PAT_PID, *self._programs.values(), *self._expected()}
         self._seen_s = {key: seen for key, seen in self._seen_s.items() if key[1] in known}
-
-    def _splice_pids(self) -> set[int]:
-        every = (one for streams in self._streams.values() for one in streams)
-        return {one.pid for one in every if one.stream_type == SPLICE_TYPE}
 
     def _expected(self) -> set[int]:
         """PIDs that must not be silent."""

@@ -190,3 +190,8 @@ def _synchronisation(buffer: bytes, start: int) -> int | None:
             return at
         at = buffer.find(SYNC_BYTE, at + 1)
     return None
+
+
+def is_transport_stream(start: bytes) -> bool:
+    """Whether packets are found at the beginning of something, or nearly."""
+    return _synchronisation(start[: PACKET_BYTES * FOUND_AFTER * 4], 0) is not None
