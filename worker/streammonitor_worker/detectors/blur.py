@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -113,14 +113,22 @@ class _Loss:
     left: float
     was: float
     sharp: Detail | None
-    shots: float = -CERTAIN
+    shots: float = field(init=False)
     shot: float = 0.0
     looks: int = 0
+
+    def __post_init__(self) -> None:
+        self.shots = -self.certain
+
+    @property
+    def certain(self) -> float:
+        """The odds that say enough: where little was lost, no shot says much."""
+        return min(CERTAIN, math.log(self.left) ** 2 / (6 * SPREAD**2))
 
     def cut(self) -> None:
         """Another shot follows."""
         self.sharp = None
-        self.shots = max(-CERTAIN, min(CERTAIN, self.shots + self.shot))
+        self.shots = max(-self.certain, min(self.certain, self.shots + self.shot))
         self.shot, self.looks = 0.0, 0
 
     def weigh(self, ratio: float) -> float:
@@ -304,7 +312,7 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
             usual = min(loss.was, self._usual(MEDIAN_PERCENT) or loss.was)
             self._tell(look, usual, look.detail.both / usual)
             odds = loss.weigh(look.detail.both / usual)
-            back, soft = odds > CERTAIN and loss.looks > 1, odds <= 0
+            back, soft = odds > loss.certain and loss.looks > 1, odds <= 0
         if back:
             self._loss = None
             self._restart([look])
