@@ -2,7 +2,7 @@
 
 import sys
 
-from dev import browser
+from dev import alerting, browser
 from dev.host import apt_install, exit_code, run, timed
 from dev.media import muxers, servers
 
@@ -10,6 +10,7 @@ DEBIAN_PACKAGES = (
     *servers.DEBIAN_PACKAGES,
     *muxers.VLC_PACKAGES,
     *browser.DEBIAN_PACKAGES,
+    *alerting.DEBIAN_PACKAGES,
 )
 
 

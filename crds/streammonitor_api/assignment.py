@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from streammonitor_api.alerts import Alerts
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.model import Model
 from streammonitor_api.spec import Stream
@@ -71,6 +72,8 @@ class Assignment(Model):
     """Of those of `streams` that other workers had, have or will have, when they change hands."""
     detectors: dict[str, dict[str, Any]] = {}
     """The detectors to run on each of them, with the parameters that the user set."""
+    alerts: Alerts | None = None
+    """Who is told of incidents. Secrets are named only: they are mounted."""
     open_incidents: list[Incident] = []
     """Incidents that were open elsewhere: the worker adopts them with their ids."""
     released: list[Release] = []

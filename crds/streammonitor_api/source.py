@@ -27,7 +27,7 @@ class HeaderFrom(Model):
     ]
     """Name of the header, as in Authorization."""
     secret_key_ref: SecretKeyRef
-    """Where the value comes from. A missing Secret is a problem of this stream alone."""
+    """Where the value comes from. A missing Secret is a problem of this stream or sink alone."""
 
 
 class QueryFrom(Model):

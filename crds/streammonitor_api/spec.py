@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
+from streammonitor_api.alerts import Alerts
 from streammonitor_api.durations import Duration
 from streammonitor_api.model import LIST_SET, Model, list_map
 from streammonitor_api.regions import IgnoreRegion, Region, region_faults
@@ -243,6 +244,8 @@ class StreamMonitorSpec(Model):
         | None
     ) = None
     """Worker groups. Default: one group named "all" with every detector."""
+    alerts: Alerts | None = None
+    """Who is told of incidents. Default: the status, Kubernetes Events and the workers' logs."""
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -252,6 +255,9 @@ class StreamMonitorSpec(Model):
         _unique("stream", [stream.name for stream in self.streams])
         groups = self.groups
         _unique("worker group", [group.name for group in groups])
+        if self.alerts is not None:
+            _unique("sink", [sink.name for sink in self.alerts.sinks])
+            _unique("mute", [mute.name for mute in self.alerts.mutes])
         for name in self.detectors:
             homes = [group.name for group in groups if name in group.detectors]
             if len(homes) != 1:

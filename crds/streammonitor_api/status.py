@@ -62,6 +62,28 @@ class StreamProblem(Model):
     """When this began."""
 
 
+class SinkTrouble(Model):
+    """A sink of spec.alerts that does not take what it is sent."""
+
+    name: str
+    """Name of the sink."""
+    reason: str
+    """CamelCase cause, as in ConnectionRefused."""
+    message: str = ""
+    """A sentence for a person: what, where, remedy."""
+    since: datetime
+    """When this began."""
+    workers: int = 1
+    """How many workers say so."""
+
+
+class AlertsStatus(Model):
+    """How the alerts are."""
+
+    problems: Annotated[list[SinkTrouble], Field(json_schema_extra=list_map("name"))] = []
+    """The sinks that do not take what they are sent."""
+
+
 class StreamsStatus(Model):
     """How the streams are."""
 
@@ -180,6 +202,8 @@ class StreamMonitorStatus(Model):
     """How many workers there are."""
     groups: Annotated[list[GroupStatus], Field(json_schema_extra=list_map("name"))] = []
     """The worker groups."""
+    alerts: AlertsStatus | None = None
+    """What is wrong with who is told of incidents; absent if nothing is."""
     incidents: IncidentsStatus | None = None
     """How many incidents there are."""
     active_incidents: Annotated[list[IncidentSummary], Field(json_schema_extra=list_map("id"))] = []

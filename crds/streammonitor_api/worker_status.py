@@ -106,6 +106,19 @@ class StreamStatus(Model):
     """When this worker analysed the stream's first frame (UTC)."""
 
 
+class SinkProblem(Model):
+    """A sink that does not take what it is sent, or that lost some of it."""
+
+    name: str
+    """Name of the sink."""
+    reason: str
+    """CamelCase cause, as in ConnectionRefused."""
+    message: str
+    """One sentence for a person: what, where, remedy. Never a credential."""
+    since: datetime
+    """When this began."""
+
+
 class WorkerStatus(Model):
     """One worker."""
 
@@ -123,6 +136,8 @@ class WorkerStatus(Model):
     """The assignment that this worker carries out; 0 before the first."""
     problems: list[str] = []
     """What is wrong with the assignment as a whole: sentences; keys that were not understood."""
+    sinks: list[SinkProblem] = []
+    """Sinks that do not take what they are sent."""
     draining: bool = False
     """SIGTERM was received."""
     streams: list[StreamStatus] = []

@@ -4,6 +4,16 @@ from typing import Any
 
 from dev.gen.structural import Schema, duration_rule, overrides, parameters, structural
 from streammonitor_api import names
+from streammonitor_api.alerts import (
+    ENDS_BEFORE,
+    MUTE_S,
+    ONE_KIND,
+    ONE_TIME,
+    ONE_URL,
+    RESEND_S,
+    WAIT_S,
+    WINDOW_S,
+)
 from streammonitor_api.durations import format_duration
 from streammonitor_api.regions import ROUNDING
 from streammonitor_api.rollout import CANARY_S, DEADLINE_S
@@ -114,6 +124,7 @@ def _add_rules(spec: Schema) -> None:
     ]
     spec["x-kubernetes-validations"] += [_volume_rule(), _some_streams_rule()]
     _add_source_rules(spec["properties"]["streamsFrom"])
+    _add_alert_rules(spec["properties"]["alerts"]["properties"])
     regions = stream["properties"]
     regions["region"]["x-kubernetes-validations"] = _inside_rules()
     ignored = regions["ignoreRegions"]["items"]
@@ -197,6 +208,33 @@ def _add_source_rules(source: Schema) -> None:
     hold["x-kubernetes-validations"] = [duration_rule("lossHold", *LOSS_HOLD_S)]
     interval = http["properties"]["interval"]
     interval["x-kubernetes-validations"] = [duration_rule("interval", *INTERVAL_S)]
+
+
+def _add_alert_rules(alerts: Schema) -> None:
+    """Of each sink one kind, of each mute one time, and the bounds of their durations."""
+    sink, mute = alerts["sinks"]["items"], alerts["mutes"]["items"]
+    for item in (sink, mute):
+        item["properties"]["defects"]["items"] = {"type": "string", "enum": sorted(registry)}
+    kinds = ", ".join(f"has(self.{kind})" for kind in ("alertmanager", "webhook", "apprise", "log"))
+    _forbid(sink, f"[{kinds}].exists_one(one, one)", ONE_KIND)
+    sinks = sink["properties"]
+    webhook, apprise = sinks["webhook"]["properties"], sinks["apprise"]["properties"]
+    _forbid(sinks["webhook"], "has(self.url) != has(self.urlFrom)", ONE_URL)
+    _bound(sinks["alertmanager"]["properties"], "resendEvery", RESEND_S)
+    for group in (webhook["batch"]["properties"], apprise["group"]["properties"]):
+        _bound(group, "wait", WAIT_S)
+        _bound(group, "window", WINDOW_S)
+    _forbid(mute, "has(self.recurring) != has(self.once)", ONE_TIME)
+    _bound(mute["properties"]["recurring"]["properties"], "duration", MUTE_S)
+    _forbid(mute["properties"]["once"], "self.start < self.end", ENDS_BEFORE)
+
+
+def _forbid(schema: Schema, rule: str, message: str) -> None:
+    schema["x-kubernetes-validations"] = [{"rule": rule, "message": message}]
+
+
+def _bound(properties: Schema, name: str, bounds_s: tuple[float, float]) -> None:
+    properties[name]["x-kubernetes-validations"] = [_terse(name, *bounds_s)]
 
 
 def _terse(name: str, low_s: float, high_s: float) -> Schema:

@@ -10,6 +10,7 @@ from streammonitor_api.status import (
     ConditionType,
     RolloutPhase,
     RolloutStatus,
+    SinkTrouble,
     StreamMonitorStatus,
     StreamProblem,
 )
@@ -42,6 +43,7 @@ class Picture:
     rollouts: Mapping[str, RolloutStatus] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     list_problem: ListProblem | None = None
+    sinks: Sequence[SinkTrouble] = ()
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
 
     @property
@@ -181,13 +183,13 @@ def _degraded(picture: Picture) -> Verdict:
 
 
 def _degraded_streams(picture: Picture) -> Verdict:
-    rollouts = _rollouts(picture)
+    others = [*_rollouts(picture), *_sinks(picture)]
     if picture.problems:
         worst = max(one.rank for one in picture.streams.values())
         reason = "WorkersNotReady" if worst is Rank.UNWATCHED else "StreamProblems"
-        return True, reason, " ".join([_problems(picture), *(text for _, text in rollouts)])
-    if rollouts:
-        return True, rollouts[0][0], " ".join(text for _, text in rollouts)
+        return True, reason, " ".join([_problems(picture), *(text for _, text in others)])
+    if others:
+        return True, others[0][0], " ".join(text for _, text in others)
     return False, "AsExpected", "Nothing is known to be wrong."
 
 
@@ -201,6 +203,16 @@ def _rollouts(picture: Picture) -> list[tuple[str, str]]:
         elif record.paused_since is not None:
             found.append(("RolloutPaused", text))
     return sorted(found, key=lambda one: one[0] != "RolloutReverted")
+
+
+def _sinks(picture: Picture) -> list[tuple[str, str]]:
+    """Reason and sentence if sinks do not take what they are sent."""
+    if not picture.sinks:
+        return []
+    named = [f"{one.name} ({one.reason})" for one in picture.sinks[:_NAMED]]
+    number = len(picture.sinks)
+    text = f"{number} of the alerts {'has' if number == 1 else 'have'} a problem: "
+    return [("SinkProblems", f"{text}{', '.join(named)}{_more(number)}")]
 
 
 def _completed(picture: Picture) -> Verdict:

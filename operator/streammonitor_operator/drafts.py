@@ -31,6 +31,7 @@ def draft_assignment(
         turns=[turn for name in sorted(share.streams) if (turn := _turn(view, share, name))],
         profile=spec.profile,
         detectors=detectors,
+        alerts=spec.alerts,
         open_incidents=_carried(view, share.holds, detectors, open_incidents),
         released=[*_kept_releases(view, share.streams), *_releases(view, gone, EndReason.REMOVED)],
     )

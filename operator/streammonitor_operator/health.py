@@ -153,7 +153,7 @@ def _reported(stream: StreamStatus) -> Health:
         return Health(activity)
     problem = StreamProblem(
         name=stream.name,
-        reason=_camel(stream.reason or stream.state.capitalize()),
+        reason=identifier(stream.reason or stream.state.capitalize()),
         message=(stream.message or "")[:_MESSAGE],
         since=stream.since.replace(microsecond=0),
     )
@@ -161,10 +161,10 @@ def _reported(stream: StreamStatus) -> Health:
 
 
 def _trouble(reason: str, message: str, since: datetime) -> Trouble:
-    return Trouble(_camel(reason), message[:_MESSAGE], since)
+    return Trouble(identifier(reason), message[:_MESSAGE], since)
 
 
-def _camel(reason: str) -> str:
+def identifier(reason: str) -> str:
     """A reason as an identifier: it may come from a worker, and goes into a condition."""
     text = re.sub(r"[^A-Za-z0-9]", "", reason)[:_REASON]
     return text if text[:1].isalpha() else f"Reason{text}"[:_REASON]

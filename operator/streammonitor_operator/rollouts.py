@@ -21,7 +21,7 @@ from streammonitor_operator.rollout import (
     target,
 )
 from streammonitor_operator.settings import WorkerSettings
-from streammonitor_operator.specs.recipe import Recipe, read_recipe, recipe_of, secret_names
+from streammonitor_operator.specs.recipe import Recipe, all_secret_names, read_recipe, recipe_of
 
 SURGE_RATIO = 0.25
 """The share of a group's workers, at least one, that is replaced at a time unless it says so."""
@@ -78,7 +78,7 @@ class Rollouts:
         members: dict[str, list[WorkerView]] = {}
         for view in sorted(views, key=lambda one: one.name):
             members.setdefault(view.group, []).append(view)
-        secrets = secret_names(spec.streams)
+        secrets = all_secret_names(spec)
         self.wanted = {one.name: recipe_of(one, secrets, settings) for one in spec.groups}
         self._learn(view for some in members.values() for view in some)
         self.turns, self._proving = Turns(), {}

@@ -49,6 +49,18 @@ class SourceRules:
 
 
 @dataclass(frozen=True)
+class SinkRules:
+    """Where workers may send alerts."""
+
+    hosts: tuple[str, ...] = ()
+    """WORKER_SINK_ALLOWED_HOSTS: names, or patterns as in *.example.com; none means nowhere."""
+    denied_networks: tuple[str, ...] = ()
+    """WORKER_SINK_DENIED_NETWORKS: besides loopback, link-local and metadata addresses."""
+    allowed_networks: tuple[str, ...] = ()
+    """WORKER_SINK_ALLOWED_NETWORKS: networks that may be reached even if they are denied."""
+
+
+@dataclass(frozen=True)
 class WorkerSettings:
     """What every worker pod has unless the group's template says otherwise."""
 
@@ -66,6 +78,7 @@ class WorkerSettings:
     """WORKER_MEMORY_LIMIT: memory at which a worker is killed. There is no CPU limit: throttling
     would make a monitor late exactly when there is most to see."""
     sources: SourceRules = field(default_factory=SourceRules)
+    sinks: SinkRules = field(default_factory=SinkRules)
 
 
 @dataclass(frozen=True)
@@ -123,6 +136,11 @@ def _worker(environ: Mapping[str, str]) -> WorkerSettings:
             hosts=_names(environ, "WORKER_ALLOWED_HOSTS"),
             denied_networks=_networks(environ, "WORKER_DENIED_NETWORKS"),
             allowed_networks=_networks(environ, "WORKER_ALLOWED_NETWORKS"),
+        ),
+        sinks=SinkRules(
+            hosts=_names(environ, "WORKER_SINK_ALLOWED_HOSTS"),
+            denied_networks=_networks(environ, "WORKER_SINK_DENIED_NETWORKS"),
+            allowed_networks=_networks(environ, "WORKER_SINK_ALLOWED_NETWORKS"),
         ),
     )
 

@@ -10,6 +10,7 @@ from streammonitor_api.spec import StreamMonitorSpec
 from streammonitor_api.status import (
     MAX_ACTIVE_INCIDENTS,
     MAX_PROBLEMS,
+    AlertsStatus,
     GroupStatus,
     IncidentsStatus,
     IncidentSummary,
@@ -27,6 +28,7 @@ from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.health import Health
 from streammonitor_operator.ledger import summarize
 from streammonitor_operator.plan import Worker
+from streammonitor_operator.sinks import sink_troubles
 
 MAX_BYTES = 60 * 1024
 """Below the promised 64 KiB, with room for what the API adds."""
@@ -77,6 +79,7 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
     }
     streams = _streams(facts, troubles)
     problems = _keep_since(health.worst_first(streams.values()), facts.before)
+    sinks = sink_troubles(view for _, view in facts.workers)
     picture = Picture(
         spec=facts.spec,
         fault=facts.fault,
@@ -92,6 +95,7 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
         rollouts=facts.rollouts,
         failures=facts.failures,
         list_problem=facts.found.problem if facts.found else None,
+        sinks=sinks,
         troubles={name: trouble for name, trouble in troubles.items() if trouble is not None},
     )
     return _bounded(
@@ -101,6 +105,7 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
             streams=_streams_status(facts, streams, problems),
             workers=_workers_status(facts),
             groups=_groups(facts),
+            alerts=AlertsStatus(problems=sinks) if sinks else None,
             incidents=IncidentsStatus(active=len(facts.open_incidents)),
             active_incidents=_worst(facts.open_incidents),
             last_incident=facts.last,

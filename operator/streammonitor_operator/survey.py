@@ -35,7 +35,7 @@ from streammonitor_operator.nodes import read_node
 from streammonitor_operator.observe import Observation
 from streammonitor_operator.preview import Present
 from streammonitor_operator.settings import WorkerSettings
-from streammonitor_operator.specs.recipe import Recipe, read_recipe, recipe_of, secret_names
+from streammonitor_operator.specs.recipe import Recipe, all_secret_names, read_recipe, recipe_of
 from streammonitor_operator.work import Memory, World, find_workers
 
 
@@ -134,6 +134,6 @@ def _recipes(spec: StreamMonitorSpec, views: list[WorkerView]) -> dict[str, Reci
     ]
     if not made_of:
         return {}
-    secrets = secret_names(spec.streams)
+    secrets = all_secret_names(spec)
     settings = made_of[0].settings
     return {group.name: recipe_of(group, secrets, settings) for group in spec.groups}

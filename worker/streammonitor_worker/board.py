@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from streammonitor_api.incident import EndReason, Incident
-from streammonitor_api.worker_status import StreamStatus, WorkerStatus
+from streammonitor_api.worker_status import SinkProblem, StreamStatus, WorkerStatus
 from streammonitor_worker import __version__
 
 MAX_ENDED = 200
@@ -34,6 +34,7 @@ class StatusBoard:
         self._epoch = 0
         self._draining = False
         self._problems: dict[str, list[str]] = {}
+        self._sinks: list[SinkProblem] = []
         self._streams: dict[str, StreamStatus] = {}
         self._open: OrderedDict[str, Incident] = OrderedDict()
         self._ended: deque[Incident] = deque(maxlen=MAX_ENDED)
@@ -65,6 +66,7 @@ class StatusBoard:
                 revision=self._revision,
                 epoch=self._epoch,
                 problems=problems[:MAX_PROBLEMS],
+                sinks=self._sinks,
                 draining=self._draining,
                 streams=list(self._streams.values()),
                 incidents=sorted([*self._ended, *self._open.values()], key=_changed_at),
@@ -84,6 +86,13 @@ class StatusBoard:
         with self._lock:
             changed = self._problems.get(source, []) != texts
             self._problems[source] = texts
+            self._bump(changed)
+        self._notify(changed)
+
+    def set_sinks(self, problems: list[SinkProblem]) -> None:
+        """Replace what is said of the sinks that do not take what they are sent."""
+        with self._lock:
+            changed, self._sinks = self._sinks != problems, problems
             self._bump(changed)
         self._notify(changed)
 

@@ -11,6 +11,7 @@ from streammonitor_api.assignment import Assignment, Turn
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus
+from streammonitor_worker.alerts import AlertDesk
 from streammonitor_worker.analysis import EventKind, IncidentEvent
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.caution import Caution
@@ -44,6 +45,7 @@ class Fleet:
         secrets_folder: Mounted Secrets.
         access: Which sources may be opened.
         evidence: Whether small pictures and sound of incidents are kept.
+        alerts: Tells the sinks; None: there are none.
         on_incident: Called with each incident event; default: a JSON line on standard output.
     """
 
@@ -57,6 +59,7 @@ class Fleet:
         secrets_folder: Path,
         access: Access = EVERYTHING,
         evidence: bool = True,
+        alerts: AlertDesk | None = None,
         on_incident: Callable[[str, Incident], None] = write_incident,
     ) -> None:
         self._board = board
@@ -66,6 +69,7 @@ class Fleet:
         self._secrets_folder = secrets_folder
         self._access = access
         self._evidence = evidence
+        self._alerts = alerts
         self._on_incident = on_incident
         self._runners: dict[str, StreamRunner] = {}
         self._detectors: dict[str, dict[str, Any]] = {}
@@ -75,6 +79,8 @@ class Fleet:
         self._ticker = Ticker(lambda: list(self._runners.values()))
         if journal is not None:
             self._tell_journal(journal)
+        if alerts is not None:
+            alerts.ask(self._speaks)
 
     @property
     def empty(self) -> bool:
@@ -110,6 +116,8 @@ class Fleet:
             stale: It may be out of date: analyse, and tell of it once it is applied again.
         """
         self._monitor_uid = assignment.monitor_uid
+        if self._alerts is not None:
+            self._alerts.configure(assignment.alerts, assignment.monitor)
         detectors, problems = _usable(assignment.detectors)
         wanted = {stream.name: stream for stream in assignment.streams}
         muted = set(assignment.warming)
@@ -167,9 +175,12 @@ class Fleet:
     def incident_changed(self, event: IncidentEvent) -> None:
         """A stream reports an incident: saved first, then told."""
         incident = event.incident
+        if self._journal is not None and self._journal.was_closed(incident.id):
+            return  # seen again: a process before this one told of all of it
+        if self._alerts is not None:
+            # Before the journal: a process that dies in between raises it anew, with the same id.
+            self._alerts.tell(event)
         if self._journal is not None:
-            if self._journal.was_closed(incident.id):
-                return  # seen again: a process before this one told of all of it
             # What this process interrupts, its successor on this node goes on with.
             if incident.active or incident.expires_at is not None:
                 self._journal.opened(incident)
@@ -177,7 +188,20 @@ class Fleet:
                 self._journal.closed(incident)
             self._tell_journal(self._journal)
         self._board.set_incident(incident)
-        self._on_incident(event.kind.value, incident)
+        if self._alerts is None or not self._alerts.logs:
+            self._on_incident(event.kind.value, incident)
+
+    def _speaks(self, stream: str) -> bool:
+        """Whether this worker tells of a stream's incidents now."""
+        runner = self._runners.get(stream)
+        return runner is not None and runner.speaks
+
+    def _let_go(self, stream: str) -> None:
+        """What is open on a stream is another worker's, or nobody's."""
+        if self._journal is not None:
+            self._journal.let_go(stream)
+        if self._alerts is not None:
+            self._alerts.let_go(stream)
 
     def _tell_journal(self, journal: Journal) -> None:
         self._board.set_problems("journal", [journal.problem] if journal.problem else [])
@@ -218,6 +242,8 @@ class Fleet:
             if self._journal is not None:
                 self._journal.opened(incident)
             self._board.set_incident(incident)
+        if self._alerts is not None:
+            self._alerts.adopt(fresh)
         return fresh
 
     def _stop(self, name: str, reason: EndReason | None) -> None:
@@ -226,8 +252,7 @@ class Fleet:
             runner.let_go()
         else:
             runner.finish(reason)
-        if self._journal is not None:
-            self._journal.let_go(name)
+        self._let_go(name)
         self._board.drop_stream(name)
         if self._caution is not None:
             self._caution.forget(name)
@@ -268,8 +293,7 @@ class Fleet:
                     update={"ended_at": datetime.now(UTC), "end_reason": reason}
                 )
                 self.incident_changed(IncidentEvent(EventKind.ENDED, ended))
-            if self._journal is not None:
-                self._journal.let_go(name)
+            self._let_go(name)
 
 
 def _reopened(incident: Incident) -> Incident:

@@ -7,10 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from streammonitor_api.worker_status import StreamState, StreamStatus
+from streammonitor_worker.alerts import AlertDesk
+from streammonitor_worker.alerts.delivery import BUCKETS_S, SinkFigures
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.figures import Figures
 from streammonitor_worker.fleet import Fleet
@@ -47,9 +54,10 @@ Streams = dict[str, tuple[StreamStatus, Figures]]
 class WorkerCollector(Collector):
     """Reads fleet and status board at scrape time."""
 
-    def __init__(self, fleet: Fleet, board: StatusBoard) -> None:
+    def __init__(self, fleet: Fleet, board: StatusBoard, alerts: AlertDesk | None = None) -> None:
         self._fleet = fleet
         self._board = board
+        self._alerts = alerts
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric family."""
@@ -57,6 +65,8 @@ class WorkerCollector(Collector):
         yield from _per_stream(streams)
         yield _states(streams)
         yield from self._incidents(streams)
+        if self._alerts is not None:
+            yield from _sinks(self._alerts)
         yield GaugeMetricFamily(
             "streammonitor_assignment_epoch",
             "The assignment that is carried out.",
@@ -104,6 +114,53 @@ def _per_stream(streams: Streams) -> Iterator[Metric]:
         yield gauge
 
 
+_SINK_COUNTERS: dict[str, tuple[str, Callable[[SinkFigures], float]]] = {
+    "sent": ("Events that a sink took.", lambda f: f.sent),
+    "failures": ("Messages that a sink did not take.", lambda f: f.failures),
+    "refused": ("Events that a sink refuses for good: passed over.", lambda f: f.refused),
+    "lost": (
+        "Events that no longer fitted in the spool before a sink took them.",
+        lambda f: f.lost,
+    ),
+}
+
+
+def _sinks(alerts: AlertDesk) -> Iterator[Metric]:
+    """How alerts are delivered, by sink: as many series as the resource names sinks and mutes."""
+    sinks = alerts.figures()
+    for name, (text, read) in _SINK_COUNTERS.items():
+        counter = CounterMetricFamily(f"streammonitor_alerts_{name}", text, labels=["sink"])
+        for sink, figures in sinks.items():
+            counter.add_metric([sink], read(figures))
+        yield counter
+    behind = GaugeMetricFamily(
+        "streammonitor_alerts_behind",
+        "Events in the spool that a sink has not come to yet.",
+        labels=["sink"],
+    )
+    delay = HistogramMetricFamily(
+        "streammonitor_alerts_delay_seconds",
+        "From the raise of an incident until a sink has taken its start.",
+        labels=["sink"],
+    )
+    bounds = [*map(str, BUCKETS_S), "+Inf"]
+    for sink, figures in sinks.items():
+        behind.add_metric([sink], figures.behind)
+        buckets = list(zip(bounds, map(float, figures.delays), strict=True))
+        delay.add_metric([sink], buckets, figures.delay_s)
+    muted = CounterMetricFamily(
+        "streammonitor_alerts_muted", "Incidents that nobody was told of.", labels=["mute"]
+    )
+    for mute, number in alerts.muted().items():
+        muted.add_metric([mute], number)
+    yield from (behind, delay, muted)
+    yield CounterMetricFamily(
+        "streammonitor_alerts_unsaved",
+        "Events that could not be saved, and so not be sent.",
+        value=alerts.unsaved,
+    )
+
+
 def _states(streams: Streams) -> Metric:
     family = GaugeMetricFamily(
         "streammonitor_stream_state",
@@ -116,10 +173,12 @@ def _states(streams: Streams) -> Metric:
     return family
 
 
-def build_registry(fleet: Fleet, board: StatusBoard) -> CollectorRegistry:
+def build_registry(
+    fleet: Fleet, board: StatusBoard, alerts: AlertDesk | None = None
+) -> CollectorRegistry:
     """A registry of its own: two fleets in one process (a test) do not meet."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(WorkerCollector(fleet, board))
+    registry.register(WorkerCollector(fleet, board, alerts))
     return registry
 
 

@@ -35,18 +35,18 @@ def read_credentials(folder: Path, stream: Stream) -> Credentials:
         SourceError: A Secret, or a key of it, is not mounted (yet), or is no text.
     """
     headers = {
-        one.name: _read(folder, one.secret_key_ref, f"header {one.name}")
+        one.name: read_secret(folder, one.secret_key_ref, f"header {one.name}")
         for one in stream.headers_from
     }
     split = urlsplit(stream.url)
     query = [split.query] if split.query else []
     for one in stream.query_from or ():
-        value = _read(folder, one.secret_key_ref, f"query parameter {one.name}")
+        value = read_secret(folder, one.secret_key_ref, f"query parameter {one.name}")
         query.append(f"{one.name}={quote(value, safe='')}")
     where = split.netloc
     if stream.user_info_from is not None:
-        user = _read(folder, stream.user_info_from.username, "user name")
-        password = _read(folder, stream.user_info_from.password, "password")
+        user = read_secret(folder, stream.user_info_from.username, "user name")
+        password = read_secret(folder, stream.user_info_from.password, "password")
         host = where.rpartition("@")[2]
         where = f"{quote(user, safe='')}:{quote(password, safe='')}@{host}"
     if not stream.query_from and stream.user_info_from is None:
@@ -54,7 +54,17 @@ def read_credentials(folder: Path, stream: Stream) -> Credentials:
     return Credentials(split._replace(netloc=where, query="&".join(query)).geturl(), headers)
 
 
-def _read(folder: Path, reference: SecretKeyRef, use: str) -> str:
+def read_secret(folder: Path, reference: SecretKeyRef, use: str) -> str:
+    """Read a key of a Secret.
+
+    Args:
+        folder: Secret S, key K is the file S/K in it.
+        reference: Which key of which Secret.
+        use: What it is for, as messages say it.
+
+    Raises:
+        SourceError: It is not mounted (yet), or is no text.
+    """
     where = f"key {reference.key!r} of Secret {reference.name!r} ({use})"
     path = folder / reference.name / reference.key
     if reference.name in (".", "..") or "/" in reference.name or reference.key in (".", ".."):

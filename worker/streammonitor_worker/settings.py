@@ -34,6 +34,8 @@ class Settings:
             STREAMMONITOR_ALLOWED_HOSTS (names or patterns as in *.example.com),
             STREAMMONITOR_DENIED_NETWORKS (besides those that are always denied) and
             STREAMMONITOR_ALLOWED_NETWORKS (which win over denied ones), as in 10.0.0.0/8.
+        sinks: Where alerts may be sent. STREAMMONITOR_SINK_ALLOWED_HOSTS (none: nowhere),
+            STREAMMONITOR_SINK_DENIED_NETWORKS and STREAMMONITOR_SINK_ALLOWED_NETWORKS, as above.
         evidence: Whether small pictures and sound of incidents are kept in memory.
             STREAMMONITOR_EVIDENCE, on or off.
         log_level: STREAMMONITOR_LOG_LEVEL.
@@ -47,6 +49,7 @@ class Settings:
     port: int = names.WORKER_PORT
     grace_s: float = GRACE_S
     access: Access = field(default_factory=Access)
+    sinks: Access = field(default_factory=lambda: Access(hosts=()))
     evidence: bool = True
     log_level: str = "INFO"
 
@@ -72,27 +75,40 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         state_folder=folder("STATE", names.STATE_FOLDER),
         port=int(_number(environ, "STREAMMONITOR_PORT", names.WORKER_PORT, 0, 65535)),
         grace_s=_number(environ, "STREAMMONITOR_GRACE_S", GRACE_S, 0, 3600),
-        access=_access(environ),
+        access=_source_access(environ),
+        sinks=_sink_access(environ),
         evidence=_switch(environ, "STREAMMONITOR_EVIDENCE"),
         log_level=_level(environ),
     )
 
 
-def _access(environ: Mapping[str, str]) -> Access:
+def _source_access(environ: Mapping[str, str]) -> Access:
     schemes = _list(environ, "STREAMMONITOR_ALLOWED_SCHEMES")
     hosts = _list(environ, "STREAMMONITOR_ALLOWED_HOSTS")
+    denied, allowed = _rules(environ, "STREAMMONITOR_")
+    return Access(
+        schemes=frozenset(schemes) or None, hosts=hosts or None, denied=denied, allowed=allowed
+    )
+
+
+def _sink_access(environ: Mapping[str, str]) -> Access:
+    hosts = _list(environ, "STREAMMONITOR_SINK_ALLOWED_HOSTS")
+    denied, allowed = _rules(environ, "STREAMMONITOR_SINK_")
+    return Access(hosts=hosts, denied=denied, allowed=allowed)
+
+
+def _rules(
+    environ: Mapping[str, str], prefix: str
+) -> tuple[tuple[Network, ...], tuple[Network, ...]]:
+    """Which networks are denied, and which are reached all the same."""
     # The API server's own address means something only in the cluster.
     apiserver = environ.get("KUBERNETES_SERVICE_HOST")
-    return Access(
-        schemes=frozenset(schemes) or None,
-        hosts=hosts or None,
-        denied=(
-            *DENIED_NETWORKS,
-            *_networks(environ, "STREAMMONITOR_DENIED_NETWORKS"),
-            *((ip_network(apiserver),) if apiserver else ()),
-        ),
-        allowed=tuple(_networks(environ, "STREAMMONITOR_ALLOWED_NETWORKS")),
+    denied = (
+        *DENIED_NETWORKS,
+        *_networks(environ, f"{prefix}DENIED_NETWORKS"),
+        *((ip_network(apiserver),) if apiserver else ()),
     )
+    return denied, tuple(_networks(environ, f"{prefix}ALLOWED_NETWORKS"))
 
 
 def _networks(environ: Mapping[str, str], name: str) -> Iterator[Network]:

@@ -108,6 +108,11 @@ class StreamRunner:
         return self._thread.is_alive() or self._closed.is_set() or self.completed
 
     @property
+    def speaks(self) -> bool:
+        """Whether its incidents are this worker's to tell now."""
+        return not self._voice.silent and not self._closed.is_set()
+
+    @property
     def completed(self) -> bool:
         """Whether a finite source was played to its end."""
         return self._status.state is StreamState.COMPLETED

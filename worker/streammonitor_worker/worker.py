@@ -10,6 +10,7 @@ import time
 
 from streammonitor_api.assignment import Assignment
 from streammonitor_worker import logs
+from streammonitor_worker.alerts import AlertDesk
 from streammonitor_worker.assignments import POLL_S, AssignmentFile
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.caution import Caution
@@ -22,6 +23,9 @@ from streammonitor_worker.settings import Settings
 
 JOIN_S = 1.0
 """How long the threads have to end before the process does."""
+
+DELIVER_S = 2.5
+"""How long sinks have to take what is left: Kubernetes kills the process soon after."""
 
 STALE_S = 5.0
 """What a restarted process finds mounted may be out of date, its streams another worker's by now.
@@ -42,6 +46,13 @@ class Worker:
         self._board = StatusBoard(settings.worker)
         self._journal = Journal(settings.state_folder)
         store.shared.use(settings.models_folder)
+        self._alerts = AlertDesk(
+            self._board,
+            settings.state_folder / "spool",
+            worker=settings.worker,
+            secrets_folder=settings.secrets_folder,
+            access=settings.sinks,
+        )
         self._fleet = Fleet(
             self._board,
             journal=self._journal,
@@ -50,6 +61,7 @@ class Worker:
             secrets_folder=settings.secrets_folder,
             access=settings.access,
             evidence=settings.evidence,
+            alerts=self._alerts,
         )
         self._file = AssignmentFile(settings.assignment_folder)
         self._draining = asyncio.Event()
@@ -68,7 +80,7 @@ class Worker:
         self._catch_signals()
         endpoints = Endpoints(
             self._board,
-            build_registry(self._fleet, self._board),
+            build_registry(self._fleet, self._board, self._alerts),
             ailing=self._fleet.healthy,
             ready=lambda: self._board.epoch > 0,
         )
@@ -83,6 +95,7 @@ class Worker:
                 self._over.set()
                 await following
             await asyncio.to_thread(self._fleet.interrupt)
+            await asyncio.to_thread(self._alerts.close, DELIVER_S)
         await asyncio.to_thread(self._fleet.join, JOIN_S)
         self._journal.close()
         _log.info("worker stopped", extra={"fields": {"worker": self._settings.worker}})

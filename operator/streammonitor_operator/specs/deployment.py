@@ -12,7 +12,7 @@ from streammonitor_api import names
 from streammonitor_api.spec import Quantity, Template
 from streammonitor_operator.kube import DEPLOYMENTS, Manifest
 from streammonitor_operator.quantities import parse_quantity
-from streammonitor_operator.settings import SourceRules, WorkerSettings
+from streammonitor_operator.settings import WorkerSettings
 from streammonitor_operator.specs.identity import Owner, labels, metadata
 from streammonitor_operator.specs.recipe import Recipe
 
@@ -106,7 +106,7 @@ def _container(
         "env": [
             {"name": "STREAMMONITOR_WORKER", "value": worker},
             {"name": "STREAMMONITOR_GRACE_S", "value": str(GRACE_S)},
-            *_source_rules(settings.sources),
+            *_rules(settings),
         ],
         "ports": [{"name": "http", "containerPort": names.WORKER_PORT, "protocol": "TCP"}],
         "resources": _resources(template, settings),
@@ -136,12 +136,17 @@ def _container(
     }  # fmt: skip
 
 
-def _source_rules(rules: SourceRules) -> list[Manifest]:
+def _rules(settings: WorkerSettings) -> list[Manifest]:
+    """Where a worker may read from, and where it may send alerts."""
+    sources, sinks = settings.sources, settings.sinks
     given = {
-        "ALLOWED_SCHEMES": rules.schemes,
-        "ALLOWED_HOSTS": rules.hosts,
-        "DENIED_NETWORKS": rules.denied_networks,
-        "ALLOWED_NETWORKS": rules.allowed_networks,
+        "ALLOWED_SCHEMES": sources.schemes,
+        "ALLOWED_HOSTS": sources.hosts,
+        "DENIED_NETWORKS": sources.denied_networks,
+        "ALLOWED_NETWORKS": sources.allowed_networks,
+        "SINK_ALLOWED_HOSTS": sinks.hosts,
+        "SINK_DENIED_NETWORKS": sinks.denied_networks,
+        "SINK_ALLOWED_NETWORKS": sinks.allowed_networks,
     }
     return [
         {"name": f"STREAMMONITOR_{name}", "value": ",".join(values)}

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from streammonitor_api import names
-from streammonitor_api.spec import Stream, Template, WorkerGroup
+from streammonitor_api.spec import Stream, StreamMonitorSpec, Template, WorkerGroup
 from streammonitor_operator.kube import Manifest
 from streammonitor_operator.settings import WorkerSettings
 
@@ -112,3 +112,9 @@ def read_recipe(manifest: Manifest) -> Recipe | None:
 def secret_names(streams: Iterable[Stream]) -> list[str]:
     """The Secrets that streams name, each once, sorted."""
     return sorted({one.name for stream in streams for one in stream.secrets})
+
+
+def all_secret_names(spec: StreamMonitorSpec) -> list[str]:
+    """The Secrets that the streams and the sinks of a specification name, each once, sorted."""
+    of_sinks = {one.name for one in spec.alerts.secrets} if spec.alerts else set()
+    return sorted({*secret_names(spec.streams), *of_sinks})

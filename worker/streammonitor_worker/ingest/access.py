@@ -80,10 +80,11 @@ class Access:
                 f"{', '.join(sorted(self.schemes))} or ask the platform team to allow it",
             )
         if self.hosts is not None and not any(fnmatchcase(host, one) for one in self.hosts):
+            others = f"use one of {', '.join(self.hosts)} or " if self.hosts else ""
             raise SourceError(
                 "HostNotAllowed",
-                f"{redact(url)} is not opened: host {host!r} is not allowed here, use one of "
-                f"{', '.join(self.hosts)} or ask the platform team to allow it",
+                f"{redact(url)} is not opened: host {host!r} is not allowed here, {others}ask the "
+                f"platform team to allow it",
             )
 
     def resolve(
