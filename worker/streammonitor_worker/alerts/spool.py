@@ -285,6 +285,8 @@ class SpoolReader:
         self._path: Path | None = None
         self.lost = 0
         self.position = self.committed = min(_read_cursor(cursor, last), last)
+        # Also of one that is new: what is appended before it takes anything is its to deliver.
+        self.commit(self.position)
 
     def next(self) -> Record | None:
         """The next record, if there is one that is safe on disk."""

@@ -68,6 +68,15 @@ def test_a_new_reader_begins_at_the_end_and_one_that_was_there_after_what_it_too
     assert read(again.reader("new", every)) == []
 
 
+def test_what_came_before_a_new_reader_took_anything_is_there_for_the_next_process(
+    make: Make,
+) -> None:
+    spool = make()
+    spool.reader("one", every)
+    spool.append(b"first")
+    assert read(make().reader("one", every)) == [b"first"]
+
+
 def test_what_was_read_and_not_taken_is_read_again(make: Make) -> None:
     spool = make()
     reader = spool.reader("one", every)
