@@ -115,6 +115,24 @@ def without_pts(packet: Packet) -> None:
     packet[start + 9 : start + 9 + length] = b"\xff" * length
 
 
+def restamped(how: Callable[[float], float]) -> Callable[[Packet], None]:
+    """Give the times of the PES packet that begins here, in seconds, new values; they wrap."""
+
+    def change(packet: Packet) -> None:
+        start = 4 + (1 + packet[4] if packet[3] & 0x20 else 0)
+        flags = packet[start + 7]
+        for at in range(start + 9, start + 9 + 5 * (bool(flags & 0x80) + bool(flags & 0x40)), 5):
+            # ISO/IEC 13818-1 clause 2.4.3.7: 3, 15 and 15 bits, each with a marker behind.
+            a, b, c = packet[at], int.from_bytes(packet[at + 1 : at + 3]), packet[at + 3 : at + 5]
+            ticks = (a >> 1 & 7) << 30 | b >> 1 << 15 | int.from_bytes(c) >> 1
+            ticks = round(how(ticks / 90_000) * 90_000) % 2**33
+            packet[at] = a & 0xF1 | ticks >> 30 << 1
+            packet[at + 1 : at + 3] = ((ticks >> 15 & 0x7FFF) << 1 | 1).to_bytes(2)
+            packet[at + 3 : at + 5] = ((ticks & 0x7FFF) << 1 | 1).to_bytes(2)
+
+    return change
+
+
 def remuxed(source: Path, target: Path, **options: str) -> Path:
     """Copy a clip into a transport stream by FFmpeg's multiplexer, with options of that."""
     with av.open(str(source)) as inside, av.open(str(target), "w", options=options) as outside:

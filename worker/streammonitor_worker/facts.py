@@ -29,6 +29,7 @@ class Packet:
         dts_s: When it is decoded, likewise.
         duration_s: How long it is presented, in seconds; 0 when unknown.
         size: In bytes.
+        exact: `duration_s` comes from what is in the packet rather than from rounded timestamps.
     """
 
     track: Track
@@ -36,6 +37,7 @@ class Packet:
     dts_s: float | None
     duration_s: float
     size: int
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ BUCKETS = 12
 """The rhythm is that of the last two minutes."""
 MARGIN_RATIO = 1.5
 """A pause may be so much longer than it usually is."""
-MARGIN_S = 0.3
+MARGIN_S = 2.0
+"""What is late by less is on its way, and adjoins what came before: networks hold back and catch
+up. A socket that is silent for so long is opened again."""
 
 
 class Rhythm:

@@ -40,8 +40,8 @@ class StallDetector(Detector[StallParams, TransportView]):
 
     Input: how long nothing has come by the wall clock, and for how long nothing comes while all is
     well. That is learnt from the source itself: one that delivers a segment every six seconds
-    pauses for six seconds, and only what goes beyond is a stall (by half a pause and 0.3 s, but
-    then counted from when media was due). Whether the connection holds does not matter: a
+    pauses for six seconds, and only what goes beyond, by half a pause and two seconds, is a stall;
+    it is counted from when media was due. Whether the connection holds does not matter: a
     reconnection that resumes in time is no stall, and one that brings nothing does not end it.
 
     Values: `overdueSeconds`, for how long media should have come; `waitedSeconds`, for how long

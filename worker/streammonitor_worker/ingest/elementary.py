@@ -56,13 +56,28 @@ def audio_format(stream: AudioStream | None) -> AudioFormat | None:
 def coded_unit(packet: "Packet[Stream]") -> facts.Packet:
     """What is known of a packet before it is decoded."""
     base = packet.time_base or Fraction(0)
+    duration, exact = _duration(packet, base)
     return facts.Packet(
         facts.Track.VIDEO if packet.stream.type == "video" else facts.Track.AUDIO,
         pts_s=_seconds(packet.pts, base),
         dts_s=_seconds(packet.dts, base),
-        duration_s=float((packet.duration or 0) * base),
+        duration_s=float(duration),
         size=packet.size,
+        exact=exact,
     )
+
+
+def _duration(packet: "Packet[Stream]", base: Fraction) -> tuple[Fraction, bool]:
+    """How long it lasts in seconds, and whether that is exact: containers count in coarse ticks."""
+    said = (packet.duration or 0) * base
+    stream = packet.stream
+    if not isinstance(stream, AudioStream) or not stream.codec_context.sample_rate:
+        return said, False
+    rate = stream.codec_context.sample_rate
+    whole = Fraction(stream.codec_context.frame_size, rate)
+    if whole and abs(whole - said) <= base:
+        return whole, True
+    return said, (base * rate).denominator == 1
 
 
 def _seconds(ticks: int | None, base: Fraction) -> float | None:

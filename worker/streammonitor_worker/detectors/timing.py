@@ -1,0 +1,180 @@
+"""Timing: timestamps have gaps, overlap, go back, jump or drift."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from streammonitor_api.durations import Duration
+from streammonitor_worker.detectors.base import (
+    Detector,
+    DetectorParams,
+    Kind,
+    Measurement,
+    Profiles,
+    Trace,
+    Units,
+    Verdict,
+)
+from streammonitor_worker.facts import Packet, Seam, Track, Waiting
+from streammonitor_worker.frames import TransportView
+from streammonitor_worker.measures.drift import Drift, Slope
+from streammonitor_worker.measures.stamps import JUMP_S, Fault, Stamps, Step
+
+SEAM_S = 10.0
+"""What a playlist announces follows within so much media: a demultiplexer holds some back."""
+AFTER_S = 1.0
+"""For so long after a fault nothing is told to be well: faults come in groups."""
+SHORTEST_S = 0.1
+"""A fault without a length of its own counts as long."""
+SURE_ERRORS = 3.0
+"""A drift is told from none if it is so many standard errors beyond the limit."""
+_LENGTHS = {
+    Fault.GAP: "gapMilliseconds",
+    Fault.OVERLAP: "overlapMilliseconds",
+    Fault.BACKWARD: "backwardMilliseconds",
+}
+
+
+class TimingParams(DetectorParams):
+    """Parameters of the timing detector."""
+
+    min_duration: Duration = Field(default=0.1, ge=0.1, le=3600)
+    """How long timestamps must be wrong, or media be missing, before an incident is raised."""
+    clear_duration: Duration = Field(default=2.0, ge=0.1, le=3600)
+    """How long timestamps must be right again before the incident ends."""
+    critical_after: Duration = Field(default=10.0, ge=0.1, le=86400)
+    """How long timestamps must be wrong for the incident to become critical."""
+    tolerance: Duration = Field(default=0.03, ge=0.005, le=10)
+    """How far a timestamp may be off from the end of what came before; where the source's own
+    jitter is more than a third of it, three times the jitter."""
+    drift: float = Field(default=50.0, ge=5.0, le=100_000.0)
+    """How much faster or slower the timestamps of the sound may run than its samples."""
+
+    units: ClassVar[Units] = {"drift": "ppm"}
+    profiles: ClassVar[Profiles] = {
+        "strict": {"tolerance": "15ms", "drift": 25, "criticalAfter": "5s"},
+        "relaxed": {"minDuration": "500ms", "tolerance": "100ms", "drift": 200,
+                    "criticalAfter": "30s"},
+    }  # fmt: skip
+
+
+class TimingDetector(Detector[TimingParams, TransportView]):
+    """Finds timestamps that do not fit what they are the timestamps of.
+
+    Input: the timestamps of packets, before they are decoded, of pictures and sound each by itself.
+    Each packet should begin where the one before ended. What a source may rightly do is no fault:
+    a clock that wraps at 33 bits, the seams that a playlist announces, a connection that is made
+    anew. Pictures of no constant rate may pause for a second.
+
+    Values: `gapMilliseconds`, `overlapMilliseconds` and `backwardMilliseconds`, of one fault: how
+    much is missing, is there twice, or how far decoding times go back; `jumpSeconds`, for steps of
+    more than a minute, of which nobody knows what they mean; `driftPpm`, how much faster the
+    timestamps of the sound run than its samples (negative: slower), which is how fast sound and
+    pictures come apart in a player that plays all samples; and `sound`, 1 if it is in the sound's
+    timestamps.
+
+    Source: timestamps are those of ISO/IEC 13818-1 clause 2.4.3.7; the tolerance is about a frame
+    of sound.
+
+    Blind spots: a drift is told after one to two minutes, from 5 ppm on if timestamps do not
+    jitter. Sound and pictures that were put together wrongly but evenly look right, and so does a
+    drift of both together. Sound whose packets do not say exactly how long they are (Vorbis, PCM in
+    some containers) has no drift.
+    """
+
+    name: ClassVar[str] = "timing"
+    kind: ClassVar[Kind] = Kind.TRANSPORT
+    summary: ClassVar[str] = "Timestamps have gaps, overlap, go back, jump or drift."
+    params_type: ClassVar[type[DetectorParams]] = TimingParams
+    causes: ClassVar[tuple[str, ...]] = ("stall",)
+    cost: ClassVar[float] = 0.005
+    traces: ClassVar[tuple[Trace, ...]] = (
+        Trace(tuple(_LENGTHS.values()), "ms", lambda p: p.tolerance * 1000),
+        Trace(("jumpSeconds",), "s", lambda p: JUMP_S),
+        Trace(("driftPpm",), "ppm", lambda p: p.drift, lambda p: p.drift / 2),
+        Trace(("driftPpm",), "ppm", lambda p: -p.drift, lambda p: -p.drift / 2, below=True),
+    )
+
+    def __init__(self, params: TimingParams) -> None:
+        super().__init__(params)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the source's clock."""
+        self._stamps = {track: Stamps(self.params.tolerance) for track in Track}
+        self._drift = Drift()
+        self._slope: Slope | None = None
+        self._excused = dict.fromkeys(Track, float("-inf"))
+        self._until_s: float | None = None
+        self._faulty_until_s = float("-inf")
+        self._quiet_since_s: float | None = None
+
+    def observe(self, measures: TransportView) -> Iterator[Measurement]:
+        """Judge a packet's timestamp; note what explains the next one's."""
+        fact = measures.fact
+        self._until_s = measures.time_s if self._until_s is None else self._until_s
+        if isinstance(fact, Packet):
+            yield from self._take(measures, fact)
+        elif isinstance(fact, Seam):
+            self._excused = dict.fromkeys(Track, measures.time_s + SEAM_S)
+        elif isinstance(fact, Waiting) and fact.overdue_s:
+            if self._quiet_since_s is None:
+                self._quiet_since_s = measures.time_s - fact.overdue_s
+            yield from self._span(measures, measures.time_s, Verdict.UNKNOWN, {})
+
+    def _take(self, view: TransportView, packet: Packet) -> Iterator[Measurement]:
+        step = self._stamps[packet.track].take(packet)
+        since_s, self._quiet_since_s = self._quiet_since_s, None
+        if step is not None and step.fault and view.time_s <= self._excused[packet.track]:
+            self._excused[packet.track] = float("-inf")
+            step = None
+        if packet.track is Track.AUDIO and packet.exact:
+            regular = step is not None and step.fault is None
+            if self._drift.take(step.error_s if step and regular else 0.0, packet.duration_s):
+                self._slope = self._drift.slope()
+        slope = self._slope
+        if step is not None and step.fault:
+            yield self._faulty(view, packet, step, since_s)
+        elif view.time_s < self._faulty_until_s + AFTER_S:
+            yield from self._span(view, view.time_s, Verdict.BETWEEN, _values(slope))
+        else:
+            yield from self._span(view, view.time_s, self._verdict(slope), _values(slope))
+
+    def _faulty(
+        self, view: TransportView, packet: Packet, step: Step, since_s: float | None
+    ) -> Measurement:
+        """From where media is missing, or a moment; what comes after a stall began with it."""
+        lasts_s = step.by_s if step.fault is Fault.GAP else 0.0
+        start_s = view.time_s if since_s is None else since_s
+        until_s = self._until_s or 0.0
+        self._until_s = max(until_s, start_s + max(lasts_s, SHORTEST_S))
+        self._faulty_until_s = self._until_s
+        fault = {"sound": float(packet.track is Track.AUDIO)}
+        if step.fault is Fault.JUMP:
+            fault["jumpSeconds"] = round(step.by_s, 3)
+        elif step.fault is not None:
+            fault[_LENGTHS[step.fault]] = round(step.by_s * 1000, 1)
+        values = {**_values(self._slope), **fault}
+        return Measurement(start_s, self._until_s, view.arrived_at, Verdict.BAD, values=values)
+
+    def _span(
+        self, view: TransportView, end_s: float, verdict: Verdict, values: dict[str, float]
+    ) -> Iterator[Measurement]:
+        start_s = view.time_s if self._until_s is None else self._until_s
+        if end_s > start_s:
+            self._until_s = end_s
+            yield Measurement(start_s, end_s, view.arrived_at, verdict, values=values)
+
+    def _verdict(self, slope: Slope | None) -> Verdict:
+        if slope is None:
+            return Verdict.GOOD
+        off_ppm = abs(slope.ppm)
+        if off_ppm - SURE_ERRORS * slope.error_ppm >= self.params.drift:
+            return Verdict.BAD
+        return Verdict.GOOD if off_ppm <= self.params.drift / 2 else Verdict.BETWEEN
+
+
+def _values(slope: Slope | None) -> dict[str, float]:
+    values = dict.fromkeys(_LENGTHS.values(), 0.0)
+    return values if slope is None else {**values, "driftPpm": round(slope.ppm, 1)}
