@@ -112,12 +112,12 @@ def test_transport_streams_from_the_ffmpeg_command_arrive(
 
 
 @contextmanager
-def eventually_open(url: str) -> Iterator[Source]:
+def eventually_open(url: str, *, watch: bool = False) -> Iterator[Source]:
     """Open a source whose sender is only starting, as a worker does: again until it is there."""
     deadline = time.monotonic() + 20
     while True:
         try:
-            source = open_source(url)
+            source = open_source(url, watch=watch)
             break
         except SourceError:
             if time.monotonic() > deadline:

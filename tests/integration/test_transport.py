@@ -1,13 +1,24 @@
-"""The transport of streams as other people's programs make them."""
+"""The transport of streams as other people's programs make, send and package them."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from dev.media import senders
 from dev.media.clips import write_clip
 from dev.media.muxers import MUXERS
-from streammonitor_worker.mpegts.monitor import TransportMonitor
+from dev.media.surgery import Stream, remuxed
+from dev.media.ts_faults import FAULTS, Fault, begins_s
+from streammonitor_api.incident import EndReason, Incident
+from streammonitor_worker.analysis import StreamAnalysis
+from streammonitor_worker.ingest import Source, open_source
+from tests.integration.live import LiveOrigin
+from tests.integration.test_protocols import eventually_open
+
+Serving = AbstractContextManager[str]
+LIVE_S = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -17,18 +28,53 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def examined(source: Source, until_s: float = float("inf")) -> list[Incident]:
+    """The incidents of a source, of which something must have been judged."""
+    analysis = StreamAnalysis(
+        monitor_uid="", stream="a", worker="w", detectors={"transport": {}}, reproducible=True
+    )
+    events = []
+    for item in source:
+        events += analysis.feed(item)
+        if analysis.until_s > until_s:
+            break
+    events += analysis.finish(EndReason.EOF)
+    assert analysis.figures()["transport"].observed_s > 1.0
+    return [event.incident for event in events if event.kind == "started"]
+
+
 @pytest.mark.parametrize("muxer", MUXERS, ids=lambda muxer: str(muxer.__name__))
 def test_nothing_is_wrong_with_a_clean_stream_of_any_muxer(
     muxer: Callable[[Path, Path], None], clip: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "clean.ts"
     muxer(clip, target)
-    monitor, data = TransportMonitor(), target.read_bytes()
-    found = [
-        fault
-        for at in range(0, len(data), 32_768)
-        for fault in monitor.feed(data[at : at + 32_768])
-    ]
-    assert found == []
-    assert monitor.synchronised
-    assert monitor.pts_s is not None
+    with open_source(str(target), live=False, watch=True) as source:
+        assert examined(source) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_every_fault_is_found_where_it_was_made(fault: Fault, clip: Path, tmp_path: Path) -> None:
+    options = {"muxrate": "1500000", "pcr_period": "40"} if fault.constant else {}
+    path = remuxed(clip, tmp_path / "faulty.ts", **options)
+    clean, faulty = Stream.read(path), Stream.read(path)
+    fault.cut(faulty)
+    path.write_bytes(faulty.data)
+    with open_source(str(path), live=False, watch=True) as source:
+        first, *_ = examined(source)
+    assert set(first.measurements) & set(fault.counts)
+    assert first.start_s == pytest.approx(begins_s(clean, faulty) + fault.late_s, abs=0.5)
+
+
+@pytest.mark.parametrize("sender", [senders.tcp_server, senders.srt_listener, senders.live_dash])
+def test_nothing_is_wrong_with_what_the_ffmpeg_command_sends(
+    media: Path, sender: Callable[[Path], Serving]
+) -> None:
+    clip = media / ("clean.mp4" if sender is senders.live_dash else "clean.ts")
+    with sender(clip) as url, eventually_open(url, watch=True) as source:
+        assert examined(source, LIVE_S) == []
+
+
+def test_nothing_is_wrong_with_live_segments(clean_origin: LiveOrigin) -> None:
+    with clean_origin.serving() as url, open_source(url, watch=True) as source:
+        assert examined(source, LIVE_S) == []

@@ -13,7 +13,7 @@ import numpy as np
 from streammonitor_worker.mpegts.clock import MAX_LATE_S, WRAP_S, Clock, Step, ahead_s
 from streammonitor_worker.mpegts.counters import Counters
 from streammonitor_worker.mpegts.indicators import Fault, Indicator, Limits
-from streammonitor_worker.mpegts.packets import NULL_PID, PACKET_BYTES, Framer, Packets
+from streammonitor_worker.mpegts.packets import NULL_PID, PACKET_BYTES, SYNC_BYTE, Framer, Packets
 from streammonitor_worker.mpegts.sections import (
     CAT_PID,
     CAT_TABLE,
@@ -84,7 +84,8 @@ class TransportMonitor:
             for index in self._noteworthy(packets, broken):
                 if index in broken:
                     self._broken(int(packets.pid[index]), announced=broken[index])
-                self._look(packets, index)
+                if packets.raw[index, 0] == SYNC_BYTE:
+                    self._look(packets, index)
         faults, self._faults = self._faults, []
         return faults
 
@@ -114,10 +115,13 @@ class TransportMonitor:
         wanted = packets.has_pcr | packets.transport_error
         wanted |= packets.unit_start & (pid != NULL_PID)
         wanted |= np.isin(pid, list(self._gatherers))
+        # Nothing is believed of what is not in its place.
+        in_place = packets.raw[:, 0] == SYNC_BYTE
+        wanted &= in_place
         wanted[list(broken)] = True
         if not self._conditional_access:
             # The first one says it: a stream that is scrambled has thousands of them.
-            wanted[np.flatnonzero(packets.scrambled)[:1]] = True
+            wanted[np.flatnonzero(packets.scrambled & in_place)[:1]] = True
         yield from np.flatnonzero(wanted).tolist()
 
     def _broken(self, pid: int, *, announced: bool) -> None:
