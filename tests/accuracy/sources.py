@@ -26,6 +26,8 @@ from tests.accuracy.shots import Families, Shots
 
 SIZE = (640, 360)
 HALVES = ("tuning", "held-out")
+KINDS = (Kind.VIDEO, Kind.AUDIO)
+"""What sources are of."""
 TAKES = 2
 """Sources of each family: other scenes, other speeds, other frame rates."""
 _RATES = (Fraction(25), Fraction(30000, 1001), Fraction(24))

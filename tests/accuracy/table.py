@@ -20,6 +20,7 @@ from tests.accuracy.goals import judge, judge_loudness
 from tests.accuracy.markdown import Row, table
 from tests.accuracy.run import OURS, RIVAL, Found, Outcome, Tally, clean_sources, tally
 from tests.accuracy.score import percentile, wilson
+from tests.accuracy.sources import KINDS
 
 
 def page(half: str, outcomes: Sequence[Outcome], notes: Sequence[str], planned: int) -> str:
@@ -101,7 +102,7 @@ def _headline_row(defect: str, who: str, one: Tally) -> Row:
 def _goals(
     tallies: dict[tuple[str, str], Tally], outcomes: Sequence[Outcome], signals: Sequence[Reading]
 ) -> str:
-    sources = {kind: len(clean_sources(outcomes, kind)) for kind in Kind}
+    sources = {kind: len(clean_sources(outcomes, kind)) for kind in KINDS}
     rows = []
     for defect, bench in benches.items():
         judged = judge(defect, tallies[defect, OURS], sources[bench.kind])
@@ -198,7 +199,7 @@ def _negatives(tallies: dict[tuple[str, str], Tally]) -> str:
 
 def _clean(outcomes: Sequence[Outcome]) -> str:
     lines = []
-    for kind in Kind:
+    for kind in KINDS:
         seconds = clean_sources(outcomes, kind)
         names = ", ".join(f"{name} {length / 60:.1f}" for name, length in sorted(seconds.items()))
         lines.append(

