@@ -254,11 +254,11 @@ class Delivery:
             self._pass_over(batch, error)
             return
         done = now()
+        self._take(batch)
         for _, event in batch:
             if event.kind is EventKind.STARTED:
                 self._figures.took((done - event.at).total_seconds())
         self._figures.sent += number
-        self._take(batch)
 
     def _pass_over(self, batch: list[tuple[int, AlertEvent]], error: NotDelivered) -> None:
         """A message that is refused for good: find out which event it is, and leave it out."""

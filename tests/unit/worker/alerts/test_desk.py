@@ -96,7 +96,7 @@ def test_a_dead_sink_delays_nobody_and_gets_everything_when_it_is_back(
 def test_what_was_not_taken_is_delivered_by_the_next_process(rig: Rig, hook: Receiver) -> None:
     rig.configure(webhook(hook))
     rig.desk.tell(started(incident("before")))
-    hook.wait(lambda: len(hook.requests) == 1)
+    hook.wait(lambda: rig.desk.figures()["hook"].sent == 1)
     hook.answer = lambda request: 503
     rig.desk.tell(started(incident("meanwhile")))
     rig.desk.close(0.0)
