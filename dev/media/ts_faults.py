@@ -132,11 +132,7 @@ def jitter(by_s: float) -> Callable[[Stream], None]:
 
 FAULTS = (
     Fault("sync byte", sync_byte, {"Sync_byte_error": 1}),
-    Fault(
-        "sync loss",
-        sync_loss,
-        {"TS_sync_loss": 1, "Sync_byte_error": 2, "Continuity_count_error": 1},
-    ),
+    Fault("sync loss", sync_loss, {"TS_sync_loss": 1, "Sync_byte_error": 2}),
     Fault("no PAT", no_table(PAT), {"PAT_error": 1}, late_s=0.6),
     Fault("scrambled PAT", scramble(PAT), {"PAT_error": 1}),
     Fault("no PMT", no_table(PMT), {"PMT_error": 1}, late_s=0.6),
