@@ -50,6 +50,31 @@ class UserInfoFrom(Model):
     """Where the password comes from."""
 
 
+class SecretRef(Model):
+    """A Secret in the StreamMonitor's namespace."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """Name of the Secret."""
+
+
+class KeysFrom(Model):
+    """Where the keys of encrypted media come from."""
+
+    secret_ref: SecretRef
+    """A Secret with a key of media for each key id: the names of its keys are key ids, as 32
+    hexadecimal digits or as a UUID, or "default" for whatever id is not named; the values are the
+    16 bytes of the key as 32 hexadecimal digits, and may end with a colon and an initialization
+    vector in the same form, for FairPlay in MPEG-TS, which does not say its own. A missing one is a
+    problem of this stream alone."""
+
+
+class Decryption(Model):
+    """How encrypted media are read."""
+
+    keys_from: KeysFrom
+    """Where the keys come from."""
+
+
 class Variant(Model):
     """Which of the renditions is monitored that a source offers."""
 

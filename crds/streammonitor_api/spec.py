@@ -15,7 +15,7 @@ from streammonitor_api.durations import Duration
 from streammonitor_api.model import LIST_SET, Model, list_map
 from streammonitor_api.regions import IgnoreRegion, Region, region_faults
 from streammonitor_api.rollout import Rollout
-from streammonitor_api.source import HeaderFrom, QueryFrom, SecretKeyRef, UserInfoFrom, Variant
+from streammonitor_api.source import Decryption, HeaderFrom, QueryFrom, UserInfoFrom, Variant
 from streammonitor_api.streams_from import StreamsFrom
 
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -84,6 +84,9 @@ class Stream(Model):
     Default: none."""
     user_info_from: UserInfoFrom | None = None
     """User name and password of the URL, from Secrets. Default: none."""
+    decryption: Decryption | None = None
+    """How encrypted media (CENC in HLS, DASH and MP4, SAMPLE-AES) are read, where the playlist does
+    not say where a key is. Default: media that need a key are not monitored."""
     variant: Variant | None = None
     """Which rendition of an HLS or DASH source, and which sound. Default: the best picture and the
     sound that the source prefers."""
@@ -99,12 +102,15 @@ class Stream(Model):
     Default: none."""
 
     @property
-    def secrets(self) -> list[SecretKeyRef]:
-        """Every key of a Secret that it names."""
-        named = [one.secret_key_ref for one in self.headers_from]
-        named += [one.secret_key_ref for one in self.query_from or ()]
-        who = self.user_info_from
-        return named if who is None else [*named, who.username, who.password]
+    def secret_names(self) -> set[str]:
+        """The name of every Secret that it needs."""
+        named = [one.secret_key_ref.name for one in self.headers_from]
+        named += [one.secret_key_ref.name for one in self.query_from or ()]
+        if (who := self.user_info_from) is not None:
+            named += [who.username.name, who.password.name]
+        if self.decryption is not None:
+            named.append(self.decryption.keys_from.secret_ref.name)
+        return set(named)
 
     @property
     def source(self) -> Self:

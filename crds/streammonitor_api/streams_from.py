@@ -61,8 +61,8 @@ class StreamsFrom(Model):
         list[Annotated[str, StringConstraints(min_length=1, max_length=253)]],
         Field(max_length=16, json_schema_extra=LIST_SET),
     ] = []
-    """Names of the Secrets that streams of the list may name in headersFrom: whoever writes the
-    list chooses where their values are sent. Default: none."""
+    """Names of the Secrets that streams of the list may name: whoever writes the list chooses where
+    their values are sent. Default: none."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

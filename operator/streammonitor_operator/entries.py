@@ -137,7 +137,7 @@ def permitted(streams: Iterable[Stream], spec: StreamMonitorSpec) -> dict[str, S
 
 def _forbidden_secrets(stream: Stream, spec: StreamMonitorSpec) -> list[str]:
     allowed = spec.streams_from.secrets if spec.streams_from else []
-    return [one.name for one in stream.secrets if one.name not in allowed]
+    return sorted(stream.secret_names.difference(allowed))
 
 
 def _faults(
@@ -180,8 +180,8 @@ def _value_faults(stream: Stream, spec: StreamMonitorSpec) -> Iterator[str]:
         yield f"profile is {stream.profile}: use one of {', '.join(PROFILES)}"
     for secret in _forbidden_secrets(stream, spec):
         yield (
-            f"headersFrom names the Secret {secret}, which spec.streamsFrom.secrets does not: add "
-            f"it there if this list may use it"
+            f"it names the Secret {secret}, which spec.streamsFrom.secrets does not: add it there "
+            f"if this list may use it"
         )
 
 

@@ -276,6 +276,7 @@ class StreamRunner:
             stop=connection,
             access=self._around.access,
             variant=stream.variant,
+            keys=credentials.keys,
         ) as source:
             if self._replays(source):
                 return self._complete()
@@ -311,7 +312,7 @@ class StreamRunner:
 
     def _rotated(self, credentials: Credentials) -> bool:
         """Whether a Secret holds another value than the source was opened with."""
-        if not self._stream.secrets:
+        if not self._stream.secret_names:
             return False
         try:
             return read_credentials(self._around.secrets_folder, self._stream) != credentials

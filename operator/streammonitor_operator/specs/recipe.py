@@ -111,7 +111,7 @@ def read_recipe(manifest: Manifest) -> Recipe | None:
 
 def secret_names(streams: Iterable[Stream]) -> list[str]:
     """The Secrets that streams name, each once, sorted."""
-    return sorted({one.name for stream in streams for one in stream.secrets})
+    return sorted({name for stream in streams for name in stream.secret_names})
 
 
 def all_secret_names(spec: StreamMonitorSpec) -> list[str]:

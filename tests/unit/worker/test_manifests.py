@@ -8,6 +8,7 @@ import pytest
 from streammonitor_api.source import Variant
 from streammonitor_worker.ingest import SourceError
 from streammonitor_worker.ingest.manifests import dash, hls
+from streammonitor_worker.ingest.manifests.hls_keys import Place, SegmentKeys, without_keys
 
 BASE = "https://origin.example/live/index"
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -185,3 +186,62 @@ def test_a_manifest_names_only_what_the_web_has() -> None:
     with pytest.raises(SourceError) as caught:
         playlists(text)
     assert caught.value.reason == "NestedNotAllowed"
+
+
+def _encrypted(*lines: str) -> tuple[str, list[tuple[Place, SegmentKeys]]]:
+    text, found = without_keys("\n".join(("#EXTM3U", "#EXT-X-MEDIA-SEQUENCE:7", *lines)))
+    return text, list(found.items())
+
+
+def test_a_key_holds_until_the_next_and_its_vector_is_the_number_if_none_is_said() -> None:
+    text, found = _encrypted(
+        '#EXT-X-KEY:METHOD=SAMPLE-AES,URI="http://h/k",IV=0x0a',
+        "http://h/a.ts",
+        '#EXT-X-KEY:METHOD=SAMPLE-AES,URI="skd://k,1",KEYFORMAT="com.apple.streamingkeydelivery"',
+        "http://h/b.ts",
+        "#EXT-X-KEY:METHOD=NONE",
+        "http://h/c.ts",
+        '#EXT-X-KEY:METHOD=SAMPLE-AES-CTR,URI="data:x",KEYFORMAT="urn:x",KEYID=0x00ff',
+        "http://h/d.ts",
+        '#EXT-X-KEY:METHOD=AES-128,URI="http://h/k"',
+        "http://h/e.ts",
+    )
+
+    assert [(place.url[-4:], segment.number) for place, segment in found] == [
+        ("a.ts", 7),
+        ("b.ts", 8),
+        ("d.ts", 10),
+    ]
+    first, second, third = (segment for _, segment in found)
+    assert (first.iv, first.key_id) == (bytes(15) + b"\n", b"")
+    assert [(key.uri, key.plain) for key in second.keys] == [
+        ("http://h/k", True),
+        ("skd://k,1", False),
+    ]
+    assert (third.iv, third.key_id) == (None, b"\x00\xff")
+    assert text.count("METHOD=NONE") == 4
+    assert 'METHOD=AES-128,URI="http://h/k"' in text
+
+
+def test_parts_of_a_resource_are_told_apart_by_their_first_byte() -> None:
+    _, found = _encrypted(
+        '#EXT-X-MAP:URI="http://h/a.mp4",BYTERANGE="100@20"',
+        "#EXT-X-BYTERANGE:50@120",
+        "http://h/a.mp4",
+        "#EXT-X-BYTERANGE:60",
+        "http://h/a.mp4",
+        "http://h/b.mp4",
+        '#EXT-X-MAP:URI="http://h/c.mp4"',
+        "http://h/c.m4s",
+    )
+
+    assert [place for place, _ in found] == [
+        Place("http://h/a.mp4", 120),
+        Place("http://h/a.mp4", 170),
+        Place("http://h/b.mp4", 0),
+        Place("http://h/c.m4s", 0),
+    ]
+    assert [segment.initialization for _, segment in found] == [
+        *[Place("http://h/a.mp4", 20)] * 3,
+        Place("http://h/c.mp4", 0),
+    ]

@@ -16,7 +16,7 @@ from streammonitor_api.worker_status import StreamState, StreamStatus, VideoForm
 from streammonitor_worker import stream as module
 from streammonitor_worker.analysis import EventKind, IncidentEvent
 from streammonitor_worker.frames import FormatChange, FrameView, MediaItem
-from streammonitor_worker.ingest import Access, SourceError
+from streammonitor_worker.ingest import Access, ContentKeys, SourceError
 from streammonitor_worker.stream import StreamRunner
 from streammonitor_worker.surroundings import Surroundings
 from tests.unit.worker.made_up import MadeUpSource
@@ -45,6 +45,7 @@ class Rig:
     def __init__(self, folder: Path) -> None:
         self.sources: list[MadeUpSource | Exception] = []
         self.opened: list[str] = []
+        self.keys: list[ContentKeys] = []
         self.statuses: list[StreamStatus] = []
         self.events: list[IncidentEvent] = []
         self.changed = threading.Condition()
@@ -57,9 +58,12 @@ class Rig:
             backoff=lambda _: 0.0,
         )
 
-    def open_source(self, url: str, *, access: Access, **_: object) -> MadeUpSource:
+    def open_source(
+        self, url: str, *, access: Access, keys: ContentKeys, **_: object
+    ) -> MadeUpSource:
         access.check(url)
         self.opened.append(url)
+        self.keys.append(keys)
         source = self.sources.pop(0) if self.sources else SourceError("Timeout", "no more")
         if isinstance(source, Exception):
             raise source
@@ -207,6 +211,32 @@ def test_a_rotated_secret_opens_the_source_anew_and_a_lost_one_does_not(
     rig.wait(lambda: runner.figures().frames > seen + 500)
 
     assert rig.opened == ["http://h/a?token=first", "http://h/a?token=second"]
+
+
+def test_a_rotated_key_of_media_opens_the_source_anew(rig: Rig, tmp_path: Path) -> None:
+    key = tmp_path / "keys" / "default"
+    key.parent.mkdir()
+    key.write_text("x")
+    spec = {
+        "name": "a",
+        "url": "http://h/a",
+        "decryption": {"keysFrom": {"secretRef": {"name": "keys"}}},
+    }
+    rig.sources = [playing(_endless()), playing(_endless())]
+    runner = StreamRunner(Stream.model_validate(spec), DETECTORS, rig.around)
+    runner.start()
+    try:
+        rig.wait_state(StreamState.RETRYING, "SecretInvalid")
+        key.write_text(f"{1:032}")
+        rig.wait(lambda: runner.figures().connects == 1)
+        key.write_text(f"{2:032}")
+        rig.wait(lambda: runner.figures().connects == 2)
+    finally:
+        runner.let_go()
+        assert runner.join(10)
+
+    assert [keys.of(b"", "").value[-1] for keys in rig.keys] == [1, 2]
+    assert not any(f"{turn:032}" in repr(rig.statuses) for turn in (1, 2))
 
 
 def test_an_interrupted_incident_says_when_it_expires(

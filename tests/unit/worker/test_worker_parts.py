@@ -5,9 +5,17 @@ from pathlib import Path
 import pytest
 
 from streammonitor_api import names
-from streammonitor_api.source import HeaderFrom, QueryFrom, SecretKeyRef, UserInfoFrom
+from streammonitor_api.source import (
+    Decryption,
+    HeaderFrom,
+    KeysFrom,
+    QueryFrom,
+    SecretKeyRef,
+    SecretRef,
+    UserInfoFrom,
+)
 from streammonitor_api.spec import Stream
-from streammonitor_worker.ingest import SourceError, open_source
+from streammonitor_worker.ingest import ContentKey, SourceError, open_source
 from streammonitor_worker.secrets import read_credentials
 from streammonitor_worker.settings import SettingsError, read_settings
 from streammonitor_worker.surroundings import BACKOFF_CAP_S, BACKOFF_FIRST_S, backoff_s
@@ -73,7 +81,58 @@ def test_secrets_become_part_of_the_url_and_of_no_text(tmp_path: Path) -> None:
     for text in (str(caught.value), repr(credentials)):
         assert "p%40ss" not in text
         assert "a%26b" not in text
-    assert len(stream.secrets) == 4
+    assert stream.secret_names == {"origin"}
+
+
+KEY, OTHER = "0123456789abcdef" * 2, "FEDCBA9876543210" * 2
+
+
+def _encrypted(folder: Path, **secret: str) -> Stream:
+    (folder / "keys").mkdir(exist_ok=True)
+    for name, value in secret.items():
+        (folder / "keys" / name).write_text(value)
+    decryption = Decryption(keys_from=KeysFrom(secret_ref=SecretRef(name="keys")))
+    return Stream(name="a", url="http://h/a", decryption=decryption)
+
+
+def test_keys_of_media_are_read_by_their_ids(tmp_path: Path) -> None:
+    key_id = "000102030405060708090a0b0c0d0e0f"
+    uuid = "F0F1F2F3-F4F5-F6F7-F8F9-FAFBFCFDFEFF"
+    stream = _encrypted(tmp_path, **{key_id: f"{KEY}\n", uuid: OTHER, "default": f"{KEY}:{OTHER}"})
+    (tmp_path / "keys" / "..data").mkdir()  # as the kubelet has it
+    keys = read_credentials(tmp_path, stream).keys
+
+    assert stream.secret_names == {"keys"}
+    assert keys.of(bytes(range(16)), "u") == ContentKey(bytes.fromhex(KEY))
+    assert keys.of(bytes(range(0xF0, 0x100)), "u").value == bytes.fromhex(OTHER)
+    assert keys.of(bytes(16), "u") == ContentKey(bytes.fromhex(KEY), bytes.fromhex(OTHER))
+    assert KEY not in repr(keys)
+    assert repr(bytes.fromhex(KEY)) not in repr(keys)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason", "said"),
+    [
+        ("default", KEY[:-1], "SecretInvalid", "is not 32 hexadecimal digits"),
+        ("default", f"{KEY}:{OTHER[:-1]}", "SecretInvalid", "is not 32 hexadecimal digits"),
+        ("default", KEY.replace("0", "g"), "SecretInvalid", "is not 32 hexadecimal digits"),
+        (
+            "arena",
+            KEY,
+            "SecretInvalid",
+            "'arena' of Secret 'keys' (key of media) is no id of",
+        ),
+        ("..data", "", "SecretMissing", "create the Secret"),
+    ],
+)
+def test_keys_of_media_that_cannot_be_used_are_told_but_not_shown(
+    tmp_path: Path, name: str, value: str, reason: str, said: str
+) -> None:
+    with pytest.raises(SourceError) as caught:
+        read_credentials(tmp_path, _encrypted(tmp_path, **{name: value}))
+
+    assert (caught.value.reason, said in caught.value.message) == (reason, True)
+    assert not value or value not in caught.value.message
 
 
 def test_a_missing_secret_is_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ streammonitor_worker.ingest.errors.SourceError: gopher://h/ cannot be opened: sc
 from av import ffmpeg_version_info as FFMPEG_VERSION
 
 from streammonitor_worker.ingest.access import EVERYTHING, Access
+from streammonitor_worker.ingest.encryption.keys import NO_KEYS, ContentKey, ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, redact
 from streammonitor_worker.ingest.source import Counters, Source, open_source
 from streammonitor_worker.ingest.stop import Stop
@@ -16,7 +17,10 @@ from streammonitor_worker.ingest.stop import Stop
 __all__ = [
     "EVERYTHING",
     "FFMPEG_VERSION",
+    "NO_KEYS",
     "Access",
+    "ContentKey",
+    "ContentKeys",
     "Counters",
     "Source",
     "SourceError",

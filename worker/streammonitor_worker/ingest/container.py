@@ -9,6 +9,7 @@ from av.container import InputContainer
 
 from streammonitor_api.source import Variant
 from streammonitor_worker.ingest.access import Access
+from streammonitor_worker.ingest.encryption.keys import ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, classify, redact, stopped
 from streammonitor_worker.ingest.interrupt import interruptible
 from streammonitor_worker.ingest.opening import Opening
@@ -35,8 +36,9 @@ def open_container(
     headers: Mapping[str, str],
     access: Access,
     stop: Stop,
-    variant: Variant | None,
     *,
+    variant: Variant | None,
+    keys: ContentKeys,
     watch: bool = False,
 ) -> Opened:
     """Open a URL or path; see `open_source`.
@@ -46,7 +48,7 @@ def open_container(
     """
     place = url
     for _ in range(MAX_REDIRECTS + 1):
-        planned = plan(place, headers)
+        planned = plan(place, headers, keys)
         access.check(place)
         if stop.is_set():
             raise stopped(url, opening=True)
@@ -54,7 +56,9 @@ def open_container(
             with ExitStack() as stack:
                 way: Way = None
                 if planned.read_here or (watch and _is_watched_file(planned)):
-                    way = Opening(place, headers, access, stop, variant, watch=watch)
+                    way = Opening(
+                        place, headers, access, stop, variant=variant, keys=keys, watch=watch
+                    )
                 elif planned.relayed:
                     way = Relay(place, access, stop)
                 if way:

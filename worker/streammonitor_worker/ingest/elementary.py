@@ -29,6 +29,13 @@ def best_audio(container: InputContainer, video: VideoStream | None) -> AudioStr
     return best if isinstance(best, AudioStream) and best.codec_context else None
 
 
+def key_id_of(packet: "Packet[Stream]") -> bytes:
+    """The id of the key of a packet that could not be decrypted, as libavutil stores it."""
+    info = bytes(packet.get_sidedata("encryption_info"))
+    # Scheme and pattern come first, then three lengths, then what they are of.
+    return info[24 : 24 + int.from_bytes(info[12:16])]
+
+
 def video_format(stream: VideoStream | None) -> VideoFormat | None:
     """What is known of a picture before its first frame; None without a stream."""
     if stream is None:

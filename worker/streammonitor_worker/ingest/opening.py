@@ -12,9 +12,12 @@ from urllib.parse import urlsplit
 
 from streammonitor_api.source import Variant
 from streammonitor_worker.ingest.access import Access
+from streammonitor_worker.ingest.decryption import Decryption
+from streammonitor_worker.ingest.encryption.keys import NO_KEYS, ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, redact
 from streammonitor_worker.ingest.manifests import dash, hls
 from streammonitor_worker.ingest.manifests.hls import WEB
+from streammonitor_worker.ingest.manifests.hls_keys import Place
 from streammonitor_worker.ingest.notes import Notes
 from streammonitor_worker.ingest.options import file_path
 from streammonitor_worker.ingest.readers.aes import AesReader
@@ -48,6 +51,8 @@ _FATAL = (
     "NestedNotAllowed",
     "PlaylistTooLarge",
     "VariantMissing",
+    "Encrypted",
+    "KeyMissing",
 )
 """Never passed over as one missing segment."""
 
@@ -75,8 +80,9 @@ class Opening:
         headers: Mapping[str, str],
         access: Access,
         stop: Stop,
-        variant: Variant | None = None,
         *,
+        variant: Variant | None = None,
+        keys: ContentKeys = NO_KEYS,
         watch: bool = False,
     ) -> None:
         split = urlsplit(url)
@@ -87,6 +93,7 @@ class Opening:
         self._client = HttpClient(access, stop, headers, (split.hostname or "").lower())
         self._given = False
         self._variant = variant or Variant()
+        self._decryption = Decryption(keys, self._named, url)
         self._playlists: set[str] = set()
         self._numbering: dict[str, dash.Numbering] = {}
         self._failures = 0
@@ -143,22 +150,26 @@ class Opening:
 
     def note_success(self) -> None:
         """A part of the source arrived."""
-        self._failures = 0
-        self.failure = None
+        if not self._over:
+            self._failures = 0
+            self.failure = None
 
     def _nested(self, url: str, options: Mapping[str, str]) -> Reader:
         plain = _CRYPTO.sub("", url)
-        scheme = urlsplit(plain).scheme.lower()
-        if scheme not in WEB or self._scheme not in WEB:
-            raise hls.not_web(self._url, plain)
         first, end = int(options.get("offset", 0)), options.get("end_offset")
         if plain in self._playlists:
             return self._reloaded(plain)
-        reader = self._reader(plain, first, int(end) if end else None)
+        reader = self._named(plain, first, int(end) if end else None)
         if plain != url:
             key, iv = bytes.fromhex(options["key"]), bytes.fromhex(options["iv"])
-            return self._segment(plain, AesReader(reader, key, iv))
-        return self._segment(plain, reader)
+            reader = AesReader(reader, key, iv)
+        return self._segment(Place(plain, first), reader)
+
+    def _named(self, url: str, first: int = 0, end: int | None = None) -> Reader:
+        """What the source names."""
+        if urlsplit(url).scheme.lower() not in WEB or self._scheme not in WEB:
+            raise hls.not_web(self._url, url)
+        return self._reader(url, first, end)
 
     def _reader(self, url: str, first: int = 0, end: int | None = None) -> Reader:
         scheme = urlsplit(url).scheme.lower()
@@ -183,17 +194,17 @@ class Opening:
                     raise
             self._stop.wait(RELOAD_PAUSE_S)
 
-    def _segment(self, url: str, reader: Reader) -> Reader:
+    def _segment(self, place: Place, reader: Reader) -> Reader:
         """A part of the source. A playlist in its place would have FFmpeg follow it for ever."""
         start = reader.read(_PEEK_BYTES)
         if dash.is_manifest(start) or hls.is_playlist(start):
             reader.close()
             raise SourceError(
                 "NestedNotAllowed",
-                f"{redact(self._url)} is not read: {redact(url)} is a playlist where a segment of "
-                f"picture or sound should be: check the packager",
+                f"{redact(self._url)} is not read: {redact(place.url)} is a playlist where a "
+                f"segment of picture or sound should be: check the packager",
             )
-        return PeekedReader(reader, start)
+        return self._decryption.decrypted(place, PeekedReader(reader, start), start)
 
     def _examined(self, url: str, reader: Reader) -> Reader:
         """A playlist or manifest is read whole, and what FFmpeg needs of it given on."""
@@ -212,7 +223,7 @@ class Opening:
     def _hls(self, text: str, url: str, final: str) -> str:
         if not hls.is_master(text):
             self._playlists.add(url)
-            return hls.absolute(text, final)
+            return self._decryption.playlist(url, hls.absolute(text, final))
         if self._playlists:
             raise SourceError(
                 "NestedNotAllowed",
@@ -227,7 +238,8 @@ class Opening:
         manifest = dash.Manifest(text, final, self._variant, datetime.now(UTC))
         kind = dash.kind_of(url)
         if kind is not None:
-            return manifest.playlist(kind, self._numbering.setdefault(kind, dash.Numbering()))
+            numbering = self._numbering.setdefault(kind, dash.Numbering())
+            return self._decryption.playlist(url, manifest.playlist(kind, numbering))
         master, named = manifest.master(url)
         self._playlists.update(named)
         return master

@@ -1,9 +1,10 @@
 """What FFmpeg is told about a URL: containers and protocols that it may use, time-outs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from streammonitor_worker.ingest.encryption.keys import NO_KEYS, ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, redact
 
 OPEN_TIMEOUT_S = 10.0
@@ -44,17 +45,19 @@ class Plan:
         target: What FFmpeg opens.
         options: FFmpeg options.
         timeout: Time-outs of opening and of one read, in seconds.
+        keys: Keys of encrypted media.
     """
 
     scheme: str
     read_here: bool
     relayed: bool
     target: str
-    options: dict[str, str]
+    options: dict[str, str] = field(repr=False)
     timeout: tuple[float, float]
+    keys: ContentKeys
 
 
-def plan(url: str, headers: Mapping[str, str]) -> Plan:
+def plan(url: str, headers: Mapping[str, str], keys: ContentKeys = NO_KEYS) -> Plan:
     """Decide how `url` is opened.
 
     Raises:
@@ -74,13 +77,13 @@ def plan(url: str, headers: Mapping[str, str]) -> Plan:
         "format_whitelist": _FORMATS,
         "analyzeduration": "3000000",
     }
-    options |= _transport_options(scheme)
+    options |= _transport_options(scheme) | _key_options(keys)
     _check_headers(url, headers)
     path = urlsplit(url).path if scheme != "file" else url
     read_s = PLAYLIST_TIMEOUT_S if path.endswith((".m3u8", ".m3u")) else READ_TIMEOUT_S
     target = f"file:{file_path(url)}" if scheme == "file" else url
     timeout = (OPEN_TIMEOUT_S, read_s)
-    return Plan(scheme, scheme in READ_HERE, scheme in RELAYED, target, options, timeout)
+    return Plan(scheme, scheme in READ_HERE, scheme in RELAYED, target, options, timeout, keys)
 
 
 def file_path(url: str) -> str:
@@ -106,6 +109,13 @@ def _transport_options(scheme: str) -> dict[str, str]:
             "allowed_extensions": "ALL",
         }
     return {}
+
+
+def _key_options(keys: ContentKeys) -> dict[str, str]:
+    """For an MP4 that is a source of its own; what a playlist names is decrypted here."""
+    options = {"decryption_key": keys.default.value.hex()} if keys.default else {}
+    pairs = ":".join(f"{key_id.hex()}={key.value.hex()}" for key_id, key in keys.by_id.items())
+    return options | ({"decryption_keys": pairs} if pairs else {})
 
 
 def _check_headers(url: str, headers: Mapping[str, str]) -> None:

@@ -33,8 +33,10 @@ from streammonitor_worker.ingest.elementary import (
     best_audio,
     best_video,
     coded_unit,
+    key_id_of,
     video_format,
 )
+from streammonitor_worker.ingest.encryption.keys import NO_KEYS, ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, classify, redact
 from streammonitor_worker.ingest.interrupt import interruptible
 from streammonitor_worker.ingest.losses import Losses, losses_of
@@ -87,6 +89,7 @@ def open_source(
     stop: Stop | None = None,
     access: Access = EVERYTHING,
     variant: Variant | None = None,
+    keys: ContentKeys = NO_KEYS,
     threads: Threads = "none",
 ) -> "Source":
     """Open a URL or path.
@@ -102,6 +105,7 @@ def open_source(
         stop: Ends the source early, also while it waits for the network.
         access: What may be opened.
         variant: Which rendition of an HLS or DASH source; the best by default.
+        keys: Keys of encrypted media.
         threads: "frame" decodes on several cores, at the price of latency.
 
     Raises:
@@ -110,7 +114,7 @@ def open_source(
     stop = stop or Stop()
     with ExitStack() as stack:
         container, planned, way = open_container(
-            url, headers or {}, access, stop, variant, watch=watch
+            url, headers or {}, access, stop, variant=variant, keys=keys, watch=watch
         )
         if way:
             stack.callback(way.close)
@@ -175,6 +179,7 @@ class Source:
         self._configure_decoders(threads)
         self.counters = Counters()
         self.reading = False
+        self._keys = planned.keys
         self._corrupt_pts: deque[int | None] = deque(maxlen=CORRUPT_PACKETS)
         self._losses = _losses(self._video_stream)
         self.video = video_format(self._video_stream)
@@ -304,6 +309,8 @@ class Source:
                 if self._way and self._way.failure:
                     raise self._way.failure
                 return
+            if packet.has_sidedata("encryption_info"):
+                raise self._keys.lacking(self._url, key_id_of(packet))
             yield packet
 
     def _tell_codecs(self) -> None:
@@ -316,6 +323,9 @@ class Source:
     def _cause(self, error: Exception) -> SourceError:
         if isinstance(error, SourceError):
             return error
+        if self._keys and isinstance(error, PermissionError):
+            # What FFmpeg says of an MP4 whose key is not among those that it was given.
+            return self._keys.lacking(self._url)
         failure = self._way.failure if self._way else None
         return failure or classify(error, self._url, opening=False)
 
