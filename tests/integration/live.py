@@ -23,7 +23,7 @@ class LiveOrigin:
     """
 
     def __init__(self, clip: Path, segment_s: float = 1.0) -> None:
-        self._segments = _split(clip, segment_s)
+        self._segments = split(clip, segment_s)
         self._segment_s = segment_s
         self._started = time.monotonic() - WINDOW * segment_s
         self.port = free_port()
@@ -84,7 +84,7 @@ class LiveOrigin:
                 thread.join(5)
 
 
-def _split(clip: Path, segment_s: float) -> list[bytes]:
+def split(clip: Path, segment_s: float) -> list[bytes]:
     """Cut at key frames with FFmpeg's own HLS muxer."""
     folder = clip.parent / f"{clip.stem}-segments"
     folder.mkdir(exist_ok=True)

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from dev.media.clips import write_clip
+from dev.media.servers import http_server
 from dev.media.surgery import Stream, pcr_s, restamped
 from streammonitor_worker.analyze import analyze
+from tests.integration.live import split
 
 VIDEO_PID, AUDIO_PID = 0x100, 0x101
 FAULT_S = 12.0
 """Where the fault begins, on the clip's own clock."""
+FAULTS = ("gapMilliseconds", "overlapMilliseconds", "backwardMilliseconds", "jumpSeconds")
 WRAP_S = 2**33 / 90_000
 Found = list[tuple[float, float, dict[str, float]]]
 
@@ -39,8 +42,8 @@ def _changed(clip: Path, how: Callable[[float], float], *pids: int) -> Path:
     return target
 
 
-def _found(path: Path, **params: object) -> Found:
-    (report,) = analyze([str(path)], {"timing": params})
+def _found(source: Path | str) -> Found:
+    (report,) = analyze([str(source)], {"timing": {}})
     return [(one.start_s, one.end_s or 0.0, one.measurements) for one in report.incidents]
 
 
@@ -93,3 +96,31 @@ def test_sound_whose_clock_drifts_is_found(song: Path, ppm: float) -> None:
 
 def test_sound_whose_clock_is_as_good_as_any_has_no_fault(song: Path) -> None:
     assert _found(_changed(song, lambda at: at * (1 + 20e-6), VIDEO_PID)) == []
+
+
+@pytest.mark.parametrize(
+    ("announced", "left_out", "fault"),
+    [(True, None, None), (False, None, "jumpSeconds"), (True, 7, "gapMilliseconds")],
+)
+def test_of_a_playlist_only_what_it_does_not_announce_is_a_fault(
+    clip: Path, tmp_path: Path, announced: bool, left_out: int | None, fault: str | None
+) -> None:
+    """The programme twice over, the second time on a clock of its own."""
+    segments = [*split(clip, 1.0), *split(_changed(clip, _hour_later, VIDEO_PID, AUDIO_PID), 1.0)]
+    lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:1"]
+    for number, data in enumerate(segments):
+        lines += ["#EXT-X-DISCONTINUITY"] * (announced and number == len(segments) // 2)
+        lines += ["#EXTINF:1.0,", f"s{number}.ts"]
+        if number != left_out:
+            (tmp_path / f"s{number}.ts").write_bytes(data)
+    (tmp_path / "list.m3u8").write_text("\n".join([*lines, "#EXT-X-ENDLIST", ""]))
+    with http_server(tmp_path) as web:
+        found = _found(f"{web}/list.m3u8")
+
+    assert [[name for name in FAULTS if values.get(name)] for _, _, values in found] == (
+        [[fault]] if fault else []
+    )
+
+
+def _hour_later(at_s: float) -> float:
+    return at_s + 3600

@@ -344,8 +344,10 @@ class IncidentMachine:
         self._floor_s = at.media_s
         if episode is None or self.muted or not episode.announced:
             return []
+        later = episode.course.consequences if episode.course is not None else ()
         incident = episode.incident.model_copy(
             update={
+                "consequences": [*dict.fromkeys([*episode.incident.consequences, *later])],
                 "ended_at": max(episode.incident.started_at, _utc(at.wall_s)),
                 "end_reason": reason,
                 "end_s": episode.reported_s(at.media_s),

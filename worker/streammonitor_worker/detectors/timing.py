@@ -1,11 +1,13 @@
 """Timing: timestamps have gaps, overlap, go back, jump or drift."""
 
+from collections import deque
 from collections.abc import Iterator
 from typing import ClassVar
 
 from pydantic import Field
 
 from streammonitor_api.durations import Duration
+from streammonitor_worker.deliveries import Begun, Missed
 from streammonitor_worker.detectors.base import (
     Detector,
     DetectorParams,
@@ -16,13 +18,15 @@ from streammonitor_worker.detectors.base import (
     Units,
     Verdict,
 )
-from streammonitor_worker.facts import Packet, Seam, Track, Waiting
+from streammonitor_worker.facts import Fact, Packet, Seam, Track, Waiting
 from streammonitor_worker.frames import TransportView
 from streammonitor_worker.measures.drift import Drift, Slope
 from streammonitor_worker.measures.stamps import JUMP_S, Fault, Stamps, Step
 
-SEAM_S = 10.0
-"""What a playlist announces follows within so much media: a demultiplexer holds some back."""
+SEAM_S = 20.0
+"""What is announced follows within so much media: a demultiplexer reads ahead."""
+SEAMS = 8
+"""So many announcements may be ahead."""
 AFTER_S = 1.0
 """For so long after a fault nothing is told to be well: faults come in groups."""
 SHORTEST_S = 0.1
@@ -105,7 +109,9 @@ class TimingDetector(Detector[TimingParams, TransportView]):
         self._stamps = {track: Stamps(self.params.tolerance) for track in Track}
         self._drift = Drift()
         self._slope: Slope | None = None
-        self._excused = dict.fromkeys(Track, float("-inf"))
+        self._seams: dict[Track, deque[float]] = {track: deque(maxlen=SEAMS) for track in Track}
+        self._lines: set[str] = set()
+        self._missed: set[str] = set()
         self._until_s: float | None = None
         self._faulty_until_s = float("-inf")
         self._quiet_since_s: float | None = None
@@ -116,18 +122,37 @@ class TimingDetector(Detector[TimingParams, TransportView]):
         self._until_s = measures.time_s if self._until_s is None else self._until_s
         if isinstance(fact, Packet):
             yield from self._take(measures, fact)
-        elif isinstance(fact, Seam):
-            self._excused = dict.fromkeys(Track, measures.time_s + SEAM_S)
+        elif self._announces(fact):
+            for seams in self._seams.values():
+                seams.append(measures.time_s + SEAM_S)
         elif isinstance(fact, Waiting) and fact.overdue_s:
             if self._quiet_since_s is None:
                 self._quiet_since_s = measures.time_s - fact.overdue_s
             yield from self._span(measures, measures.time_s, Verdict.UNKNOWN, {})
 
+    def _announces(self, fact: Fact) -> bool:
+        """Whether timestamps may rightly start anew; those of what is missing may not."""
+        if isinstance(fact, Missed):
+            self._missed.add(fact.line)
+        elif isinstance(fact, Begun):
+            first = fact.line not in self._lines
+            missed = fact.line in self._missed
+            if fact.claimed_s is not None:
+                self._lines.add(fact.line)
+                self._missed.discard(fact.line)
+                return not (fact.continues or first or missed)
+        return isinstance(fact, Seam)
+
+    def _excused(self, track: Track, time_s: float) -> bool:
+        seams = self._seams[track]
+        while seams and seams[0] < time_s:
+            seams.popleft()
+        return bool(seams) and seams.popleft() >= time_s
+
     def _take(self, view: TransportView, packet: Packet) -> Iterator[Measurement]:
         step = self._stamps[packet.track].take(packet)
         since_s, self._quiet_since_s = self._quiet_since_s, None
-        if step is not None and step.fault and view.time_s <= self._excused[packet.track]:
-            self._excused[packet.track] = float("-inf")
+        if step is not None and step.fault and self._excused(packet.track, view.time_s):
             step = None
         if packet.track is Track.AUDIO and packet.exact:
             regular = step is not None and step.fault is None
