@@ -76,6 +76,8 @@ class Incident(Model):
     """What was measured when it was worst so far, units in the names."""
     consequences: list[str] = []
     """Detectors that saw their own defect because of this one, and kept silent about it."""
+    ad_break: bool | None = None
+    """Whether it began in an ad break that the stream announced (SCTE 35); absent otherwise."""
     worker: str = ""
     """The worker that reported it last."""
 

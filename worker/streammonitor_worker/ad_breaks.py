@@ -3,10 +3,15 @@
 from collections import deque
 from dataclasses import dataclass, replace
 
+from streammonitor_worker.deliveries import AdCue
+from streammonitor_worker.incidents import EventKind, IncidentEvent
+
 MAX_BREAK_S = 900.0
 """A break whose end nobody announces is over after this."""
 MAX_BREAKS = 64
 """So many of the last ones are remembered."""
+MAX_INCIDENTS = 64
+"""Of so many of the last incidents that began in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,22 @@ class AdBreaks:
 
     def __init__(self) -> None:
         self._breaks: deque[_Break] = deque(maxlen=MAX_BREAKS)
+        self._explained: deque[str] = deque(maxlen=MAX_INCIDENTS)
+
+    def take(self, cue: AdCue, told_s: float) -> None:
+        """Take what the stream announces.
+
+        Args:
+            cue: It.
+            told_s: Media time at which it is told, in seconds.
+        """
+        at_s = told_s + cue.in_s
+        if cue.cancelled:
+            self.cancel(cue.kind, cue.event)
+        elif cue.leaves:
+            self.leave(cue.kind, cue.event, at_s, cue.duration_s)
+        else:
+            self.come_back(cue.kind, at_s)
 
     def leave(self, kind: int, event: int, at_s: float, duration_s: float | None = None) -> None:
         """The programme is left; said again, it is the same break.
@@ -67,6 +88,15 @@ class AdBreaks:
     def covers(self, time_s: float) -> bool:
         """Whether a moment of media time lies in a break."""
         return any(one.start_s <= time_s < one.end_s for one in self._breaks)
+
+    def explain(self, event: IncidentEvent) -> IncidentEvent:
+        """The same event, with whether its incident began in a break."""
+        incident = event.incident
+        if event.kind is EventKind.STARTED and self.covers(incident.start_s):
+            self._explained.append(incident.id)
+        if incident.id not in self._explained:
+            return event
+        return replace(event, incident=incident.model_copy(update={"ad_break": True}))
 
     def _find(self, kind: int, event: int) -> _Break | None:
         of_event = (one for one in self._breaks if (one.kind, one.event) == (kind, event))

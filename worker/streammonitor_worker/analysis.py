@@ -8,7 +8,9 @@ from typing import Any
 
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.worker_status import DetectorState
+from streammonitor_worker.ad_breaks import AdBreaks
 from streammonitor_worker.checks import check_detector
+from streammonitor_worker.deliveries import AdCue
 from streammonitor_worker.detectors import causes_of, registry
 from streammonitor_worker.detectors.base import DetectorParams, Kind, Verdict
 from streammonitor_worker.evidence import Archive, Evidence
@@ -119,6 +121,7 @@ class StreamAnalysis:
         self._media = MediaClock()
         self._archive = Archive() if evidence else None
         self._heard = heard
+        self._breaks = AdBreaks()
         self.set_parameters(detectors)
 
     @property
@@ -262,7 +265,8 @@ class StreamAnalysis:
         return {runner.name: runner.figures.unknown_s for runner in self._reported()}
 
     def _kept(self, events: list[IncidentEvent]) -> list[IncidentEvent]:
-        """The same events; the evidence of what ended is kept."""
+        """The same events with their context; the evidence of what ended is kept."""
+        events = [self._breaks.explain(event) for event in events]
         for event in events:
             if event.evidence is not None and not event.incident.active and self._archive:
                 self._archive.keep(event.incident.id, event.evidence)
@@ -325,6 +329,8 @@ class StreamAnalysis:
     def _feed_fact(self, view: TransportView) -> list[IncidentEvent]:
         media = self._media
         media.until_s = max(media.until_s, view.time_s)
+        if isinstance(view.fact, AdCue):
+            self._breaks.take(view.fact, view.time_s)
         runners = self._of(Kind.TRANSPORT)
         return [one for runner in runners for one in self._observe(runner, view, view.arrived_at)]
 

@@ -112,4 +112,25 @@ class Connected:
     """The source was opened: all lines are new ones."""
 
 
-Delivery = Connected | Delivered | Begun | Missed | Listed | Codecs | Presented
+@dataclass(frozen=True, slots=True)
+class AdCue:
+    """The stream announces that its programme is left for advertisements, or comes back.
+
+    Attributes:
+        kind: Tells breaks apart that are announced in different ways, and may overlap.
+        event: Identity of the break within its kind.
+        leaves: Whether the programme is left; else it comes back.
+        in_s: When: so much later than it is told, in seconds of media time; may be negative.
+        duration_s: For how long it is left, in seconds, if that is known.
+        cancelled: What was announced does not take place.
+    """
+
+    kind: int
+    event: int
+    leaves: bool
+    in_s: float = 0.0
+    duration_s: float | None = None
+    cancelled: bool = False
+
+
+Delivery = Connected | Delivered | Begun | Missed | Listed | Codecs | Presented | AdCue

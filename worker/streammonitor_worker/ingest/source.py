@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Literal, Self
 
 import av
-from av.audio.stream import AudioStream
 from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.packet import Packet
@@ -45,8 +44,10 @@ from streammonitor_worker.ingest.opening import Opening
 from streammonitor_worker.ingest.options import Plan
 from streammonitor_worker.ingest.pictures import picture_of
 from streammonitor_worker.ingest.sound import samples_of
+from streammonitor_worker.ingest.splices import ad_cue, splice_streams
 from streammonitor_worker.ingest.stop import Stop
 from streammonitor_worker.ingest.timeline import Timeline
+from streammonitor_worker.mpegts.scte35 import cues
 
 Frame = av.VideoFrame | av.AudioFrame
 Found = tuple[Frame | Fact, float]
@@ -173,7 +174,9 @@ class Source:
         self._audio_stream = sound if audio or not either else None
         self._watched = [one for one in (pictures, sound) if one] if watch else []
         self._until_s = 0.0
-        self._tied_s = float("-inf")
+        self._tied: tuple[float, float] | None = None
+        self._tied_at_s = float("-inf")
+        self._splices = splice_streams(container)
         self._tell_codecs()
         self._require_streams(video, audio)
         self._configure_decoders(threads)
@@ -257,11 +260,11 @@ class Source:
     def _found(self) -> Iterator[Found]:
         decoded = [stream for stream in (self._video_stream, self._audio_stream) if stream]
         errors_in_a_row = 0
-        for packet in self._packets([*{*decoded, *self._watched}]):
+        for packet in self._packets([*{*decoded, *self._watched}, *self._splices]):
             arrived_at = time.time()
             yield from self._notes.take()
-            if packet.size:
-                yield coded_unit(packet), arrived_at
+            for fact in self._facts(packet):
+                yield fact, arrived_at
             if packet.stream not in decoded:
                 continue
             if packet.is_corrupt:
@@ -287,12 +290,19 @@ class Source:
                     yield frame, arrived_at
         yield from self._notes.take()
 
+    def _facts(self, packet: "Packet[Stream]") -> Iterator[Fact]:
+        if packet.stream in self._splices:
+            for cue in cues(bytes(packet)):
+                yield ad_cue(cue, self._tied, self._until_s)
+        elif packet.size:
+            yield coded_unit(packet)
+
     def _lacks_reference(self, packet: "Packet[Stream]") -> bool:
         if self._losses is None or packet.stream is not self._video_stream or not packet.size:
             return False
         return self._losses.take(bytes(packet), packet.pts)
 
-    def _packets(self, chosen: list[VideoStream | AudioStream]) -> "Iterator[Packet[Stream]]":
+    def _packets(self, chosen: "list[Stream]") -> "Iterator[Packet[Stream]]":
         packets = self._container.demux(chosen)
         while not self._stop.is_set():
             try:
@@ -348,10 +358,13 @@ class Source:
                 yield from self._tie(one, item.duration_s, arrived_at)
 
     def _tie(self, frame: Frame, duration_s: float, arrived_at: float) -> Iterator[TransportView]:
-        """Tell from time to time which timestamps belong to media time."""
+        """Note which timestamps belong to media time, and tell it from time to time."""
         source_s = _source_time(frame)
-        if self._watched and source_s is not None and self._until_s - self._tied_s >= TIE_S:
-            self._tied_s = self._until_s
+        if source_s is None:
+            return
+        self._tied = self._until_s, source_s + duration_s
+        if self._watched and self._until_s - self._tied_at_s >= TIE_S:
+            self._tied_at_s = self._until_s
             yield TransportView(self._until_s, arrived_at, Presented(source_s + duration_s))
 
     def _place_picture(
@@ -430,7 +443,7 @@ class Source:
         )
 
     def _configure_decoders(self, threads: Threads) -> None:
-        chosen = (self._video_stream, self._audio_stream, *self._watched)
+        chosen = (self._video_stream, self._audio_stream, *self._watched, *self._splices)
         for stream in self._container.streams:
             if stream not in chosen:
                 # Not only skipped: an HLS variant that nobody reads is not fetched.

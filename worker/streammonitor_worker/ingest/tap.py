@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from streammonitor_worker.deliveries import (
+    AdCue,
     Begun,
     Connected,
     Container,
@@ -23,6 +24,8 @@ from streammonitor_worker.mpegts.packets import is_transport_stream
 
 HEAD_BYTES = 262_144
 """Of a fragment only the beginning is told: it says when it is decoded."""
+PLAYLIST = -1
+"""The kind of ad breaks that a playlist tells of."""
 STREAM = ""
 """The line of a source that is one stream of bytes."""
 
@@ -42,6 +45,7 @@ class _Line:
         breaks: Numbers of the listed segments that are in an ad break.
         newest: Number of the last one it has listed.
         last: Number of the segment that was begun last; None if it was not read whole.
+        in_break: The segment that was begun last is in an ad break.
         expected: Segments that nobody has; they may have left the playlist by now.
     """
 
@@ -51,6 +55,7 @@ class _Line:
     breaks: frozenset[int] = frozenset()
     newest: int = -1
     last: int | None = None
+    in_break: bool = False
     expected: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
@@ -105,6 +110,9 @@ class Tap:
     def segment(self, url: str, first: int, reader: Reader) -> Reader:
         """The same segment; it is listened to."""
         line, segment = self._find(url, first)
+        if line is not None and segment is not None and segment.in_break != line.in_break:
+            line.in_break = segment.in_break
+            self._notes.add(AdCue(PLAYLIST, segment.number, segment.in_break))
         if line is None or not self._watch:
             return reader
         if segment is None:
