@@ -75,6 +75,8 @@ class WorkerRig:
             "STREAMMONITOR_WORKER": "w-1",
             "STREAMMONITOR_PORT": str(self.port),
             "STREAMMONITOR_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "STREAMMONITOR_SINK_ALLOWED_HOSTS": "127.0.0.1",
+            "STREAMMONITOR_SINK_ALLOWED_NETWORKS": "127.0.0.0/8",
             "STREAMMONITOR_GRACE_S": str(self._grace_s),
             "STREAMMONITOR_ASSIGNMENT_FOLDER": str(self.folder / "assignment"),
             "STREAMMONITOR_MODELS_FOLDER": str(self.folder / "models"),

@@ -45,7 +45,8 @@ class AlertEvent:
     @property
     def expendable(self) -> bool:
         """Whether a later event says all of it: nothing but the measurements changed."""
-        return self.kind is EventKind.UPDATED and self.before is self.incident.severity
+        same = self.kind is EventKind.UPDATED and self.before is self.incident.severity
+        return same and not self.interrupted
 
     def to_line(self) -> bytes:
         """One line of JSON."""

@@ -1,7 +1,7 @@
 """What the tests of alerts share."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from dev.alerting import Receiver, receiver
 from streammonitor_api.alerts import Alerts
-from streammonitor_worker.alerts import AlertDesk
+from streammonitor_worker.alerts import AlertDesk, delivery
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.ingest import Access
 
@@ -19,8 +19,10 @@ LOOPBACK = Access(hosts=("127.0.0.1",), denied=())
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test here ends with a power cut."""
+    """No test here ends with a power cut, or has a server that must recover."""
     monkeypatch.setattr(os, "fsync", lambda file: None)
+    monkeypatch.setattr(delivery, "BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr(delivery, "BACKOFF_CAP_S", 0.02)
 
 
 @pytest.fixture
@@ -71,6 +73,3 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     one = Rig(tmp_path)
     yield one
     one.close()
-
-
-Wait = Callable[[Callable[[], object]], None]

@@ -3,11 +3,8 @@
 import threading
 from datetime import timedelta
 
-import pytest
-
 from dev.alerting import Receiver, Request
 from streammonitor_api.incident import EndReason, Severity
-from streammonitor_worker.alerts import delivery
 from streammonitor_worker.alerts.events import now
 from tests.unit.worker.alerts.conftest import Rig
 from tests.unit.worker.alerts.incidents import ended, incident, over, started, updated, worse
@@ -22,12 +19,6 @@ def told(hook: Receiver) -> list[tuple[str, str]]:
     return [
         (str(event.get_subject()), event.get_type().rpartition(".")[2]) for event in hook.events()
     ]
-
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "BACKOFF_FIRST_S", 0.01)
-    monkeypatch.setattr(delivery, "BACKOFF_CAP_S", 0.02)
 
 
 def test_an_incident_is_told_from_start_to_end(rig: Rig, hook: Receiver) -> None:
