@@ -97,6 +97,13 @@ def _spec_problems(spec: StreamMonitorSpec) -> Iterator[str]:
         yield "spec.detectors is empty: declare at least one detector, as in black: {}"
     if spec.profile not in (None, *PROFILES):
         yield f"spec.profile is {spec.profile!r}: use one of {', '.join(PROFILES)}"
+    for sink in spec.alerts.sinks if spec.alerts else ():
+        for name in sink.defects or ():
+            if name not in registry:
+                yield (
+                    f"spec.alerts.sinks[{sink.name}].defects names {name!r}: use some of "
+                    f"{', '.join(sorted(registry))}"
+                )
     usable = {}
     for name, params in spec.detectors.items():
         refusals = check_detector(name, params or {})

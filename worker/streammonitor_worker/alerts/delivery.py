@@ -307,8 +307,7 @@ class Delivery:
         self._retry_at = time.monotonic() + random.uniform(BACKOFF_FIRST_S, ceiling_s)
         if self._attempts < TELL_AFTER and self._sink is not None:
             return
-        lost = self._reader.lost
-        also = f"; {lost} events were lost, the spool was full" if lost else ""
+        also = "; events were lost, as the spool was full" if self._reader.lost else ""
         self._say(
             SinkProblem(
                 name=self.name,

@@ -51,10 +51,14 @@ class Poster:
         Raises:
             NotDelivered: It was not taken.
         """
-        split = urlsplit(url)
-        where = f"{split.scheme}://{split.hostname}"
         try:
-            status = self._exchange(split, body, headers, where)
+            split, port = _parts(url)
+        except ValueError:
+            raise NotDelivered("BadUrl", "the URL is no http or https URL: correct it") from None
+        host = split.hostname or ""
+        where = f"{split.scheme}://{f'[{host}]' if ':' in host else host}"
+        try:
+            status = self._exchange(split, port, body, headers, where)
         except SourceError as error:
             self.close()
             raise NotDelivered(error.reason, error.message) from None
@@ -74,13 +78,15 @@ class Poster:
             wire.connection.close()
 
     def _exchange(
-        self, split: SplitResult, body: bytes, headers: Mapping[str, str], where: str
+        self,
+        split: SplitResult,
+        port: int,
+        body: bytes,
+        headers: Mapping[str, str],
+        where: str,
     ) -> int:
-        if split.scheme not in _PORTS or not split.hostname:
-            raise SourceError("BadUrl", f"{where} is no http or https URL: correct it")
         self._around.access.check(where)
-        port = split.port or _PORTS[split.scheme]
-        place = (split.scheme, split.hostname, port)
+        place = (split.scheme, split.hostname or "", port)
         target = f"{split.path or '/'}{'?' + split.query if split.query else ''}"
         given = {"User-Agent": USER_AGENT, "Host": split.netloc.rpartition("@")[2], **headers}
         kept, self._wire = self._wire, None
@@ -128,6 +134,14 @@ class Poster:
         else:
             self._wire = wire
         return response.status
+
+
+def _parts(url: str) -> tuple[SplitResult, int]:
+    """The parts of a URL and its port; ValueError if it cannot be posted to."""
+    split = urlsplit(url)
+    if split.scheme not in _PORTS or not split.hostname:
+        raise ValueError(url)
+    return split, split.port or _PORTS[split.scheme]
 
 
 def secret_value(reference: SecretKeyRef, use: str, around: Around) -> str:
