@@ -10,7 +10,7 @@ CONTEXT ?=
 # What is random comes from it: make bench-chaos SEED=number
 SEED ?=
 
-.PHONY: help install demo demo-down test test-fast check format gen image bench-accuracy bench-planner bench-scale bench-chaos bench-failover cluster-up cluster-down
+.PHONY: help install demo demo-down test test-fast check format gen image bench-accuracy bench-planner bench-scale bench-chaos bench-failover bench-ingest fuzz cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -76,6 +76,10 @@ bench-chaos: install ## kill the operator 50 times during changes on the real cl
 bench-failover: install ## how soon streams go on when workers and nodes fail; writes docs/bench-failover.md (25 min)
 	$(SAY)
 	$(RUN) -m bench.failover
+
+bench-ingest: install ## lose sources of every protocol 200 times, and replay a day; writes docs/bench-ingest.md (15 min)
+	$(SAY)
+	INGEST_SEED=$(SEED) $(RUN) -m bench.ingest
 
 bench-scale: install ## what thousands of StreamMonitors cost the operator; writes docs/bench-scale.md (30 min)
 	$(SAY)

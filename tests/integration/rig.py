@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -37,8 +37,9 @@ def eventually(what: str, probe: Callable[[], T | None], timeout_s: float = 15.0
 class WorkerRig:
     """One worker process in folders of its own. A context manager: it leaves no process behind."""
 
-    def __init__(self, folder: Path, grace_s: float = 3.0) -> None:
+    def __init__(self, folder: Path, grace_s: float = 3.0, program: Sequence[str] = ()) -> None:
         self.folder = folder
+        self._program = [*(program or ("streammonitor_worker",)), "worker"]
         self.port = free_port()
         self._grace_s = grace_s
         self._epoch = 0
@@ -83,7 +84,7 @@ class WorkerRig:
             "STREAMMONITOR_SECRETS_FOLDER": str(self.folder / "secrets"),
             "STREAMMONITOR_STATE_FOLDER": str(self.folder / "state"),
         }
-        command = [sys.executable, "-m", "streammonitor_worker", "worker"]
+        command = [sys.executable, "-m", *self._program]
         with (self.folder / "stderr.log").open("a") as log:
             self._process = subprocess.Popen(
                 command, env=env, stdout=subprocess.PIPE, stderr=log, text=True
@@ -167,10 +168,15 @@ class WorkerRig:
             kind = document["msg"].removeprefix("incident ")
             yield kind, Incident.model_validate(document["incident"])
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def memory_mib(self) -> float:
         """Resident memory."""
-        assert self._process is not None
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
     def _ready(self) -> bool:

@@ -251,8 +251,9 @@ class StreamRunner:
 
     def _pause(self, attempt: int) -> None:
         self._source = None
-        hopeless = self._status.state is StreamState.FAILED
-        deadline = None if hopeless else self._around.backoff(attempt)
+        status = self._status
+        hopeless = status.state is StreamState.FAILED
+        deadline = None if hopeless else self._around.backoff(attempt, status.reason)
         while not self._wake.wait(60 if deadline is None else deadline) and deadline is None:
             self.progress_at = time.monotonic()
         self.progress_at = time.monotonic()

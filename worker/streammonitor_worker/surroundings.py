@@ -10,17 +10,45 @@ from streammonitor_api.worker_status import StreamStatus
 from streammonitor_worker.analysis import IncidentEvent
 from streammonitor_worker.ingest import EVERYTHING, Access
 
-BACKOFF_FIRST_S = 0.5
+BACKOFF_FIRST_S = 0.25
+BACKOFF_SOON_S = 1.0
 BACKOFF_CAP_S = 15.0
+SOON_ATTEMPTS = 100
+"""So many attempts follow each other soon, for two minutes or so: an encoder that is restarted, an
+origin that is redeployed is back by then, and is to be seen at once."""
+REFUSED_ATTEMPTS = 5
+"""So many where the peer answers, but with what cannot be monitored: it hardly changes soon."""
+REFUSED = frozenset(
+    {
+        "AddressNotAllowed",
+        "BadRequest",
+        "CertificateInvalid",
+        "DecodeFailed",
+        "Forbidden",
+        "NestedNotAllowed",
+        "NoStreams",
+        "NotMedia",
+        "PlaylistTooLarge",
+        "TooManyRedirects",
+        "Unauthorized",
+        "UnsupportedCodec",
+        "VariantMissing",
+    }
+)
+"""Reasons of that kind."""
 
 
-def backoff_s(attempt: int) -> float:
-    """Return how long to wait before attempt number `attempt` (from 1): capped, full jitter.
+def backoff_s(attempt: int, reason: str | None = None) -> float:
+    """Return how long to wait before attempt number `attempt` (from 1) after failing for `reason`.
 
-    The jitter spreads the streams of an origin that restarts.
+    It grows to `BACKOFF_SOON_S`, and after many attempts to `BACKOFF_CAP_S`. Up to half of it is
+    left to chance, which spreads the streams of an origin that restarts.
     """
-    ceiling = min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10))
-    return random.uniform(BACKOFF_FIRST_S, ceiling)
+    soon = REFUSED_ATTEMPTS if reason in REFUSED else SOON_ATTEMPTS
+    ceiling = min(BACKOFF_SOON_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10))
+    if attempt > soon:
+        ceiling = min(BACKOFF_CAP_S, BACKOFF_SOON_S * 2 ** min(attempt - soon, 10))
+    return random.uniform(ceiling / 2, ceiling)
 
 
 class Reporter(Protocol):
@@ -44,7 +72,7 @@ class Surroundings:
         worker: Name of the worker.
         access: Which sources may be opened.
         evidence: Whether small pictures and sound of incidents are kept.
-        backoff: Seconds to wait before the n-th attempt in a row.
+        backoff: Seconds to wait before the n-th attempt in a row, after failing for a reason.
     """
 
     reporter: Reporter
@@ -53,4 +81,4 @@ class Surroundings:
     worker: str
     access: Access = EVERYTHING
     evidence: bool = True
-    backoff: Callable[[int], float] = backoff_s
+    backoff: Callable[[int, str | None], float] = backoff_s

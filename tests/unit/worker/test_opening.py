@@ -1,7 +1,9 @@
 """How the bytes of a source are fetched: what is refused, what is passed over, what is kept."""
 
 import gc
+import socket
 import subprocess
+import threading
 from itertools import count
 from pathlib import Path
 
@@ -229,6 +231,21 @@ def test_a_source_without_what_is_wanted_leaves_nothing_open(segment: bytes) -> 
             open_source(f"{web.url}/a.ts", video=False)
         assert caught.value.reason == "NoStreams"
         gc.collect()  # a socket that is left open is a warning here, and that an error
+
+
+def test_a_connection_that_ends_at_once_is_not_taken_for_bad_media() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+
+        def hang_up() -> None:
+            listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(SourceError) as caught:
+            open_source(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        thread.join()
+    assert caught.value.reason in ("Ended", "ConnectionLost")
 
 
 def test_nothing_is_opened_after_a_stop() -> None:

@@ -55,7 +55,7 @@ class Rig:
             monitor_uid="u",
             worker="w",
             access=Access(),
-            backoff=lambda _: 0.0,
+            backoff=lambda *_: 0.0,
         )
 
     def open_source(

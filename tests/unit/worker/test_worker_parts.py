@@ -18,7 +18,14 @@ from streammonitor_api.spec import Stream
 from streammonitor_worker.ingest import ContentKey, SourceError, open_source
 from streammonitor_worker.secrets import read_credentials
 from streammonitor_worker.settings import SettingsError, read_settings
-from streammonitor_worker.surroundings import BACKOFF_CAP_S, BACKOFF_FIRST_S, backoff_s
+from streammonitor_worker.surroundings import (
+    BACKOFF_CAP_S,
+    BACKOFF_FIRST_S,
+    BACKOFF_SOON_S,
+    REFUSED_ATTEMPTS,
+    SOON_ATTEMPTS,
+    backoff_s,
+)
 
 
 @pytest.mark.parametrize(
@@ -151,10 +158,22 @@ def test_a_secret_reference_cannot_leave_its_folder(tmp_path: Path) -> None:
     assert caught.value.reason == "SecretMissing"
 
 
-def test_backoff_grows_to_its_cap_and_is_spread() -> None:
-    first = [backoff_s(1) for _ in range(200)]
-    later = [backoff_s(50) for _ in range(200)]
+@pytest.mark.parametrize(
+    ("attempt", "reason", "ceiling_s"),
+    [
+        (1, "ConnectionLost", 2 * BACKOFF_FIRST_S),
+        (2, "Stalled", BACKOFF_SOON_S),
+        (SOON_ATTEMPTS, "ConnectionRefused", BACKOFF_SOON_S),
+        (SOON_ATTEMPTS + 1, "ConnectionRefused", 2 * BACKOFF_SOON_S),
+        (10_000, "ConnectionRefused", BACKOFF_CAP_S),
+        (REFUSED_ATTEMPTS, "Unauthorized", BACKOFF_SOON_S),
+        (SOON_ATTEMPTS, "Unauthorized", BACKOFF_CAP_S),
+    ],
+)
+def test_backoff_is_short_at_first_and_is_spread(
+    attempt: int, reason: str, ceiling_s: float
+) -> None:
+    pauses = [backoff_s(attempt, reason) for _ in range(200)]
 
-    assert BACKOFF_FIRST_S <= min(first) <= max(first) <= 2 * BACKOFF_FIRST_S
-    assert max(later) <= BACKOFF_CAP_S
-    assert max(later) - min(later) > BACKOFF_CAP_S / 2
+    assert ceiling_s / 2 <= min(pauses) <= max(pauses) <= ceiling_s
+    assert max(pauses) - min(pauses) > ceiling_s / 4

@@ -101,4 +101,8 @@ def _container(url: str, planned: Plan, way: Way, stop: Stop) -> InputContainer:
         if isinstance(error, SourceError):
             raise
         failure = way.failure if way else None
+        if opening and not failure and opening.ended():
+            failure = SourceError(
+                "Ended", f"{redact(url)} ended before any picture or sound: check the source"
+            )
         raise (failure or classify(error, url, opening=True)) from None

@@ -121,6 +121,13 @@ class Opening:
         """What FFmpeg is to take the source for; it believes no playlist that is not called one."""
         return "hls" if self._playlists else None
 
+    def ended(self) -> bool:
+        """Whether the source, which has no known length, is at its end. A byte of it is lost."""
+        try:
+            return self.length is None and not self._playlists and not self._top.read(1)
+        except SourceError:
+            return False
+
     def close(self) -> None:
         """Close what FFmpeg left open, and the connections that were kept."""
         self._top.close()

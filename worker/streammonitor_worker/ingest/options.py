@@ -13,6 +13,10 @@ PLAYLIST_TIMEOUT_S = 30.0
 """A read of live HLS legitimately waits for the next segment: up to the target duration, and a
 playlist may repeat itself for three of those."""
 
+RATE_FRAMES = 5
+"""From so many pictures FFmpeg takes the frame rate of what comes over the network: its 20 would
+keep a stream that was lost waiting for most of a second."""
+
 _WHITELIST = {
     "rtmp": "rtmp,tcp",
     "rtmps": "rtmp,tcp",
@@ -77,6 +81,8 @@ def plan(url: str, headers: Mapping[str, str], keys: ContentKeys = NO_KEYS) -> P
         "format_whitelist": _FORMATS,
         "analyzeduration": "3000000",
     }
+    if scheme != "file":
+        options["fpsprobesize"] = str(RATE_FRAMES)
     options |= _transport_options(scheme) | _key_options(keys)
     _check_headers(url, headers)
     path = urlsplit(url).path if scheme != "file" else url

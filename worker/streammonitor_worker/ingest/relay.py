@@ -111,6 +111,7 @@ class Relay:
         try:
             while not self._closed:
                 self._inner, _ = self._listener.accept()
+                self._inner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with self._inner:
                     # FFmpeg connects once more where RTMP wants credentials.
                     outer, self._first = self._first or self._connected(), None

@@ -1,0 +1,1 @@
+"""How ingest stands faults of the network, and how long it holds a stream."""
