@@ -31,6 +31,10 @@ def motion(count: int, seed: int = 0) -> list[Luma]:
     return list(pan(count, WIDTH, HEIGHT, seed=seed))
 
 
+def hold_list(picture: Luma) -> list[Luma]:
+    return list(hold(picture, 12))
+
+
 def dim(pictures: list[Luma]) -> list[Luma]:
     return [(16 + (one - 16.0) * 0.03).astype(np.uint8) for one in pictures]
 
@@ -58,6 +62,45 @@ def test_what_a_cut_brought_is_a_still() -> None:
     found = halted([*slow, card], [card] * 12)
     assert found.kind is Halted.STILL
     assert found.start.time_s == pytest.approx(30 / 25)
+
+
+def test_a_flash_just_before_is_no_cut() -> None:
+    moving = motion(40)
+    for index in (20, 21, 22, 36, 37, 38):
+        moving[index] = moving[index] // 2 + np.uint8(120)
+    found = halted(moving, [moving[-1]] * 12)
+    assert found.kind is Halted.STOPPED
+    assert found.start.time_s == pytest.approx(39 / 25)
+
+
+def test_a_shot_between_two_others_is_no_flash_though_it_is_brighter() -> None:
+    bright = [one // 2 + np.uint8(120) for one in motion(10, seed=4)]
+    card = motion(1, seed=9)[0]
+    found = halted([*motion(20), *bright, card], hold_list(card))
+    assert found.kind is Halted.STILL
+    assert found.start.time_s == pytest.approx(30 / 25)
+
+
+def test_what_moves_for_a_moment_after_a_cut_and_stands_has_stopped() -> None:
+    found = halted([*motion(30), *motion(6, seed=5)], hold_list(motion(6, seed=5)[-1]))
+    assert found.kind is Halted.STOPPED
+    assert found.start.time_s == pytest.approx(35 / 25)
+
+
+def test_a_small_thing_that_goes_on_when_the_camera_rests_is_motion() -> None:
+    moving = motion(30)
+    for index in range(15):
+        drawn = moving[29].copy()
+        drawn[40:52, 4 * index : 4 * index + 12] = 235
+        moving.append(drawn)
+    found = halted(moving, hold_list(moving[-1]))
+    assert found.kind is Halted.STOPPED
+    assert found.start.time_s == pytest.approx(44 / 25)
+
+
+def test_two_pictures_can_be_judged() -> None:
+    first, second = motion(2)
+    assert halted([first, second], []).kind is Halted.STILL
 
 
 def test_the_first_pictures_of_all_are_a_still() -> None:

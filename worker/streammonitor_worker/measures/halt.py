@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streammonitor_worker.measures.cuts import find_cuts
 from streammonitor_worker.measures.luma import Luma8
 from streammonitor_worker.measures.tiles import Tiles, tile_means
 
@@ -33,17 +34,18 @@ GOING_CODES = 1.0
 """A tile that changed by more than this, and more than noise does, and has not stopped, goes on."""
 STRONG_CODES, BROAD_RATIO = 9.0, 0.5
 """What stopped must have moved by so much somewhere, or in so much of the picture."""
-CUT_FACTOR, CUT_CODES, CUT_RATIO = 2.0, 6.0, 0.5
-"""At a cut, half of the tiles change by so many times what is usual, and by so much more."""
-MOST_CUTS = 4
-"""Cuts that are cuts within what is remembered."""
-SETTLING = ((0.5, 0.15), (1.5, 0.03))
+SETTLING = ((0.5, 0.08), (1.5, 0.03))
 """For so many seconds after a cut, an encoder may change the picture that it brought by as much, as
 a share of the picture's standard deviation; motion changes it by more."""
+SETTLED_CODES, SETTLED_RATIO = 12.0, 0.01
+"""And no more than this share of its tiles by so much: refining changes a tile by up to 6 codes, an
+edge that moves by dozens."""
 NOISE_FACTOR = 2.0
 """What changes by more than so many times what it does when it stands, moves."""
 POP_WEIGHT = 0.7
 """What motion at a key frame, which codes every tile anew, counts beside that at others."""
+BUSIEST, STEADY_RATIO = 4, 0.5
+"""A small part goes on as long as so many tiles change by this share of what is usual for them."""
 
 
 class Glimpse(NamedTuple):
@@ -96,7 +98,8 @@ class Recent:
 
     def restart(self, glimpse: Glimpse) -> None:
         """This picture moved: whatever stands from now on began with it at the earliest."""
-        self._before.extend([*self._first, *self._last])
+        seen = (one for one in (*self._first, *self._last) if one.time_s < glimpse.time_s)
+        self._before.extend(seen)
         while self._before and self._before[0].time_s < glimpse.time_s - BEFORE_S:
             self._before.popleft()
         self._first = [glimpse]
@@ -127,11 +130,16 @@ def _judge(pictures: Sequence[Glimpse], anchor: int, shown: Luma8) -> Halt:
         return Halt(Halted.STILL, first)
     steps = np.stack([small_change(a.small, b.small) for a, b in pairwise(pictures)])
     where = tile_means(shown, TILE_PX) > 127.0
-    cut = _last_cut(steps[:anchor], where)
-    if cut and _settles(pictures[cut], first, pictures[-1], shown):
+    light = np.array([cv2.mean(one.small, shown)[0] for one in pictures])
+    cut, flashes = find_cuts(
+        *(steps, where, anchor, light),
+        lambda a, b: small_change(pictures[a].small, pictures[b].small),
+    )
+    if cut and _settles(pictures[cut], first, pictures[-1], shown, where):
         return Halt(Halted.STILL, pictures[cut])
     keys = [one.key_frame for one in pictures]
     pops = np.array(keys) | np.array([False, *keys[:-1]])
+    pops[list(flashes)] = True
     before, rest = _motion(pictures, cut, anchor, pops)
     stopped = where & (before > STOPPED_FACTOR * rest + STOPPED_CODES)
     going = where & ~stopped & (before > GOING_CODES)
@@ -141,17 +149,20 @@ def _judge(pictures: Sequence[Glimpse], anchor: int, shown: Luma8) -> Halt:
     if not strong or np.count_nonzero(stopped) <= np.count_nonzero(going):
         quiet = not steps[anchor + 1 :][:, where].any()
         return Halt(Halted.STILL if quiet else Halted.MOVING, first)
-    changes = steps[:, stopped].mean(axis=1)
-    start = _last_of_motion(changes, pops[1:], cut, anchor)
+    start = _last_of_motion(steps[:, stopped], pops[1:], cut, anchor)
     return Halt(Halted.STOPPED, pictures[start], np.count_nonzero(stopped) / max(1, where.sum()))
 
 
-def _settles(cut: Glimpse, anchor: Glimpse, last: Glimpse, shown: Luma8) -> bool:
+def _settles(
+    cut: Glimpse, anchor: Glimpse, last: Glimpse, shown: Luma8, where: npt.NDArray[np.bool_]
+) -> bool:
     """Whether all that changed since a cut is what an encoder refines."""
     after_s = anchor.time_s - cut.time_s
     most = next((most for until_s, most in SETTLING if after_s <= until_s), -1.0)
-    spread = spread_of(last.small, shown)
-    return relative_change(cut.small, last.small, shown, spread) <= most
+    moved = small_change(cut.small, last.small)[where] > SETTLED_CODES
+    if float(moved.mean()) > SETTLED_RATIO:
+        return False
+    return relative_change(cut.small, last.small, shown, spread_of(last.small, shown)) <= most
 
 
 def small_change(one: Luma8, other: Luma8) -> Tiles:
@@ -168,21 +179,6 @@ def relative_change(one: Luma8, other: Luma8, shown: Luma8, spread: float) -> fl
     """Mean difference of two small pictures where they count, as a share of their spread."""
     count = max(1, cv2.countNonZero(shown))
     return cv2.norm(one, other, cv2.NORM_L1, mask=shown) / count / spread
-
-
-def _last_cut(steps: npt.NDArray[np.float64], where: npt.NDArray[np.bool_]) -> int:
-    """The number of the last picture before which there was a cut; 0 if there was none.
-
-    What seems to be cut again and again flickers or jumps: that is how it moves.
-
-    Args:
-        steps: Change of every tile towards picture 1, 2, and so on.
-        where: Tiles that count.
-    """
-    usual = np.median(steps, axis=0) if len(steps) > 2 else np.zeros(steps.shape[1:])
-    far = steps > CUT_FACTOR * usual + CUT_CODES
-    cuts = np.flatnonzero(far[:, where].mean(axis=1) >= CUT_RATIO)
-    return int(cuts[-1]) + 1 if 0 < cuts.size <= MOST_CUTS else 0
 
 
 def _motion(
@@ -216,6 +212,33 @@ def _greatest(
 
 
 def _last_of_motion(
+    steps: npt.NDArray[np.float64], pops: npt.NDArray[np.bool_], cut: int, anchor: int
+) -> int:
+    """The picture after which neither the whole nor a small part of it moved any more.
+
+    When a camera comes to rest, something small may go on before it.
+
+    Args:
+        steps: Change of every tile that stopped towards picture 1, 2, and so on, shape (n, tiles).
+        pops: Which of these a key frame has a part in.
+        cut: The first picture of the scene.
+        anchor: The last picture of which it is known that it moved.
+    """
+    start = _last_of_whole(steps.mean(axis=1), pops, cut, anchor)
+    busiest = min(BUSIEST, steps.shape[1])
+    peaks = np.partition(steps, -busiest, axis=1)[:, -busiest:].mean(axis=1)
+    noise = NOISE_FACTOR * float(np.median(peaks[(anchor + len(peaks)) // 2 :]))
+    moving = peaks[cut:start][peaks[cut:start] > noise]
+    while (
+        moving.size
+        and start < len(peaks)
+        and peaks[start] > max(noise, STEADY_RATIO * float(np.median(moving)))
+    ):
+        start += 1
+    return start
+
+
+def _last_of_whole(
     changes: npt.NDArray[np.float64], pops: npt.NDArray[np.bool_], cut: int, anchor: int
 ) -> int:
     """The picture after which motion, as usual as it was before, was not seen again.

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple, Self
 
+import numpy as np
+
 from streammonitor_worker.measures.halt import relative_change, spread_of
 from streammonitor_worker.measures.luma import Luma8
 from streammonitor_worker.measures.overlay import TileMask, grown, largest_outside
@@ -14,6 +16,8 @@ MAX_POP = 0.08
 """Key frames code a frozen picture anew: its worst tile moves by 1 to 17 codes; a cut, by more."""
 MAX_KEY_DRIFT = 0.05
 """Key frames of one frozen picture differ by up to 8 codes; those of a zoom differ ever more."""
+RECODED_TILES = 4
+"""Fewer tiles than these may exceed it if the others come close to it."""
 MAX_DRIFT = 0.25
 """Mean drift as a share of the picture's standard deviation: a residual stays below 0.15, and a
 picture that goes on under a dim light exceeds 0.5 soon, however little its codes change."""
@@ -176,12 +180,23 @@ class Standstill:
             self.key = measures.reduced
         else:
             tiles = measures.change_tiles(self.key)
-            drift = 1.0 if tiles is None else self._beside_overlay(tiles, MAX_KEY_DRIFT, measures)
-            if drift > MAX_KEY_DRIFT:
+            if tiles is None:
+                return Look.CREPT
+            drift = self._beside_overlay(tiles, MAX_KEY_DRIFT, measures)
+            if drift > MAX_KEY_DRIFT and not (drift <= MAX_POP and self._is_recoded(tiles)):
                 return Look.CREPT
         if self.creeps(measures, self.first, MAX_KEY_FRAME_DRIFT):
             return Look.CREPT
         return Look.STILL if self.step <= still else Look.POPPED
+
+    def _is_recoded(self, tiles: Tiles) -> bool:
+        """Whether a few tiles changed a little more than the rest, as in text that is coded anew.
+
+        A small thing that moves stands out of the rest, and a picture that creeps changes widely.
+        """
+        shown = tiles.ravel() if self.overlay is None else tiles[~self.overlay]
+        rest = float(np.sort(shown)[-RECODED_TILES:][0])
+        return MAX_KEY_DRIFT / 2 < rest <= MAX_KEY_DRIFT
 
     def _watch_overlay(self, tiles: Tiles, still: float, time_s: float) -> None:
         if self.overlay is None or float(tiles[self.overlay].max()) <= still:
