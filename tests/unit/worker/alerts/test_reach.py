@@ -1,10 +1,14 @@
 """Where alerts may go, and what metrics say of them."""
 
+from pathlib import Path
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from dev.alerting import Receiver
+from streammonitor_worker.alerts.mutes import mute_faults
 from streammonitor_worker.fleet import Fleet
 from streammonitor_worker.metrics import build_registry, render
+from streammonitor_worker.monitor_file import load_monitor
 from streammonitor_worker.settings import read_settings
 from tests.unit.worker.alerts.conftest import Rig
 from tests.unit.worker.alerts.incidents import incident, started
@@ -31,6 +35,13 @@ def test_sinks_have_rules_of_their_own() -> None:
     assert not settings.sinks.permits("10.21.1.1")
     assert not settings.sinks.permits("169.254.169.254")
     assert settings.access.permits("10.21.1.1")
+
+
+def test_the_sample_of_the_documentation_is_valid() -> None:
+    alerts = load_monitor(Path("docs/samples/alerts.yaml")).spec.alerts
+    assert alerts is not None
+    assert [sink.name for sink in alerts.sinks] == ["alertmanager", "archive", "oncall"]
+    assert mute_faults(alerts.mutes) == []
 
 
 def test_delivery_is_counted_by_sink(rig: Rig, hook: Receiver) -> None:
