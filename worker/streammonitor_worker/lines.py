@@ -185,12 +185,13 @@ _FAMILIES = {
     "alac": "alac",
 }
 """By how a codec is called in a manifest (RFC 6381), FFmpeg's name."""
+_TEXT = ("stpp", "wvtt", "tx3g")
 _PICTURES = {"h264", "hevc", "av1", "vp9", "vp8"}
 
 
 def belies(fact: Codecs) -> bool:
     """Whether the codecs are others than the manifest says; of what it does not say, nothing."""
-    claimed = {_family(one.lower()) for one in fact.claimed}
+    claimed = {_family(one.lower()) for one in fact.claimed if not one.lower().startswith(_TEXT)}
     if None in claimed:
         return False
     for actual in set(fact.actual) & set(_FAMILIES.values()):

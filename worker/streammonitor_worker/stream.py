@@ -25,7 +25,7 @@ from streammonitor_worker.frames import (
     MediaItem,
 )
 from streammonitor_worker.incidents import expiring
-from streammonitor_worker.ingest import Source, SourceError, Stop, open_source, redact
+from streammonitor_worker.ingest import Freshness, Source, SourceError, Stop, open_source, redact
 from streammonitor_worker.load import LoadMeter, Tally
 from streammonitor_worker.parameters import resolve
 from streammonitor_worker.regions import PictureRegions
@@ -83,6 +83,7 @@ class StreamRunner:
         self._delay_s = 0.0
         self._splice = Splice(self._analysis.programme)
         self._was_live = False
+        self._freshness = Freshness()
         self._source: Source | None = None
         self._healthy_since: float | None = None
         self._status = StreamStatus(
@@ -169,7 +170,7 @@ class StreamRunner:
             else:
                 self._publish()
             if before.source != stream.source:
-                self._was_live = False
+                self._was_live, self._freshness = False, Freshness()
                 self._reopen()
             elif self._analysis.kinds_needed != needed:
                 self._reopen()
@@ -278,6 +279,7 @@ class StreamRunner:
             access=self._around.access,
             variant=stream.variant,
             keys=credentials.keys,
+            freshness=self._freshness,
         ) as source:
             if self._replays(source):
                 return self._complete()

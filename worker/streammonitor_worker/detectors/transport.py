@@ -140,6 +140,7 @@ class TransportDetector(Detector[TransportParams, TransportView]):
         self._away = False
         self._tie: tuple[float, float] | None = None
         self._held: list[Found] = []
+        self._lasted: set[str] = set()
         self._edge_s: float | None = None
         self._edge_at = 0.0
         self._last: tuple[float, float] = (0.0, 0.0)
@@ -204,11 +205,13 @@ class TransportDetector(Detector[TransportParams, TransportView]):
         errors = sum(counted.values())
         bad = errors >= self.params.threshold or bool(lasting)
         if not bad:
+            self._lasted.clear()
             verdict = Verdict.GOOD if self._told() else Verdict.UNKNOWN
             values = {"errors": float(errors)} if self._told() else {}
             yield Measurement(edge_s, until_s, edge_at, verdict, values=values)
             return
-        start_s = edge_s if lasting else min(first_s, until_s - LEAST_S)
+        goes_on, self._lasted = self._lasted & set(lasting), set(lasting)
+        start_s = edge_s if goes_on else min(first_s, until_s - LEAST_S)
         if start_s > edge_s:
             verdict = Verdict.GOOD if self._told() else Verdict.UNKNOWN
             yield Measurement(edge_s, start_s, edge_at, verdict, values={"errors": 0.0})

@@ -11,6 +11,7 @@ from av import ffmpeg_version_info as FFMPEG_VERSION
 from streammonitor_worker.ingest.access import EVERYTHING, Access
 from streammonitor_worker.ingest.encryption.keys import NO_KEYS, ContentKey, ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, redact
+from streammonitor_worker.ingest.manifests.freshness import Freshness
 from streammonitor_worker.ingest.source import Counters, Source, open_source
 from streammonitor_worker.ingest.stop import Stop
 
@@ -22,6 +23,7 @@ __all__ = [
     "ContentKey",
     "ContentKeys",
     "Counters",
+    "Freshness",
     "Source",
     "SourceError",
     "Stop",

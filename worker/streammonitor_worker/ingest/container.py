@@ -12,6 +12,7 @@ from streammonitor_worker.ingest.access import Access
 from streammonitor_worker.ingest.encryption.keys import ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, classify, redact, stopped
 from streammonitor_worker.ingest.interrupt import interruptible
+from streammonitor_worker.ingest.manifests.freshness import Freshness
 from streammonitor_worker.ingest.opening import Opening
 from streammonitor_worker.ingest.options import Plan, plan
 from streammonitor_worker.ingest.readers.file import holds_transport_stream
@@ -40,6 +41,7 @@ def open_container(
     variant: Variant | None,
     keys: ContentKeys,
     watch: bool = False,
+    freshness: Freshness | None = None,
 ) -> Opened:
     """Open a URL or path; see `open_source`.
 
@@ -57,7 +59,14 @@ def open_container(
                 way: Way = None
                 if planned.read_here or (watch and _is_watched_file(planned)):
                     way = Opening(
-                        place, headers, access, stop, variant=variant, keys=keys, watch=watch
+                        place,
+                        headers,
+                        access,
+                        stop,
+                        variant=variant,
+                        keys=keys,
+                        watch=watch,
+                        freshness=freshness,
                     )
                 elif planned.relayed:
                     way = Relay(place, access, stop)

@@ -16,8 +16,10 @@ from streammonitor_worker.ingest.decryption import Decryption
 from streammonitor_worker.ingest.encryption.keys import NO_KEYS, ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, redact
 from streammonitor_worker.ingest.manifests import dash, hls
+from streammonitor_worker.ingest.manifests.freshness import Freshness
 from streammonitor_worker.ingest.manifests.hls import WEB
 from streammonitor_worker.ingest.manifests.hls_keys import Place
+from streammonitor_worker.ingest.manifests.listing import Listing
 from streammonitor_worker.ingest.notes import Notes
 from streammonitor_worker.ingest.options import file_path
 from streammonitor_worker.ingest.readers.aes import AesReader
@@ -29,7 +31,7 @@ from streammonitor_worker.ingest.readers.srt import SrtReader
 from streammonitor_worker.ingest.readers.tcp import TcpReader
 from streammonitor_worker.ingest.readers.udp import UdpReader
 from streammonitor_worker.ingest.stop import Stop
-from streammonitor_worker.ingest.tap import Tap
+from streammonitor_worker.ingest.tap import Tap, line_of
 
 MAX_PLAYLIST_BYTES = 4 * 1024 * 1024
 """A day of one-second segments; a playlist bomb is larger."""
@@ -51,6 +53,7 @@ _FATAL = (
     "NestedNotAllowed",
     "PlaylistTooLarge",
     "VariantMissing",
+    "ManifestStale",
     "Encrypted",
     "KeyMissing",
 )
@@ -84,6 +87,7 @@ class Opening:
         variant: Variant | None = None,
         keys: ContentKeys = NO_KEYS,
         watch: bool = False,
+        freshness: Freshness | None = None,
     ) -> None:
         split = urlsplit(url)
         self._url = url
@@ -101,6 +105,8 @@ class Opening:
         self.failure: SourceError | None = None
         self.notes = Notes()
         self.tap = Tap(self.notes, watch=watch)
+        self._freshness = freshness or Freshness()
+        self._fetched: set[str] = set()
         try:
             self._top = self._examined(url, self._reader(url))
         except BaseException:
@@ -224,8 +230,21 @@ class Opening:
         text = _whole(reader, start, url)
         final = reader.url if isinstance(reader, HttpReader) else url
         given = self._translated(text, url, final) if is_manifest else self._hls(text, url, final)
-        self.tap.playlist(url, given)
+        listed = self.tap.playlist(url, given)
+        if listed is not None:
+            self._require_fresh(url, listed)
         return BytesReader(given.encode())
+
+    def _require_fresh(self, url: str, listed: Listing) -> None:
+        """Refuse to play again what has ended; who plays already may wait for more."""
+        stale_s = self._freshness.stale_s(line_of(url), listed)
+        if stale_s is not None and url not in self._fetched:
+            raise SourceError(
+                "ManifestStale",
+                f"{redact(url)} is not played again: its playlist is served but has not changed "
+                f"for {stale_s:.0f} s: check the packager",
+            )
+        self._fetched.add(url)
 
     def _hls(self, text: str, url: str, final: str) -> str:
         if not hls.is_master(text):

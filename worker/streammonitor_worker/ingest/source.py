@@ -39,6 +39,7 @@ from streammonitor_worker.ingest.encryption.keys import NO_KEYS, ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, classify, redact
 from streammonitor_worker.ingest.interrupt import interruptible
 from streammonitor_worker.ingest.losses import Losses, losses_of
+from streammonitor_worker.ingest.manifests.freshness import Freshness
 from streammonitor_worker.ingest.notes import Notes
 from streammonitor_worker.ingest.opening import Opening
 from streammonitor_worker.ingest.options import Plan
@@ -92,6 +93,7 @@ def open_source(
     variant: Variant | None = None,
     keys: ContentKeys = NO_KEYS,
     threads: Threads = "none",
+    freshness: Freshness | None = None,
 ) -> "Source":
     """Open a URL or path.
 
@@ -108,6 +110,7 @@ def open_source(
         variant: Which rendition of an HLS or DASH source; the best by default.
         keys: Keys of encrypted media.
         threads: "frame" decodes on several cores, at the price of latency.
+        freshness: What is known of the source's playlists from connections before.
 
     Raises:
         SourceError: It must not or cannot be opened, is no media, or has none of what is wanted.
@@ -115,7 +118,14 @@ def open_source(
     stop = stop or Stop()
     with ExitStack() as stack:
         container, planned, way = open_container(
-            url, headers or {}, access, stop, variant=variant, keys=keys, watch=watch
+            url,
+            headers or {},
+            access,
+            stop,
+            variant=variant,
+            keys=keys,
+            watch=watch,
+            freshness=freshness,
         )
         if way:
             stack.callback(way.close)

@@ -16,7 +16,7 @@ from streammonitor_worker.deliveries import (
 )
 from streammonitor_worker.ingest.errors import SourceError
 from streammonitor_worker.ingest.manifests import hls
-from streammonitor_worker.ingest.manifests.listing import Segment, listing
+from streammonitor_worker.ingest.manifests.listing import Listing, Segment, listing
 from streammonitor_worker.ingest.notes import Notes
 from streammonitor_worker.ingest.readers.base import Reader
 from streammonitor_worker.ingest.readers.tapped import TappedReader
@@ -59,6 +59,12 @@ class _Line:
     expected: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
+def line_of(url: str) -> str:
+    """What the line of a playlist is called: the same for whoever reads it."""
+    split = urlsplit(url)
+    return split.path + split.fragment
+
+
 class Tap:
     """Tells of what is read.
 
@@ -82,14 +88,14 @@ class Tap:
         """The same stream of bytes; it is listened to."""
         return TappedReader(reader, _Stream(self._notes)) if self._watch else reader
 
-    def playlist(self, url: str, text: str) -> None:
-        """A playlist was fetched."""
+    def playlist(self, url: str, text: str) -> Listing | None:
+        """A playlist was fetched; return what it lists, or None of a master playlist."""
         if hls.is_master(text):
             self.claimed = tuple(
                 one.strip() for said in _CODECS.findall(text) for one in said.split(",")
             )
-            return
-        line = self._lines.setdefault(url, _Line(urlsplit(url).path + urlsplit(url).fragment))
+            return None
+        line = self._lines.setdefault(url, _Line(line_of(url)))
         listed = listing(text, line.breaks)
         self._maps |= {named: line for named in _MAP.findall(text)}
         line.live = listed.live
@@ -106,6 +112,7 @@ class Tap:
         line.expected.clear()
         for _ in (one for one in fresh if one.missing):
             self._notes.add(Missed(line.name, "Gap"))
+        return listed
 
     def segment(self, url: str, first: int, reader: Reader) -> Reader:
         """The same segment; it is listened to."""
