@@ -90,8 +90,8 @@ def test_lost_synchronisation_lasts_until_it_is_found_again() -> None:
         ]
     found = bad(measured(events))
     assert found[0][0] == pytest.approx(4.0, abs=0.3)
-    assert found[-1][1] == pytest.approx(8.0, abs=1.0)
-    assert all("TS_sync_loss" in names for _, end_s, names in found if end_s <= 7.0)
+    assert found[-1][1] == pytest.approx(7.0, abs=1.0)
+    assert all("TS_sync_loss" in names for _, end_s, names in found if end_s < 7.0)
 
 
 def test_where_nothing_comes_it_cannot_tell() -> None:
