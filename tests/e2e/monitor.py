@@ -194,12 +194,15 @@ def assert_undisturbed(
 
 def inject(access: Access, number: int, defect: str, duration_s: float) -> None:
     """Have the origin play a defect on a channel from its next segment on."""
-    order = json.dumps(
-        {"action": "inject", "channel": number, "defect": defect, "duration": duration_s}
-    )
+    order(access, number, "inject", defect=defect, duration=duration_s)
+
+
+def order(access: Access, number: int, action: str, **more: Any) -> None:
+    """Have the origin do something to a channel; see `Origin.control`."""
+    wanted = json.dumps({"action": action, "channel": number, **more})
     address = access.get("pod", "origin", "-n", ORIGIN_NAMESPACE)["status"]["podIP"]
     # Straight to the pod, which this machine can reach: kubectl cannot post through the proxy.
-    request = urllib.request.Request(f"http://{address}:8080/control", order.encode())
+    request = urllib.request.Request(f"http://{address}:8080/control", wanted.encode())
     urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
 
 

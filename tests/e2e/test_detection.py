@@ -9,7 +9,15 @@ from dev import product
 from dev.kube import Access, eventually
 from dev.timetable import Match, match
 from streammonitor_api.incident import Incident
-from tests.e2e.monitor import ORIGIN_NAMESPACE, Monitor, channel, event_time, now
+from tests.e2e.monitor import (
+    ORIGIN_NAMESPACE,
+    TIMETABLE_MAX_S,
+    Monitor,
+    channel,
+    event_time,
+    now,
+    order,
+)
 
 FRAME_S = 1 / 25
 KINDS = ("black", "freeze", "silence")
@@ -108,6 +116,31 @@ def _record_latencies(
             f"{events[f'{kind.capitalize()}Started'] - arrived:.2f} s",
             "5 s",
         )
+
+
+def test_a_channel_that_is_gone_is_one_incident(monitor: Monitor) -> None:
+    """Signal loss is the root: black, still and silent are its consequences, in every group."""
+    others = {kind: {"minDuration": f"{TIMETABLE_MAX_S + 1}s"} for kind in KINDS}
+    groups = [
+        {"name": "picture", "detectors": ["black", "freeze"]},
+        {"name": "sound", "detectors": ["silence", "stall"]},
+    ]
+    detectors = {**others, "stall": {"minDuration": "6s"}}
+    monitor.apply(streams=[channel(1)], detectors=detectors, workers=groups)
+    monitor.wait("Receiving")
+    order(monitor.access, 1, "404")
+    try:
+        stall = monitor.wait_incident("a stall", lambda item: item.defect == "stall", "channel-1")
+    finally:
+        order(monitor.access, 1, "resume")
+
+    def over() -> list[Incident] | None:
+        found = [item for one in monitor.workers() for item in one.incidents]
+        ended = any(item.id == stall.id and not item.active for item in found)
+        return found if ended else None
+
+    found = eventually("the stall ends", over, timeout_s=60)
+    assert {item.defect for item in found} == {"stall"}
 
 
 def test_picture_and_sound_can_be_watched_by_groups_of_their_own(
