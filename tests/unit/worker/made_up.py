@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from streammonitor_api.worker_status import VideoFormat
-from streammonitor_worker.frames import MediaItem
+from streammonitor_worker.frames import MediaItem, TransportView
 from streammonitor_worker.ingest import Counters
 
 
@@ -20,6 +20,7 @@ class MadeUpSource:
         self.video = video
         self.audio = None
         self.counters = Counters(decode_errors=2)
+        self.reading = True
 
     def __enter__(self) -> Self:
         return self
@@ -31,6 +32,10 @@ class MadeUpSource:
         traceback: TracebackType | None,
     ) -> None:
         """Nothing to close."""
+
+    def noticed(self) -> Iterator[TransportView]:
+        """Nothing."""
+        yield from ()
 
     def __iter__(self) -> Iterator[MediaItem]:
         return iter(self.items)

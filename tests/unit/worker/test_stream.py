@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from streammonitor_worker import stream as module
 from streammonitor_worker.analysis import EventKind, IncidentEvent
 from streammonitor_worker.frames import FormatChange, FrameView, MediaItem
 from streammonitor_worker.ingest import Access, ContentKeys, SourceError
+from streammonitor_worker.splice import Splice
 from streammonitor_worker.stream import StreamRunner
 from streammonitor_worker.surroundings import Surroundings
 from tests.unit.worker.made_up import MadeUpSource
 
 VIDEO = VideoFormat(codec="h264", width=64, height=36, frame_rate=25)
 STEP_S = 0.04
-DETECTORS = {"black": {"minDuration": "1s"}}
+DETECTORS = {"black": {"minDuration": "1s"}, "stall": {}}
 
 
 def frames(count: int, level: int = 120) -> Iterator[MediaItem]:
@@ -157,6 +159,31 @@ def test_a_live_playlist_that_was_closed_is_not_played_again(
     rig.wait_state(StreamState.COMPLETED)
 
     assert runner.figures().frames == 50
+
+
+def test_wall_time_passes_for_a_source_that_waits_and_not_for_one_that_is_busy(
+    rig: Rig, start: Callable[..., StreamRunner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(module, "Splice", partial(Splice, clock=lambda: now[0]))
+    waiting, over = threading.Event(), threading.Event()
+
+    def stopping() -> Iterator[MediaItem]:
+        yield from frames(50)
+        waiting.set()
+        over.wait(10)
+
+    source = playing(stopping())
+    runner = start(source)
+    assert waiting.wait(10)
+    source.reading = False
+    now[0] += 60.0
+    runner.tick()
+    assert rig.events == []
+    source.reading = True
+    runner.tick()
+    over.set()
+    assert [event.incident.defect for event in rig.events] == ["stall"]
 
 
 def test_a_fault_of_ours_is_survived_and_counted(
