@@ -288,6 +288,8 @@ class Fleet:
         """Deal with open incidents of streams that are not ours to monitor (any more)."""
         for name, incidents in held.items():
             reason = released.get(name)
+            if self._alerts is not None and reason:
+                self._alerts.adopt(incidents)  # so that who was told of a start is told of the end
             for incident in incidents if reason else []:
                 ended = incident.model_copy(
                     update={"ended_at": datetime.now(UTC), "end_reason": reason}

@@ -143,17 +143,27 @@ class Delivery:
         while not self._over():
             # Before looking: what comes from here on ends the wait.
             self._poke.clear()
-            self._renew()
-            self._fill()
-            wait_s = self._due_s(time.monotonic())
-            if wait_s <= 0:
-                self._act()
-                continue
-            if self._ends_at is not None:
+            try:
+                wait_s = self._step()
+            except Exception:
+                # The supervisor's boundary: whatever goes wrong with the spool, the thread goes on.
+                _log.exception("sink failed", extra={"fields": {"sink": self.name}})
+                wait_s = BACKOFF_CAP_S
+            if wait_s > 0 and self._ends_at is not None:
                 break  # nothing is left that could be delivered now
-            self._poke.wait(min(wait_s, IDLE_S))
+            if wait_s > 0:
+                self._poke.wait(min(wait_s, IDLE_S))
         if self._sink is not None:
             self._sink.close()
+
+    def _step(self) -> float:
+        """Do what there is to do; returns how long there is nothing."""
+        self._renew()
+        self._fill()
+        wait_s = self._due_s(time.monotonic())
+        if wait_s <= 0:
+            self._act()
+        return wait_s
 
     def _over(self) -> bool:
         return self._ends_at is not None and time.monotonic() >= self._ends_at
