@@ -9,12 +9,14 @@ import pytest
 from dev.media import senders
 from dev.media.clips import write_clip
 from dev.media.muxers import MUXERS
+from dev.media.servers import http_server
 from dev.media.surgery import Stream, remuxed
 from dev.media.ts_faults import FAULTS, Fault, begins_s
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_worker.analysis import StreamAnalysis
 from streammonitor_worker.ingest import Source, open_source
 from tests.integration.live import LiveOrigin
+from tests.integration.rig import WorkerRig, eventually
 from tests.integration.test_protocols import eventually_open
 
 Serving = AbstractContextManager[str]
@@ -78,3 +80,22 @@ def test_nothing_is_wrong_with_what_the_ffmpeg_command_sends(
 def test_nothing_is_wrong_with_live_segments(clean_origin: LiveOrigin) -> None:
     with clean_origin.serving() as url, open_source(url, watch=True) as source:
         assert examined(source, LIVE_S) == []
+
+
+def test_a_live_playlist_that_is_served_but_no_longer_changes_is_an_incident(
+    rig: WorkerRig, tmp_path: Path
+) -> None:
+    origin = tmp_path / "origin"
+    origin.mkdir()
+    write_clip(origin / "0.ts", duration_s=2, size=(64, 36), gop_s=1)
+    head = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n"
+    (origin / "live.m3u8").write_text(f"{head}#EXTINF:2.0,\n0.ts\n")
+    with http_server(origin) as url:
+        rig.assign({"a": f"{url}/live.m3u8"}, detectors={"transport": {}})
+        rig.start()
+        eventually("a stale manifest", lambda: _stale(rig), timeout_s=60)
+
+
+def _stale(rig: WorkerRig) -> bool:
+    found = (one for one in rig.status().incidents if one.defect == "transport")
+    return any("Manifest_stale_error" in one.measurements for one in found)

@@ -5,8 +5,8 @@ Never against the time of arrival: segments and buffers come in bursts.
 
 from dataclasses import dataclass, field
 from enum import Enum
-
-import numpy as np
+from itertools import pairwise
+from statistics import linear_regression, median
 
 CONSTANT_RATE = 1e-4
 """The rate of a constant one differs by less than this from one clock value to the next."""
@@ -101,14 +101,19 @@ class Clock:
         """How far a value is from where the bytes put it; None if their rate is not constant."""
         if len(self.values) < RATE_CLOCKS:
             return None
-        times = np.array([value for value, _ in self.values])
-        positions = np.array([position for _, position in self.values], float)
-        if (np.diff(times) <= 0).any():
+        start_s, start = self.values[0]
+        times = [value - start_s for value, _ in self.values]
+        positions = [position - start for _, position in self.values]
+        if any(after <= before for before, after in pairwise(times)):
             return None
-        rates = np.diff(positions) / np.diff(times)
-        middle = float(np.median(rates))
-        if middle <= 0 or float(np.median(np.abs(rates - middle))) > CONSTANT_RATE * middle:
+        rates = [
+            (there - here) / (after - before)
+            for (before, after), (here, there) in zip(
+                pairwise(times), pairwise(positions), strict=True
+            )
+        ]
+        middle = median(rates)
+        if middle <= 0 or median(abs(rate - middle) for rate in rates) > CONSTANT_RATE * middle:
             return None
-        slope, start = np.polyfit(positions - positions[0], times - times[0], 1)
-        expected_s = start + slope * (now[1] - positions[0])
-        return abs(float(now[0] - times[0] - expected_s))
+        slope, intercept = linear_regression(positions, times)
+        return abs(now[0] - start_s - intercept - slope * (now[1] - start))
