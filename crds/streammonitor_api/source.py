@@ -1,10 +1,12 @@
 """How a source is reached, and which part of it is monitored."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from streammonitor_api.model import Model
+
+ONE_PROGRAM = "program names none or both of number and service: set exactly one of them"
 
 
 class SecretKeyRef(Model):
@@ -88,3 +90,18 @@ class Variant(Model):
     """Language of the sound, as in en or pt-BR. Default: the one that the source prefers."""
     audio_name: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
     """Name of the sound. Default: any."""
+
+
+class Program(Model):
+    """Which program of an MPEG-TS multiplex is monitored: exactly one of these."""
+
+    number: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Its number, as the program association table has it."""
+    service: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    """Its name, as the service description table has it, in upper or lower case."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.number is None) is (self.service is None):
+            raise ValueError(ONE_PROGRAM)
+        return self

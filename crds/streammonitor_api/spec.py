@@ -15,7 +15,14 @@ from streammonitor_api.durations import Duration
 from streammonitor_api.model import LIST_SET, Model, list_map
 from streammonitor_api.regions import IgnoreRegion, Region, region_faults
 from streammonitor_api.rollout import Rollout
-from streammonitor_api.source import Decryption, HeaderFrom, QueryFrom, UserInfoFrom, Variant
+from streammonitor_api.source import (
+    Decryption,
+    HeaderFrom,
+    Program,
+    QueryFrom,
+    UserInfoFrom,
+    Variant,
+)
 from streammonitor_api.streams_from import StreamsFrom
 
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -53,6 +60,12 @@ ONE_MODEL_SOURCE = (
     "configMap"
 )
 NO_STREAMS = "the specification names no streams: set spec.streams, spec.streamsFrom or both"
+PROGRAM_SCHEMES = ("http", "https", "srt", "tcp", "udp")
+"""Schemes by which an MPEG-TS may come with several programs."""
+NO_PROGRAMS = (
+    "program is set, but the URL is of no MPEG-TS: take it out, or name one by http, https, srt, "
+    "tcp or udp"
+)
 MAX_STREAMS = 500
 MAX_GROUPS = 16
 MAX_IGNORED = 16
@@ -90,6 +103,9 @@ class Stream(Model):
     variant: Variant | None = None
     """Which rendition of an HLS or DASH source, and which sound. Default: the best picture and the
     sound that the source prefers."""
+    program: Program | None = None
+    """Which program of an MPEG-TS source with several, by http, https, srt, tcp or udp. Default:
+    the first one with a picture."""
     profile: ProfileName | None = None
     """Takes the place of spec.profile for this stream. Default: spec.profile."""
     detectors: dict[str, dict[str, Any]] | None = None
@@ -292,6 +308,8 @@ class StreamMonitorSpec(Model):
                     f"detectors.{name} is set, but spec.detectors does not declare {name!r}: "
                     f"declare it there or take it out of the stream"
                 )
+        if stream.program and stream.url.split("://")[0] in set(URL_SCHEMES) - set(PROGRAM_SCHEMES):
+            yield NO_PROGRAMS
         yield from region_faults(stream.region, stream.ignore_regions or [])
 
     @cached_property

@@ -17,7 +17,15 @@ from streammonitor_api.alerts import (
 from streammonitor_api.durations import format_duration
 from streammonitor_api.regions import ROUNDING
 from streammonitor_api.rollout import CANARY_S, DEADLINE_S
-from streammonitor_api.spec import NO_STREAMS, ONE_MODEL_SOURCE, URL_SCHEMES, StreamMonitorSpec
+from streammonitor_api.source import ONE_PROGRAM
+from streammonitor_api.spec import (
+    NO_PROGRAMS,
+    NO_STREAMS,
+    ONE_MODEL_SOURCE,
+    PROGRAM_SCHEMES,
+    URL_SCHEMES,
+    StreamMonitorSpec,
+)
 from streammonitor_api.status import StreamMonitorStatus
 from streammonitor_api.streams_from import INTERVAL_S, LOSS_HOLD_S, ONE_STREAMS_SOURCE
 from streammonitor_worker.detectors import registry
@@ -109,7 +117,7 @@ def _add_detectors(spec: Schema) -> None:
 
 def _add_rules(spec: Schema) -> None:
     stream = spec["properties"]["streams"]["items"]
-    stream["x-kubernetes-validations"] = [_scheme_rule()]
+    stream["x-kubernetes-validations"] = [_scheme_rule(), _program_rule()]
     group = spec["properties"]["workers"]["items"]
     group["properties"]["scaling"]["x-kubernetes-validations"] = [_order_rule()]
     rollout = group["properties"]["rollout"]["properties"]
@@ -125,6 +133,9 @@ def _add_rules(spec: Schema) -> None:
     spec["x-kubernetes-validations"] += [_volume_rule(), _some_streams_rule()]
     _add_source_rules(spec["properties"]["streamsFrom"])
     _add_alert_rules(spec["properties"]["alerts"]["properties"])
+    stream["properties"]["program"]["x-kubernetes-validations"] = [
+        {"rule": "has(self.number) != has(self.service)", "message": ONE_PROGRAM}
+    ]
     regions = stream["properties"]
     regions["region"]["x-kubernetes-validations"] = _inside_rules()
     ignored = regions["ignoreRegions"]["items"]
@@ -139,6 +150,13 @@ def _scheme_rule() -> Schema:
             f"'stream ' + self.name + ': url begins with ' + self.url.split('://')[0] + "
             f"', which cannot be monitored: write SCHEME://HOST/... with one of {allowed}'"
         ),
+    }
+
+
+def _program_rule() -> Schema:
+    return {
+        "rule": f"!has(self.program) || self.url.matches('^({'|'.join(PROGRAM_SCHEMES)})://')",
+        "message": NO_PROGRAMS,
     }
 
 

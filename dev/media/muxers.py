@@ -26,6 +26,30 @@ def ffmpeg(source: Path, target: Path, *options: str) -> None:
     _run([str(command), "-nostdin", "-v", "error", "-y", *given])
 
 
+PROGRAMS = (
+    *("-program", "title=Radio:program_num=7:st=0"),
+    *("-program", "title=Arena One:program_num=11:st=1"),
+    *("-program", "title=Arena Two:program_num=12:st=2:st=3"),
+)
+"""Options of the ffmpeg command for the programs of `multiplex`."""
+
+
+def multiplex(first: Path, second: Path, target: Path) -> None:
+    """Several programs in one stream, by the ffmpeg command.
+
+    7 "Radio" has the sound of `second`, 11 "Arena One" the picture of `first`, and 12 "Arena Two"
+    picture and sound of `second`.
+
+    Raises:
+        ServerUnavailable: It is not installed.
+    """
+    maps = [word for one in ("1:a", "0:v", "1:v", "1:a") for word in ("-map", one)]
+    command = shutil.which("ffmpeg")
+    require(command is not None, "the ffmpeg command", RTMP_PACKAGES)
+    given = ["-i", str(first), "-i", str(second), "-c", "copy", *maps, *PROGRAMS]
+    _run([str(command), "-nostdin", "-v", "error", "-y", *given, "-f", "mpegts", str(target)])
+
+
 def ffmpeg_constant(source: Path, target: Path) -> None:
     """By the ffmpeg command, filled up to a constant rate."""
     ffmpeg(source, target, "-muxrate", "1500000")

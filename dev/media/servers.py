@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 RTMP_PACKAGES = ("nginx", "libnginx-mod-rtmp", "ffmpeg")
@@ -104,14 +104,23 @@ def _publishing(port: int) -> bool:
 
 @contextlib.contextmanager
 def sending(
-    clip: Path, to: str, *, container: str = "mpegts", **options: str
+    clip: Path, to: str, *, container: str = "mpegts", streams: Sequence[str] = (), **options: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Send `clip` to a URL, over and over; options are those of the container."""
+    """Send `clip` to a URL, over and over.
+
+    Args:
+        clip: The file.
+        to: The URL.
+        container: Its format there.
+        streams: The command's options that choose streams and programs.
+        options: Those of the container.
+    """
     ffmpeg = shutil.which("ffmpeg")
     require(ffmpeg is not None, "the ffmpeg command", RTMP_PACKAGES)
     command = [str(ffmpeg), "-nostdin", "-v", "error", "-re", "-stream_loop", "-1"]
     given = [word for name, value in options.items() for word in (f"-{name}", value)]
-    with process([*command, "-i", str(clip), "-c", "copy", "-f", container, *given, to]) as sender:
+    command += ["-i", str(clip), "-c", "copy", *streams, "-f", container]
+    with process([*command, *given, to]) as sender:
         yield sender
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from dev.media import senders
 from dev.media.servers import http_server, rtmp_server, rtsp_server
+from streammonitor_api.source import Program
 from streammonitor_worker.frames import AudioView, FrameView
 from streammonitor_worker.ingest import Source, SourceError, open_source
 from tests.integration.live import LiveOrigin
@@ -112,12 +113,14 @@ def test_transport_streams_from_the_ffmpeg_command_arrive(
 
 
 @contextmanager
-def eventually_open(url: str, *, watch: bool = False) -> Iterator[Source]:
+def eventually_open(
+    url: str, *, watch: bool = False, program: Program | None = None
+) -> Iterator[Source]:
     """Open a source whose sender is only starting, as a worker does: again until it is there."""
     deadline = time.monotonic() + 20
     while True:
         try:
-            source = open_source(url, watch=watch)
+            source = open_source(url, watch=watch, program=program)
             break
         except SourceError:
             if time.monotonic() > deadline:

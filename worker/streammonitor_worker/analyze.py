@@ -108,7 +108,7 @@ class _Examination:
     """One input on its way through the analysis."""
 
     def __init__(self, task: Task, recorder: Recorder | None = None) -> None:
-        self._name = task.name
+        self._name, self._program = task.name, task.program
         self._recorder = recorder
         self._analysis = StreamAnalysis(
             monitor_uid="",
@@ -137,6 +137,7 @@ class _Examination:
                 video=Kind.VIDEO in kinds,
                 audio=Kind.AUDIO in kinds,
                 watch=Kind.TRANSPORT in kinds,
+                program=self._program,
                 live=False,
             ) as source:
                 self._read(source, told)
@@ -266,6 +267,14 @@ def analyze_command(
         str | None,
         typer.Option(metavar="|".join(PROFILES), help="Default: the StreamMonitor's."),
     ] = None,
+    program: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER|NAME",
+            help="Of an MPEG-TS with several programs. Default: the stream's, else the first one "
+            "with a picture.",
+        ),
+    ] = None,
     models: Annotated[
         Path | None,
         typer.Option(help="Folder of ONNX models. Default: the StreamMonitor's, else this one."),
@@ -287,7 +296,9 @@ def analyze_command(
 ) -> None:
     """Examine files or URLs for defects, and report."""
     try:
-        work = resolve(Request(inputs or [], detectors, settings or [], monitor, stream, profile))
+        work = resolve(
+            Request(inputs or [], detectors, settings or [], monitor, stream, profile, program)
+        )
     except UsageError as error:
         _refuse(str(error))
     store.shared.use(models or (monitor.parent if monitor else Path.cwd()), patient=True)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from streammonitor_api.regions import Region
+from streammonitor_api.source import Program
 from streammonitor_api.spec import PROFILES, Stream, StreamMonitorSpec
 from streammonitor_worker.checks import check_detector
 from streammonitor_worker.detectors import registry
@@ -42,12 +43,14 @@ class Task:
         detectors: Detectors by name, with the parameters that are not as built in.
         region: The part of the picture to look at; None: all of it.
         ignored: Parts of it that are not looked at.
+        program: Which program of a transport stream; None: the first one with a picture.
     """
 
     name: str
     detectors: RawParameters
     region: Region | None = None
     ignored: tuple[Region, ...] = ()
+    program: Program | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Request:
         monitor: A StreamMonitor's file.
         stream: The stream of the monitor whose parameters and regions count; None: the only one.
         profile: In place of what the monitor and its streams say.
+        program: Number or name, in place of what the streams say.
     """
 
     inputs: Sequence[str] = ()
@@ -69,6 +73,7 @@ class Request:
     monitor: Path | None = None
     stream: str | None = None
     profile: str | None = None
+    program: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +109,21 @@ def resolve(request: Request) -> Work:
     if refused:
         raise UsageError("\n".join(refused))
     profile = spec.profile if spec else None
+    if request.program is not None:
+        program = _program(request.program)
+        streams = [stream.model_copy(update={"program": program}) for stream in streams]
     tasks = [_task(_with(stream, settings, request.profile), chosen, profile) for stream in streams]
     return Work(tasks, notes)
+
+
+def _program(text: str) -> Program:
+    """By its number, or else by its name."""
+    try:
+        return Program(number=int(text)) if text.isdecimal() else Program(service=text)
+    except ValueError:
+        raise UsageError(
+            f"--program {text}: write a number from 1 to 65535, or the name of a service"
+        ) from None
 
 
 def _spec(monitor: Path | None) -> StreamMonitorSpec | None:
@@ -172,7 +190,8 @@ def _task(stream: Stream, detectors: Parameters, profile: str | None) -> Task:
     )
     if resolution.faults:
         raise UsageError("\n".join(resolution.faults))
-    return Task(stream.url, resolution.values, stream.region, tuple(stream.ignore_regions or ()))
+    ignored = tuple(stream.ignore_regions or ())
+    return Task(stream.url, resolution.values, stream.region, ignored, stream.program)
 
 
 def _chosen(detectors: str | None, declared: Parameters) -> Parameters:

@@ -278,6 +278,7 @@ class StreamRunner:
             stop=connection,
             access=self._around.access,
             variant=stream.variant,
+            program=stream.program,
             keys=credentials.keys,
             freshness=self._freshness,
         ) as source:

@@ -1,9 +1,10 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from streammonitor_api.model import unknown_keys
-from streammonitor_api.spec import DEFAULT_GROUP, StreamMonitorSpec, Template
+from streammonitor_api.spec import DEFAULT_GROUP, Stream, StreamMonitorSpec, Template
 from streammonitor_api.streams_from import StreamsFrom
 
 
@@ -162,3 +163,20 @@ def test_a_document_survives_the_round_trip() -> None:
     assert written["workers"] == document["workers"]
     assert written["detectors"] == document["detectors"]
     assert StreamMonitorSpec.model_validate(written) == parsed
+
+
+@pytest.mark.parametrize("program", [{}, {"number": 1, "service": "a"}, {"number": 0}])
+def test_a_program_is_named_in_one_way(program: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Stream.model_validate({"name": "a", "url": "udp://@:1", "program": program})
+
+
+@pytest.mark.parametrize(("url", "fits"), [("srt://h:1", True), ("rtmp://h/a", False)])
+def test_programs_are_of_transport_streams(url: str, fits: bool) -> None:
+    stream = {"name": "a", "url": url, "program": {"number": 1}}
+    spec = {"streams": [stream], "detectors": {"black": {}}}
+    if fits:
+        StreamMonitorSpec.model_validate(spec)
+    else:
+        with pytest.raises(ValidationError, match="program is set, but the URL is of no MPEG-TS"):
+            StreamMonitorSpec.model_validate(spec)

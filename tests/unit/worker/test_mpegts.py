@@ -9,6 +9,7 @@ from dev.media.surgery import Stream, has_pcr, move_clock, pid_of, remuxed
 from dev.media.ts_faults import AUDIO, FAULTS, PAT, PMT, VIDEO, Fault
 from streammonitor_worker.mpegts.indicators import Indicator
 from streammonitor_worker.mpegts.monitor import TransportMonitor
+from streammonitor_worker.mpegts.sections import Section, services
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +86,27 @@ def test_segments_have_their_tables_once(clean: Path) -> None:
 def test_the_surgeon_knows_the_packets(constant: Path) -> None:
     stream = Stream.read(constant)
     assert {pid_of(packet) for packet in stream.packets} >= {PAT, PMT, VIDEO, AUDIO, 0x1FFF}
+
+
+@pytest.mark.parametrize(
+    ("coded", "text"),
+    [
+        (b"Arena 1", "Arena 1"),
+        ("Aréna".encode(), "Aréna"),
+        (b"\x15" + "Арена".encode(), "Арена"),
+        (b"\x01" + "Арена".encode("iso8859_5"), "Арена"),
+        (b"\x10\x00\x02" + "Łódź".encode("iso8859_2"), "Łódź"),
+        (b"\x11" + "竞技场".encode("utf-16-be"), "竞技场"),
+        (b"\x0bAr\x00ena\n", "Arena"),
+        (b"", ""),
+    ],
+)
+def test_names_of_services_come_in_many_tables(coded: bytes, text: str) -> None:
+    descriptor = bytes((0x48, len(coded) + 3, 1, 0, len(coded))) + coded
+    entry = (
+        bytes((0, 7, 0xFC)) + (0x8000 | len(descriptor) + 2).to_bytes(2) + b"\x55\x00" + descriptor
+    )
+    body = bytes(11) + entry + bytes(4)
+    assert services(Section(0x42, body)) == {7: text}
+    for end in range(len(body)):
+        assert set(services(Section(0x42, body[:end]))) <= {7}

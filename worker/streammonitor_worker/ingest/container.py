@@ -7,7 +7,7 @@ from typing import NamedTuple
 import av
 from av.container import InputContainer
 
-from streammonitor_api.source import Variant
+from streammonitor_api.source import Program, Variant
 from streammonitor_worker.ingest.access import Access
 from streammonitor_worker.ingest.encryption.keys import ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, classify, redact, stopped
@@ -17,6 +17,7 @@ from streammonitor_worker.ingest.opening import Opening
 from streammonitor_worker.ingest.options import Plan, plan
 from streammonitor_worker.ingest.readers.file import holds_transport_stream
 from streammonitor_worker.ingest.readers.http import MAX_REDIRECTS
+from streammonitor_worker.ingest.readers.program import no_programs
 from streammonitor_worker.ingest.relay import Redirected, Relay
 from streammonitor_worker.ingest.stop import Stop
 
@@ -39,6 +40,7 @@ def open_container(
     stop: Stop,
     *,
     variant: Variant | None,
+    program: Program | None,
     keys: ContentKeys,
     watch: bool = False,
     freshness: Freshness | None = None,
@@ -57,17 +59,20 @@ def open_container(
         try:
             with ExitStack() as stack:
                 way: Way = None
-                if planned.read_here or (watch and _is_watched_file(planned)):
+                if planned.read_here or _is_transport_file(planned):
                     way = Opening(
                         place,
                         headers,
                         access,
                         stop,
                         variant=variant,
+                        program=program,
                         keys=keys,
                         watch=watch,
                         freshness=freshness,
                     )
+                elif program is not None:
+                    raise no_programs(place)
                 elif planned.relayed:
                     way = Relay(place, access, stop)
                 if way:
@@ -86,8 +91,8 @@ def open_container(
     )
 
 
-def _is_watched_file(planned: Plan) -> bool:
-    """Whether it is a file at whose bytes there is something to watch."""
+def _is_transport_file(planned: Plan) -> bool:
+    """Whether it is a file that may hold several programs, and whose bytes can be watched."""
     return planned.scheme == "file" and holds_transport_stream(planned.target.removeprefix("file:"))
 
 

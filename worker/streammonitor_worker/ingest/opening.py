@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from streammonitor_api.source import Variant
+from streammonitor_api.source import Program, Variant
 from streammonitor_worker.ingest.access import Access
 from streammonitor_worker.ingest.decryption import Decryption
 from streammonitor_worker.ingest.encryption.keys import NO_KEYS, ContentKeys
@@ -27,6 +27,7 @@ from streammonitor_worker.ingest.readers.base import Reader
 from streammonitor_worker.ingest.readers.file import FileReader
 from streammonitor_worker.ingest.readers.http import HttpClient, HttpReader
 from streammonitor_worker.ingest.readers.memory import BytesReader, PeekedReader
+from streammonitor_worker.ingest.readers.program import ProgramReader, no_programs
 from streammonitor_worker.ingest.readers.srt import SrtReader
 from streammonitor_worker.ingest.readers.tcp import TcpReader
 from streammonitor_worker.ingest.readers.udp import UdpReader
@@ -85,6 +86,7 @@ class Opening:
         stop: Stop,
         *,
         variant: Variant | None = None,
+        program: Program | None = None,
         keys: ContentKeys = NO_KEYS,
         watch: bool = False,
         freshness: Freshness | None = None,
@@ -97,6 +99,7 @@ class Opening:
         self._client = HttpClient(access, stop, headers, (split.hostname or "").lower())
         self._given = False
         self._variant = variant or Variant()
+        self._program = program
         self._decryption = Decryption(keys, self._named, url)
         self._playlists: set[str] = set()
         self._numbering: dict[str, dash.Numbering] = {}
@@ -109,6 +112,8 @@ class Opening:
         self._fetched: set[str] = set()
         try:
             self._top = self._examined(url, self._reader(url))
+            if program is not None and self._playlists:
+                raise no_programs(url)
         except BaseException:
             self._client.close()
             raise
@@ -143,7 +148,9 @@ class Opening:
         """Open what FFmpeg asks for: first the source, then what it names."""
         if not self._given:
             self._given = True
-            return self._top if self._playlists else self.tap.stream(self._top)
+            if self._playlists:
+                return self._top
+            return ProgramReader(self.tap.stream(self._top), self._program, self._url)
         if not self.is_set():
             place = _CRYPTO.sub("", url), int(options.get("offset", 0))
             try:

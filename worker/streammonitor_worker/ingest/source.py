@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
-from streammonitor_api.source import Variant
+from streammonitor_api.source import Program, Variant
 from streammonitor_worker.deliveries import Codecs, Presented
 from streammonitor_worker.facts import Fact
 from streammonitor_worker.frames import (
@@ -91,6 +91,7 @@ def open_source(
     stop: Stop | None = None,
     access: Access = EVERYTHING,
     variant: Variant | None = None,
+    program: Program | None = None,
     keys: ContentKeys = NO_KEYS,
     threads: Threads = "none",
     freshness: Freshness | None = None,
@@ -108,6 +109,7 @@ def open_source(
         stop: Ends the source early, also while it waits for the network.
         access: What may be opened.
         variant: Which rendition of an HLS or DASH source; the best by default.
+        program: Which program of a transport stream; the first one with a picture by default.
         keys: Keys of encrypted media.
         threads: "frame" decodes on several cores, at the price of latency.
         freshness: What is known of the source's playlists from connections before.
@@ -123,6 +125,7 @@ def open_source(
             access,
             stop,
             variant=variant,
+            program=program,
             keys=keys,
             watch=watch,
             freshness=freshness,

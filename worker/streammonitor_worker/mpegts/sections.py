@@ -8,6 +8,8 @@ CAT_PID = 0x0001
 PAT_TABLE = 0x00
 CAT_TABLE = 0x01
 PMT_TABLE = 0x02
+SDT_PID = 0x0011
+SDT_TABLE = 0x42
 SPLICE_TYPE = 0x86
 """Stream type of splice information (ANSI/SCTE 35, clause 8.1)."""
 MAX_SECTION_BYTES = 4096
@@ -15,6 +17,7 @@ CRC_BYTES = 4
 
 _HEADER_BYTES = 3
 _STUFFING = 0xFF
+_SERVICE_DESCRIPTOR = 0x48
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,45 @@ def program_map(pmt: Section) -> ProgramMap:
         streams.append(ElementaryStream(body[at], pid))
         at += 5 + (int.from_bytes(body[at + 3 : at + 5]) & 0x0FFF)
     return ProgramMap(pcr_pid, tuple(streams))
+
+
+def services(sdt: Section) -> dict[int, str]:
+    """The names of programs, by their numbers (ETSI EN 300 468, 5.2.3 and 6.2.33)."""
+    body, found, at = sdt.body, {}, 11
+    while at + 5 <= len(body) - CRC_BYTES:
+        number = int.from_bytes(body[at : at + 2])
+        end = at + 5 + (int.from_bytes(body[at + 3 : at + 5]) & 0x0FFF)
+        at += 5
+        while at + 2 <= min(end, len(body) - CRC_BYTES):
+            tag, length = body[at], body[at + 1]
+            if tag == _SERVICE_DESCRIPTOR and length >= 2:
+                start = at + 4 + body[at + 3]
+                name = body[start + 1 : start + 1 + body[start]] if start < len(body) else b""
+                found[number] = _text(name)
+            at += 2 + length
+        at = end
+    return found
+
+
+def _text(coded: bytes) -> str:
+    """Text with the character table that its first byte chooses (ETSI EN 300 468, annex A)."""
+    if coded[:1] == b"\x15":
+        text = coded[1:].decode("utf-8", "replace")
+    elif coded[:1] == b"\x11":
+        text = coded[1:].decode("utf-16-be", "replace")
+    elif coded[:1] == b"\x10":
+        text = coded[3:].decode(_part(int.from_bytes(coded[1:3])), "replace")
+    elif coded and coded[0] < 0x0C:
+        text = coded[1:].decode(_part(coded[0] + 4), "replace")
+    else:
+        # The default table is ISO/IEC 6937; its letters without diacritics are those of ASCII.
+        text = coded.decode("utf-8", "replace")
+    return "".join(one for one in text if one.isprintable()).strip()
+
+
+def _part(number: int) -> str:
+    """The codec of a part of ISO/IEC 8859; there is no part 12."""
+    return f"iso8859_{number}" if 1 <= number <= 16 and number != 12 else "latin-1"
 
 
 def _table() -> tuple[int, ...]:
