@@ -18,15 +18,17 @@ from streammonitor_worker.rhythm import Rhythm
 
 NEWS_S = 0.1
 """To have waited for less is nothing to tell of."""
+JOIN_S = 5.0
+"""What was overdue for less was held up on its way, and adjoins what came before."""
 NOWHERE = float("-inf")
 
 
 class Splice:
     """Continues media time where it was left off, plus the time for which nothing came.
 
-    Every source begins at 0. What follows a reconnection, or a time for which media was overdue, is
-    moved behind what came before, as far as the wall clock says that it was away, and preceded by a
-    Discontinuity. Meanwhile media time passes with the wall clock.
+    Every source begins at 0. What follows a reconnection, or a time for which media was long
+    overdue, is moved behind what came before, as far as the wall clock says that it was away, and
+    preceded by a Discontinuity. Meanwhile media time passes with the wall clock.
 
     Args:
         programme: Is told where it is the wall clock that says how much media is missing.
@@ -100,9 +102,9 @@ class Splice:
         """Move what follows behind the time that has passed without it."""
         joining, self._joining = self._joining, False
         behind = item.time_s + self._offset_s < self._reached_s
-        reached_s, self._reached_s = self._position_s, NOWHERE
-        if not (joining or behind):
+        if not joining and (not behind or self._reached_s - self._end_s < JOIN_S):
             return
+        reached_s, self._reached_s = self._position_s, NOWHERE
         now_s = self._clock()
         if joining:
             waiting = self._rhythm.waiting(now_s)

@@ -48,25 +48,25 @@ def test_media_time_goes_on_across_a_reconnection(stream: Flow) -> None:
 
 def test_media_time_passes_while_media_is_overdue_and_goes_on_from_there(stream: Flow) -> None:
     stream.flow(0.0, 10.0)
-    told = stream.wait(5.0)
+    told = stream.wait(6.0)
     _, jump, *resumed = stream.flow(10.0, 1.0)
 
     times = [view.time_s for view in told]
     assert times == sorted(times)
-    assert times[-1] == pytest.approx(15.0, abs=0.1)
-    assert _waits(told)[-1].overdue_s == pytest.approx(5.0, abs=0.1)
+    assert times[-1] == pytest.approx(16.0, abs=0.1)
+    assert _waits(told)[-1].overdue_s == pytest.approx(6.0, abs=0.1)
     assert isinstance(jump, Discontinuity)
     assert jump.time_s == times[-1]
-    assert jump.gap_s == pytest.approx(5.0, abs=0.1)
+    assert jump.gap_s == pytest.approx(6.0, abs=0.1)
     assert _times(resumed) == pytest.approx([times[-1] + index * STEP_S for index in range(25)])
 
 
 def test_what_was_overdue_and_is_missing_from_the_source_is_missing_once(stream: Flow) -> None:
     stream.flow(0.0, 10.0)
-    stream.wait(5.0)
-    resumed = stream.flow(15.0, 1.0)
+    stream.wait(6.0)
+    resumed = stream.flow(16.0, 1.0)
 
-    assert _times(resumed)[0] == pytest.approx(15.0, abs=0.1)
+    assert _times(resumed)[0] == pytest.approx(16.0, abs=0.1)
 
 
 def test_overdue_media_and_a_reconnection_are_one_jump(stream: Flow) -> None:
@@ -139,3 +139,16 @@ def test_packets_are_told_where_media_time_stands(stream: Flow) -> None:
     assert flowing.time_s == pytest.approx(1.0)
     assert isinstance(waiting, TransportView)
     assert waiting.time_s == late.time_s == pytest.approx(4.0, abs=0.1)
+
+
+def test_what_was_held_up_for_a_moment_adjoins(stream: Flow) -> None:
+    before = stream.flow(0.0, 10.0)
+    waited = stream.wait(4.0)
+    after = stream.flow(10.0, 10.0)
+
+    assert waited[-1].time_s == pytest.approx(14.0, abs=0.1)
+    assert not any(isinstance(item, Discontinuity) for item in after)
+    assert _times([*before, *after]) == pytest.approx([index * STEP_S for index in range(500)])
+    told = [item.time_s for item in (*waited, *after) if isinstance(item, TransportView)]
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(20.0, abs=0.1)

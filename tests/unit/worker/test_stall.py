@@ -91,20 +91,19 @@ def test_segments_that_come_in_time_are_no_stall_and_a_missing_one_is(stream: Fl
 
 def test_black_and_still_pictures_around_a_stall_are_its_consequences(stream: Flow) -> None:
     """Too short to be told by themselves, and not added up across the stall."""
-    dark, still = list(flat(100, 16)), list(hold(next(pan(1)), 100))
-    items = stream.flow(0, 10, pan(250))
-    items += stream.flow(10, 1.6, dark)
+    dark, still = list(flat(40, 16)), list(hold(next(pan(1)), 50))
+    items = stream.flow(0, 2, pan(50))
+    items += stream.flow(2, 1.6, dark)
     items += stream.wait(8.0)
-    items += stream.flow(11.6, 1.6, dark)
-    items += stream.flow(13.2, 10, pan(250))
-    items += stream.flow(23.2, 2, still)
+    items += stream.flow(3.6, 1.6, dark)
+    items += stream.flow(5.2, 3, pan(75))
+    items += stream.flow(8.2, 2, still)
     items += stream.wait(8.0)
-    items += stream.flow(25.2, 0.8, still)
-    items += stream.flow(26, 5, pan(125))
-    others: Detectors = {"black": {}, "freeze": {"stillAfter": "500ms"}, "blur": {}, "stutter": {}}
+    items += stream.flow(10.2, 0.8, still)
+    items += stream.flow(11, 3, pan(75))
+    others: Detectors = {"black": {}, "freeze": {"stillAfter": "500ms"}}
 
     assert {event.incident.defect for event in _events(items, {**STALL, **others})} == {"stall"}
-    assert _found(items, others) == []
 
 
 def test_what_runs_to_explain_only_needs_nothing_decoded() -> None:
