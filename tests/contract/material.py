@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dev.media.made_ts import transport_stream
 from streammonitor_api.worker_status import AudioFormat, VideoFormat
+from streammonitor_worker.deliveries import STREAM, Connected, Container, Delivered
 from streammonitor_worker.facts import Packet, Track
 from streammonitor_worker.frames import (
     AudioView,
@@ -187,6 +189,17 @@ def buffers(
         piece.flags.writeable = False
         time_s = start_s + first / rate
         yield AudioView(time_s=time_s, arrived_at=EPOCH_S + time_s, samples=piece, sample_rate=rate)
+
+
+def delivered(duration_s: float) -> Iterator[TransportView]:
+    """Packets of a healthy transport stream, and the bytes that they come in."""
+    data = transport_stream(duration_s)
+    yield TransportView(0.0, EPOCH_S, Connected())
+    steps = list(packets(duration_s))
+    for step, view in enumerate(steps):
+        piece = data[step * len(data) // len(steps) : (step + 1) * len(data) // len(steps)]
+        yield TransportView(view.time_s, view.arrived_at, Delivered(STREAM, Container.TS, piece))
+        yield view
 
 
 def packets(

@@ -28,6 +28,7 @@ from tests.contract.material import (
     View,
     buffers,
     deep,
+    delivered,
     packets,
     pan,
     tone,
@@ -49,7 +50,7 @@ def clean(kind: Kind) -> list[View]:
     if kind is Kind.VIDEO:
         return list(views(pan(150)))
     if kind is Kind.TRANSPORT:
-        return list(packets(CLEAN_S))
+        return list(delivered(CLEAN_S))
     return list(buffers(tone(CLEAN_S, -26.0)))
 
 

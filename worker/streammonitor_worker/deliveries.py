@@ -6,6 +6,9 @@ A source has lines: one for a stream of bytes, one for each playlist of a source
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+STREAM = ""
+"""The line of a source that is one stream of bytes."""
+
 
 class Container(StrEnum):
     """In what a line's bytes are wrapped."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from streammonitor_worker.deliveries import Begun, Codecs, Container, Delivered, Listed
+from streammonitor_worker.deliveries import STREAM, Begun, Codecs, Container, Delivered, Listed
 from streammonitor_worker.fmp4 import FragmentTimes
 from streammonitor_worker.mpegts.clock import ahead_s
 from streammonitor_worker.mpegts.indicators import Limits
@@ -90,7 +90,7 @@ class Line:
             yield from self._started(self._fragments.time_s)
             return
         if self.transport is None:
-            self.transport = TransportMonitor(self._limits, segmented=self._segment is not None)
+            self.transport = TransportMonitor(self._limits, segmented=fact.line != STREAM)
         for fault in self.transport.feed(fact.data):
             yield Found(fault.indicator, fault.pts_s)
         yield from self._started(self.transport.begins_s)

@@ -95,11 +95,12 @@ def test_without_dates_of_segments_ranges_say_nothing() -> None:
     assert date_range("SCTE35-OUT=0xFC", first="some day") == []
 
 
-def test_of_a_long_playlist_only_the_end_is_read() -> None:
+def test_of_a_long_live_playlist_only_the_end_is_read() -> None:
     listed = listing(HEAD + entries(*[""] * 1500, "#EXT-X-DISCONTINUITY"))
     assert len(listed.segments) == MAX_LISTED
     assert listed.segments[-1].number == 17 + 1500
     assert listed.segments[-1].begins_anew
+    assert len(listing(HEAD + entries(*[""] * 1500) + "#EXT-X-ENDLIST\n").segments) == 1500
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,21 @@ def test_where_nothing_comes_it_cannot_tell() -> None:
 
 
 def test_what_has_neither_bytes_nor_playlists_is_unknown() -> None:
-    events: list[Event] = [(float(at), Presented(at)) for at in range(5)]
-    assert {one.verdict for one in measured(events)} == {Verdict.UNKNOWN}
+    detector = TransportDetector(TransportParams())
+    views = [TransportView(float(at), 1000.0 + at, Presented(at)) for at in range(5)]
+    found = [one for view in views for one in detector.observe(view)]
+    assert {one.verdict for one in found} == {Verdict.UNKNOWN}
+    trouble = detector.trouble()
+    assert trouble is not None
+    assert trouble.reason == "NoTransport"
+    list(detector.observe(TransportView(5.0, 1005.0, Begun(LINE, 2.0, continues=False))))
+    assert detector.trouble() is None
+
+
+def test_what_was_found_before_timestamps_start_anew_is_not_held_back() -> None:
+    events = [event for event in stream(4, lost_s=(3.9, 4.0))][:-1]
+    events += [(4.0, Presented(50_000.0)), (5.0, Presented(50_001.0)), (6.0, Waiting(1, 2, 0))]
+    assert bad(measured(events))[0][1] <= 5.0
 
 
 LINE = "/a.m3u8"

@@ -23,6 +23,7 @@ from streammonitor_worker.detectors.base import (
     Measurement,
     Profiles,
     Trace,
+    Trouble,
     Units,
     Verdict,
 )
@@ -40,6 +41,10 @@ SHORTEST_STALE_S = 6.0
 """However short the segments, a playlist may stay as it is for this long."""
 BACK_S = 5.0
 """By how much of media time bytes may become known after what they belong to was presented."""
+AHEAD_S = 10.0
+"""By how much the bytes that were read are ahead of what is presented, or behind, at most."""
+NOTHING_S = 3.0
+"""A source without anything to look at is one after this long."""
 MAX_HELD = 2000
 """Errors that are known before the media that they belong to was decoded."""
 INDICATORS = tuple(one.value for one in (*Indicator, *Shortcoming))
@@ -138,6 +143,7 @@ class TransportDetector(Detector[TransportParams, TransportView]):
         self._playlists = Playlists(self.params.stale_targets, SHORTEST_STALE_S)
         self._belied = False
         self._away = False
+        self._nothing_s = 0.0
         self._tie: tuple[float, float] | None = None
         self._held: list[Found] = []
         self._lasted: set[str] = set()
@@ -160,10 +166,20 @@ class TransportDetector(Detector[TransportParams, TransportView]):
         if self._edge_s is not None and (self._last[0] > self._edge_s or self._held):
             yield from self._judge(*self._last)
 
+    def trouble(self) -> Trouble | None:
+        """Why it cannot tell anything: the source has nothing to look at."""
+        if self._lines or self._nothing_s < NOTHING_S:
+            return None
+        return Trouble(
+            "NoTransport",
+            "the source is no transport stream and has no segments: take the detector off it",
+        )
+
     def _taken(self, view: TransportView) -> Iterator[Found]:
         fact = view.fact
         if isinstance(fact, Connected):
             self._lines.clear()
+            self._nothing_s = 0.0
             self._tie, self._belied = None, False
         elif isinstance(fact, Delivered):
             self._away = False
@@ -202,6 +218,7 @@ class TransportDetector(Detector[TransportParams, TransportView]):
         lasting = [name for name in self._lasting() if name not in self.params.ignore]
         counted.update({name: 1 for name in lasting if name not in counted})
         self._edge_s, self._edge_at = until_s, arrived_at
+        self._nothing_s += until_s - edge_s
         errors = sum(counted.values())
         bad = errors >= self.params.threshold or bool(lasting)
         if not bad:
@@ -240,4 +257,6 @@ class TransportDetector(Detector[TransportParams, TransportView]):
         if self._tie is None or found.pts_s is None:
             return None
         time_s, until_s = self._tie
-        return time_s + ahead_s(found.pts_s, until_s)
+        later_s = ahead_s(found.pts_s, until_s)
+        # Where timestamps start anew, those of before say nothing, nor those that are to come.
+        return time_s + later_s if abs(later_s) < AHEAD_S else None

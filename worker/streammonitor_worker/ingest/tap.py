@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from streammonitor_worker.deliveries import (
+    STREAM,
     AdCue,
     Begun,
     Connected,
@@ -26,8 +27,6 @@ HEAD_BYTES = 262_144
 """Of a fragment only the beginning is told: it says when it is decoded."""
 PLAYLIST = -1
 """The kind of ad breaks that a playlist tells of."""
-STREAM = ""
-"""The line of a source that is one stream of bytes."""
 
 _MAP = re.compile(r'#EXT-X-MAP:[^\n]*URI="([^"]*)"')
 _CODECS = re.compile(r'#EXT-X-STREAM-INF:[^\n]*CODECS="([^"]*)"')

@@ -7,8 +7,8 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 MAX_LISTED = 1000
-"""Of a longer playlist only the last segments are looked at: a worker reads the end of a live one,
-and a day of one-second segments is fetched every second."""
+"""Of a longer live playlist only the last segments are looked at: a worker reads its end, and a day
+of one-second segments is fetched every second."""
 ROUNDING_S = 0.5
 """A segment's duration, rounded to the nearest integer, must not exceed the target (4.3.3.1)."""
 
@@ -55,7 +55,7 @@ class Listing:
     Attributes:
         target_s: The longest that a segment may be, in seconds; 0 if it does not say.
         live: Whether segments are still added.
-        segments: Its last ones.
+        segments: All of them, or the last ones of a live one.
     """
 
     target_s: float
@@ -72,7 +72,8 @@ def listing(text: str, breaks: frozenset[int] = frozenset()) -> Listing:
             beginning may have left the playlist.
     """
     head, *entries = text.split("#EXTINF:")
-    tail = entries[-MAX_LISTED:]
+    live = "#EXT-X-ENDLIST" not in text and "#EXT-X-PLAYLIST-TYPE:VOD" not in head
+    tail = entries[-MAX_LISTED:] if live else entries
     # What stands before a segment's duration belongs to it, too.
     preceding = entries[-len(tail) - 1] if len(tail) < len(entries) else head
     first = int(_said(head, "EXT-X-MEDIA-SEQUENCE")) + len(entries) - len(tail)
@@ -81,7 +82,7 @@ def listing(text: str, breaks: frozenset[int] = frozenset()) -> Listing:
     segments = tuple(reading.segment(entry, first + at) for at, entry in enumerate(tail))
     return Listing(
         target_s=_said(head, "EXT-X-TARGETDURATION"),
-        live="#EXT-X-ENDLIST" not in text and "#EXT-X-PLAYLIST-TYPE:VOD" not in head,
+        live=live,
         segments=segments,
     )
 
