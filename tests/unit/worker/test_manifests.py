@@ -138,6 +138,17 @@ def test_a_timeline_says_when_each_segment_begins() -> None:
     assert playlists(text)["video"] == [f"v1-{at}.m4s" for at in (500, 2500, 4500, 6500)]
 
 
+@pytest.mark.parametrize(
+    ("said", "target"),
+    [("", 2), (' maxSegmentDuration="PT1.2S"', 1), (' maxSegmentDuration="x"', 2)],
+)
+def test_the_longest_segment_is_what_the_manifest_says_it_is(said: str, target: int) -> None:
+    text = MPD.format(attributes=STATIC + said, template=TIMELINE.format(start=500))
+    manifest = dash.Manifest(text, f"{BASE}.mpd", Variant(), NOW)
+    lines = manifest.playlist("video", dash.Numbering()).splitlines()
+    assert f"#EXT-X-TARGETDURATION:{target}" in lines
+
+
 def test_of_a_live_presentation_only_what_is_complete_by_now_is_named() -> None:
     began = (NOW - timedelta(seconds=101)).isoformat()
     text = MPD.format(

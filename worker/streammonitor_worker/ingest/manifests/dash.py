@@ -138,7 +138,8 @@ class Manifest:
         segments = [(part, segment) for part in parts for segment in part.segments]
         if self._live:
             segments = segments[-LIVE_SEGMENTS:]
-        longest_s = max((segment.duration_s for _, segment in segments), default=1.0)
+        claimed_s = _seconds(self._root.get("maxSegmentDuration"))
+        longest_s = claimed_s or max((one.duration_s for _, one in segments), default=1.0)
         lines = [
             "#EXTM3U",
             "#EXT-X-VERSION:7",
