@@ -70,6 +70,9 @@ class Assignment(Model):
     their incidents, so that this worker can take them over without a gap."""
     turns: list[Turn] = []
     """Of those of `streams` that other workers had, have or will have, when they change hands."""
+    ports: dict[str, int] = {}
+    """By name of the stream, for those that are sent to a worker: the port to listen on in place
+    of the URL's, which is the port of the stream's Service."""
     detectors: dict[str, dict[str, Any]] = {}
     """The detectors to run on each of them, with the parameters that the user set."""
     alerts: Alerts | None = None

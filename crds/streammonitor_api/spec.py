@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 from streammonitor_api.alerts import Alerts
 from streammonitor_api.durations import Duration
 from streammonitor_api.model import LIST_SET, Model, list_map
+from streammonitor_api.push import ONE_GROUP, Push, PushService, push_of
 from streammonitor_api.regions import IgnoreRegion, Region, region_faults
 from streammonitor_api.rollout import Rollout
 from streammonitor_api.source import (
@@ -85,7 +86,9 @@ class Stream(Model):
     url: Annotated[str, StringConstraints(min_length=1, max_length=2048)]
     """Where the stream is read from: an http or https URL of an HLS playlist, an MPEG-TS or an MP4
     resource; an rtmp, rtmps, rtsp or rtsps URL; or MPEG-TS by srt, tcp or udp, as in
-    srt://HOST:PORT?streamid=NAME and udp://@GROUP:PORT."""
+    srt://HOST:PORT?streamid=NAME and udp://@GROUP:PORT. Without a host it is sent to a worker, as
+    in srt://:PORT, rtmp://:PORT/APP/KEY and udp://:PORT, by way of a Service that is named after
+    the StreamMonitor and the stream."""
     headers_from: Annotated[
         list[HeaderFrom], Field(max_length=16, json_schema_extra=list_map("name"))
     ] = []
@@ -127,6 +130,11 @@ class Stream(Model):
         if self.decryption is not None:
             named.append(self.decryption.keys_from.secret_ref.name)
         return set(named)
+
+    @property
+    def push(self) -> Push | None:
+        """What a worker listens for to receive it; None if it is fetched."""
+        return push_of(self.url)
 
     @property
     def source(self) -> Self:
@@ -218,6 +226,12 @@ class Template(Model):
     """Taints that are tolerated. Default: none."""
     labels: StringMap | None = None
     """Further labels of the pods. Default: none."""
+    annotations: StringMap | None = None
+    """Further annotations of the pods, as those by which Multus attaches networks. Default:
+    none."""
+    host_network: bool | None = None
+    """True puts the pods into their nodes' network, as multicast may need; the namespace must
+    allow it, and a node takes one worker of that kind. Default: false."""
     model_volume: ModelVolume | None = None
     """The files of the detector model, mounted read-only at /models. Default: none."""
 
@@ -268,6 +282,8 @@ class StreamMonitorSpec(Model):
     """Worker groups. Default: one group named "all" with every detector."""
     alerts: Alerts | None = None
     """Who is told of incidents. Default: the status, Kubernetes Events and the workers' logs."""
+    service: PushService | None = None
+    """What the Services of streams look like that are sent to a worker."""
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -310,6 +326,8 @@ class StreamMonitorSpec(Model):
                 )
         if stream.program and stream.url.split("://")[0] in set(URL_SCHEMES) - set(PROGRAM_SCHEMES):
             yield NO_PROGRAMS
+        if stream.push is not None and len(self.groups) > 1:
+            yield ONE_GROUP
         yield from region_faults(stream.region, stream.ignore_regions or [])
 
     @cached_property

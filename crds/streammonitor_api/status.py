@@ -6,11 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from streammonitor_api.durations import Duration
 from streammonitor_api.incident import EndReason, Severity
 from streammonitor_api.model import Model, list_map
 
 MAX_PROBLEMS = 50
 MAX_ACTIVE_INCIDENTS = 20
+MAX_HAND_OVERS = 20
 
 
 class ConditionType(StrEnum):
@@ -84,6 +86,21 @@ class AlertsStatus(Model):
     """The sinks that do not take what they are sent."""
 
 
+class HandOver(Model):
+    """The last time that a stream changed hands that one worker at a time can receive."""
+
+    name: str
+    """Name of the stream."""
+    worker: str
+    """The worker that has received it since."""
+    at: datetime
+    """Up to when the worker before it monitored the stream (UTC)."""
+    gap: Duration
+    """For how long nobody did, by the stream's own timestamps where it has any."""
+    frames: int | None = None
+    """The pictures of that time; absent without pictures."""
+
+
 class StreamsStatus(Model):
     """How the streams are."""
 
@@ -95,6 +112,8 @@ class StreamsStatus(Model):
     """Streams with at least one active incident."""
     problems: Annotated[list[StreamProblem], Field(json_schema_extra=list_map("name"))] = []
     """The 50 worst streams that are not monitored as they should be."""
+    hand_overs: Annotated[list[HandOver], Field(json_schema_extra=list_map("name"))] = []
+    """Of the streams that are sent to a worker, the 20 that changed hands last."""
 
 
 class WorkersStatus(Model):

@@ -15,6 +15,7 @@ from streammonitor_api.alerts import (
     WINDOW_S,
 )
 from streammonitor_api.durations import format_duration
+from streammonitor_api.push import ONE_GROUP
 from streammonitor_api.regions import ROUNDING
 from streammonitor_api.rollout import CANARY_S, DEADLINE_S
 from streammonitor_api.source import ONE_PROGRAM
@@ -130,7 +131,7 @@ def _add_rules(spec: Schema) -> None:
     spec["x-kubernetes-validations"] = [
         rule for name in sorted(registry) for rule in [*_home_rules(name), _override_rule(name)]
     ]
-    spec["x-kubernetes-validations"] += [_volume_rule(), _some_streams_rule()]
+    spec["x-kubernetes-validations"] += [_volume_rule(), _some_streams_rule(), _push_rule()]
     _add_source_rules(spec["properties"]["streamsFrom"])
     _add_alert_rules(spec["properties"]["alerts"]["properties"])
     stream["properties"]["program"]["x-kubernetes-validations"] = [
@@ -215,6 +216,16 @@ def _volume_rule() -> Schema:
 
 def _some_streams_rule() -> Schema:
     return {"rule": "has(self.streams) || has(self.streamsFrom)", "message": NO_STREAMS}
+
+
+def _push_rule() -> Schema:
+    """The usual ways to write it; the operator knows the others too."""
+    pushed = "s.url.matches('^((rtmp|srt|udp)://@?:|srt://.*mode=listener)')"
+    return {
+        "rule": f"!has(self.workers) || self.workers.size() == 1 || !has(self.streams) || "
+        f"!self.streams.exists(s, {pushed})",
+        "message": ONE_GROUP,
+    }
 
 
 def _add_source_rules(source: Schema) -> None:

@@ -5,6 +5,7 @@ Each is a context manager that yields the URL a worker reads, and is gone afterw
 
 import contextlib
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,27 @@ def srt_caller(clip: Path) -> Iterator[str]:
     port = free_port()
     with sending(clip, f"srt://127.0.0.1:{port}?mode=caller&connect_timeout=10000"):
         yield f"srt://127.0.0.1:{port}?mode=listener"
+
+
+@contextlib.contextmanager
+def rtmp_publisher(clip: Path) -> Iterator[str]:
+    """An encoder that publishes, and is started again for as long as nobody takes it."""
+    port, over = free_port(), threading.Event()
+
+    def publish() -> None:
+        url = f"rtmp://127.0.0.1:{port}/live/a-key"
+        while not over.wait(0.1):
+            with sending(clip.with_suffix(".mp4"), url, container="flv") as sender:
+                while sender.poll() is None and not over.wait(0.1):
+                    pass
+
+    encoder = threading.Thread(target=publish)
+    encoder.start()
+    try:
+        yield f"rtmp://:{port}/live/a-key"
+    finally:
+        over.set()
+        encoder.join()
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from streammonitor_operator.kube import (
     MONITORS,
     NODES,
     PODS,
+    SERVICES,
     KubeError,
 )
 from streammonitor_operator.kube_client import KubeClient, load_configuration
@@ -39,6 +40,9 @@ _CRD_RETRY_S = 3.0
 _GUARD_S = 0.5
 _WITHOUT_NODES = (
     "Nodes may not be read: streams stay on a cordoned node until their worker is evicted from it."
+)
+_WITHOUT_SERVICES = (
+    "Services may not be read: streams that are sent to a worker have no stable address."
 )
 
 
@@ -110,6 +114,10 @@ async def _reconcile(
         ]  # fmt: skip
         nodes = Informer(client, NODES, "", world.nodes, selector="", without=_WITHOUT_NODES)
         informers.append(nodes)
+        informers += [
+            Informer(client, SERVICES, namespace, world.services, without=_WITHOUT_SERVICES)
+            for namespace in settings.namespaces or ("",)
+        ]
         resyncs = [
             Resync(client, namespace, world.monitors) for namespace in settings.namespaces or ("",)
         ]

@@ -66,7 +66,10 @@ def pairs(old: WorkerView, clones: Sequence[WorkerView]) -> list[Pair]:
 
 
 def follows(old: WorkerView, clones: Sequence[WorkerView]) -> bool:
-    """Whether clones do all that a worker does: they could take over now."""
+    """Whether clones do all that a worker does: they could take over now.
+
+    What is sent to one worker at a time no clone can receive beside it.
+    """
     if not clones or not all(view.ready for view in clones):
         return False
     warm = {
@@ -75,7 +78,9 @@ def follows(old: WorkerView, clones: Sequence[WorkerView]) -> bool:
         for name in view.warming
         if (said := view.stream(name)) is not None and said.warm
     }
-    wanted = {name for name in old.held if (said := old.stream(name)) and _received(said)}
+    wanted = {
+        name for name in old.held - old.pushed if (said := old.stream(name)) and _received(said)
+    }
     return wanted <= warm
 
 

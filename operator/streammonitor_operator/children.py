@@ -87,6 +87,28 @@ class WorkerDeployment:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamService:
+    """The address of a stream that is sent to a worker."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    monitor: str
+    owner_uid: str
+    worker: str
+    """The worker that it leads to."""
+    target_port: int
+    """The port that this worker listens on."""
+    manifest: Manifest
+    """What a person could have edited."""
+
+    def differs(self, older: Child) -> bool:
+        """What a load balancer says of it is not interesting."""
+        return not isinstance(older, StreamService) or self.manifest != older.manifest
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerPod:
     """One pod of a worker."""
 
@@ -111,6 +133,8 @@ class WorkerPod:
     """Of that; 128 and the signal's number if it was one."""
     restarts: int = 0
     """How often a process of it was started again."""
+    ready: bool = False
+    """Whether Services lead to it. Nobody is told when that changes."""
 
     def differs(self, older: Child) -> bool:
         """A pod's heartbeats and probes are not interesting."""
@@ -165,6 +189,28 @@ def read_deployment(manifest: Manifest) -> WorkerDeployment:
     )
 
 
+def read_service(manifest: Manifest) -> StreamService:
+    """Read a Service."""
+    metadata, spec = manifest["metadata"], manifest.get("spec") or {}
+    owner = _owner(metadata)
+    ports = spec.get("ports") or [{}]
+    target = ports[0].get("targetPort")
+    return StreamService(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        version=int(metadata["resourceVersion"]),
+        monitor=owner.get("name", ""),
+        owner_uid=owner.get("uid", ""),
+        worker=(spec.get("selector") or {}).get(names.LABEL_WORKER, ""),
+        target_port=target if isinstance(target, int) else 0,
+        manifest={
+            "metadata": {key: metadata[key] for key in _KEPT if key in metadata},
+            "spec": {key: spec[key] for key in ("type", "ports", "selector") if key in spec},
+        },
+    )
+
+
 def read_pod(manifest: Manifest) -> WorkerPod:
     """Read a pod."""
     metadata, status = manifest["metadata"], manifest.get("status") or {}
@@ -187,6 +233,7 @@ def read_pod(manifest: Manifest) -> WorkerPod:
         node=(manifest.get("spec") or {}).get("nodeName", ""),
         ended=ended,
         exit_code=exit_code,
+        ready=_holds(status, "Ready"),
         restarts=sum(one.get("restartCount", 0) for one in status.get("containerStatuses") or []),
     )
 
@@ -199,6 +246,11 @@ def _end(status: Manifest) -> tuple[str, int]:
             if ended.get("containerID"):
                 return ended["containerID"], int(ended.get("exitCode", 0))
     return "", 0
+
+
+def _holds(status: Manifest, kind: str) -> bool:
+    conditions = status.get("conditions") or []
+    return any(one["type"] == kind and one["status"] == "True" for one in conditions)
 
 
 _PROGRESS = ("ContainerCreating", "PodInitializing")

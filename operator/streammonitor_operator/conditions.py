@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from streammonitor_api.durations import format_duration
 from streammonitor_api.spec import StreamMonitorSpec
 from streammonitor_api.status import (
     Condition,
     ConditionType,
+    HandOver,
     RolloutPhase,
     RolloutStatus,
     SinkTrouble,
@@ -45,6 +47,8 @@ class Picture:
     list_problem: ListProblem | None = None
     sinks: Sequence[SinkTrouble] = ()
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    pushed: int = 0
+    moved: Sequence[HandOver] = ()
 
     @property
     def suspended(self) -> bool:
@@ -120,7 +124,8 @@ def _assigned(picture: Picture) -> Verdict:
         return False, "CapacityExhausted", _unplaced(picture)
     if picture.unready:
         return False, "WorkersNotReady", _unready(picture)
-    return True, "Acknowledged", "Every stream is assigned and every worker acknowledged it."
+    text = "Every stream is assigned and every worker acknowledged it."
+    return True, "Acknowledged", f"{text}{_pushed(picture)}"
 
 
 def _receiving(picture: Picture) -> Verdict:
@@ -238,6 +243,19 @@ def _unplaced(picture: Picture) -> str:
             for group, names in sorted(picture.unplaced.items())
         ]
     )
+
+
+def _pushed(picture: Picture) -> str:
+    """What to say of streams that change hands with a gap, and of the last that did."""
+    if not picture.pushed:
+        return ""
+    some = f"{_streams(picture.pushed)} {_is(picture.pushed)} sent to one worker at a time"
+    text = f" {some}: when such a stream changes hands, nobody monitors it for a moment."
+    for last in picture.moved[:1]:
+        frames = f" ({last.frames} pictures)" if last.frames is not None else ""
+        when = f"{last.at:%H:%M:%S} UTC, for {format_duration(last.gap)}{frames}"
+        text += f" Last: {last.name} at {when}, until worker {last.worker} received it."
+    return text
 
 
 def _unready(picture: Picture) -> str:

@@ -1,6 +1,6 @@
 """What a worker's assignment should say. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from streammonitor_api.assignment import Assignment, Release, Turn
 from streammonitor_api.incident import EndReason, Incident
@@ -14,9 +14,24 @@ Open = dict[str, Incident]
 
 
 def draft_assignment(
-    owner: Owner, spec: StreamMonitorSpec, view: WorkerView, share: Share, open_incidents: Open
+    owner: Owner,
+    spec: StreamMonitorSpec,
+    view: WorkerView,
+    share: Share,
+    open_incidents: Open,
+    *,
+    ports: Mapping[str, int] | None = None,
 ) -> Assignment:
-    """The assignment of a worker that has something to do, with the epoch of the one it has."""
+    """The assignment of a worker that has something to do, with the epoch of the one it has.
+
+    Args:
+        owner: The StreamMonitor.
+        spec: Its specification.
+        view: The worker.
+        share: What it should list.
+        open_incidents: By id.
+        ports: What workers listen on for streams that are sent to them.
+    """
     group = next(group for group in spec.groups if group.name == view.group)
     detectors = {name: spec.detectors[name] for name in sorted(group.detectors)}
     gone = _gone(view, {stream.name for stream in spec.streams})
@@ -30,6 +45,7 @@ def draft_assignment(
         warming=sorted(share.warms),
         turns=[turn for name in sorted(share.streams) if (turn := _turn(view, share, name))],
         profile=spec.profile,
+        ports={name: port for name, port in (ports or {}).items() if name in share.streams},
         detectors=detectors,
         alerts=spec.alerts,
         open_incidents=_carried(view, share.holds, detectors, open_incidents),
@@ -59,7 +75,9 @@ def _turn(view: WorkerView, share: Share, stream: str) -> Turn | None:
     """When a worker speaks for a stream. What it was given once stays, or it would read it anew."""
     before = view.turn(stream)
     listed = stream in view.held or stream in view.warming
-    clock_s = share.clocks.get(stream) if not listed else before.clock_s if before else None
+    # What a pod of the same worker held, its next one warms: that reads the assignment anew.
+    fresh = not listed or (stream in share.warms and stream in view.held)
+    clock_s = share.clocks.get(stream) if fresh else before.clock_s if before else None
     from_s = share.from_s.get(stream)
     if from_s is None and before is not None and stream in share.holds and stream in view.held:
         from_s = before.from_s

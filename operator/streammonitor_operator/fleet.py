@@ -117,6 +117,12 @@ class WorkerView:
         return frozenset(stream.name for stream in streams) - self.warming
 
     @cached_property
+    def pushed(self) -> frozenset[str]:
+        """Those of its streams that are sent to one worker at a time."""
+        streams = self.assignment.streams if self.assignment else ()
+        return frozenset(one.name for one in streams if one.push is not None)
+
+    @cached_property
     def handing_over(self) -> frozenset[str]:
         """Those among them that it was asked to hand over."""
         turns = self.assignment.turns if self.assignment else ()

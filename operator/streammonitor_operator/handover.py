@@ -15,6 +15,12 @@ lets go at once, and the new one holds the stream from when that is acknowledged
 
 A stream that no worker receives has nothing to lose: its new worker holds it at once.
 
+A stream that is **sent** to its worker can be received by one at a time, so it is let go before it
+is taken: its new worker only listens; the old one is asked to fall silent, does so at once and
+closes the connection, and says at which moment it did; then the new one holds the stream. What its
+Service leads to changes with that: for datagrams and TCP already as the old worker is asked, for
+SRT once it has closed the connection, which the sender would else not notice for seconds.
+
 A pod that was told to end cannot be told anything more, and speaks until its grace is over. The
 stream's next worker, or the pod that comes in its place in the same worker, warms until then.
 """
@@ -22,9 +28,11 @@ stream's next worker, or the pod that comes in its place in the same worker, war
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from streammonitor_api.worker_status import StreamState
-from streammonitor_operator.fleet import WorkerView
-from streammonitor_operator.plan import Plan
+from streammonitor_api.push import Push
+from streammonitor_api.worker_status import StreamState, StreamStatus
+from streammonitor_operator.children import WorkerPod
+from streammonitor_operator.fleet import PodView, WorkerView
+from streammonitor_operator.plan import Plan, Worker
 from streammonitor_operator.rollout import revision
 
 SAME_CLOCK_S = 0.01
@@ -80,11 +88,22 @@ class Handover:
         shares: By name of the worker, those with nothing included.
         watchers: By group and stream, the worker to ask for it where that is not the planned one.
         told: How far each stream was told of.
+        pushed: The streams that are sent to a worker.
+        addresses: The worker that the Service of each of them leads to.
+        severed: Pods on their way out that Services do not lead to any more.
     """
 
     shares: dict[str, Share] = field(default_factory=dict)
     watchers: dict[tuple[str, str], str] = field(default_factory=dict)
     told: Told = field(default_factory=dict)
+    pushed: Mapping[str, Push] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+    severed: list[WorkerPod] = field(default_factory=list)
+
+    def severable(self, stream: str) -> bool:
+        """Whether its packets can be led elsewhere while they flow."""
+        push = self.pushed.get(stream)
+        return push is None or push.severable
 
 
 def hand_over(
@@ -92,6 +111,7 @@ def hand_over(
     views: Mapping[str, WorkerView],
     beside: Collection[str] = (),
     told: Told | None = None,
+    pushed: Mapping[str, Push] | None = None,
 ) -> Handover:
     """The next step towards a plan for each of its streams.
 
@@ -100,12 +120,15 @@ def hand_over(
         views: The workers as they are, by name.
         beside: Workers that keep their streams for now, so that those which warm can be compared.
         told: What is known of how far each stream was told of, for when nobody can be asked.
+        pushed: The streams that are sent to a worker.
     """
-    result = Handover({name: Share() for name in views}, told=told or {})
+    result = Handover({name: Share() for name in views}, told=told or {}, pushed=pushed or {})
     for worker in plan.workers:
         share = result.shares.setdefault(worker.name, Share())
         known = ((one, result.told.get((worker.group, one))) for one in worker.streams)
-        share.clocks = {one: it.clock_s for one, it in known if it is not None}
+        share.clocks = {
+            one: it.clock_s for one, it in known if it is not None and result.severable(one)
+        }
         others = [
             view
             for name, view in sorted(views.items())
@@ -113,7 +136,28 @@ def hand_over(
         ]
         for stream in worker.streams:
             _step(result, share, views.get(worker.name), others, stream, beside=beside)
+        _lead(result, share, worker, views.get(worker.name), beside)
     return result
+
+
+def _lead(
+    result: Handover,
+    share: Share,
+    worker: Worker,
+    target: WorkerView | None,
+    beside: Collection[str],
+) -> None:
+    """Where the Services of its streams lead."""
+    listening = {one for one in worker.streams if target is not None and _listens(target, one)}
+    for stream in result.pushed.keys() & set(worker.streams):
+        watcher = result.watchers.get((worker.group, stream), worker.name)
+        stays = watcher in beside or stream not in listening or not result.severable(stream)
+        held = stream in share.holds
+        result.addresses[stream] = watcher if stays and not held else worker.name
+    mine = result.pushed.keys() & (target.pushed if target is not None else frozenset())
+    taken = mine <= listening | share.holds and all(map(result.severable, mine))
+    if target is not None and mine and taken:
+        result.severed += [one.pod for one in target.departing]
 
 
 def _step(
@@ -143,7 +187,8 @@ def _step(
         return
     result.watchers[watcher.group, stream] = watcher.name
     silent_s = None if watcher.name in beside else _silent_s(watcher, stream)
-    if silent_s is not None and _is_warm(target, stream):
+    able = _listens if stream in result.pushed else _is_warm
+    if silent_s is not None and able(target, stream):
         share.holds.add(stream)
         share.from_s[stream] = silent_s
         _keep(result.shares[watcher.name], watcher, stream)
@@ -151,8 +196,10 @@ def _step(
     share.warms.add(stream)
     if _departs(watcher, stream):
         return  # it goes on by itself, and a pod that comes in its place must not join in
-    if stream in watcher.held and (watcher.name in beside or not _is_warm(target, stream)):
+    if stream in watcher.held and (watcher.name in beside or not able(target, stream)):
         result.shares[watcher.name].holds.add(stream)
+    elif stream in watcher.held and stream in result.pushed:
+        _keep(result.shares[watcher.name], watcher, stream)
     elif stream in watcher.held and (warm_s := _common_s(watcher, target, stream)) is not None:
         _keep(result.shares[watcher.name], watcher, stream, warm_s)
 
@@ -197,7 +244,7 @@ def listen(told: Told, views: Iterable[WorkerView], streams: Container[str]) -> 
     for view in views:
         for pod in view.pods:
             for said in pod.said.streams if pod.said is not None else ():
-                if said.clock_s is None or said.name in view.warming:
+                if said.clock_s is None or (said.name in view.warming and not _ends(pod, said)):
                     continue
                 key = view.group, said.name
                 known = fresh.get(key)
@@ -241,6 +288,18 @@ def _departs(view: WorkerView, stream: str) -> bool:
         if not told and said is not None and said.state is StreamState.RECEIVING:
             return True
     return False
+
+
+def _ends(pod: PodView, said: StreamStatus) -> bool:
+    """Whether a pod speaks on for a stream that the next one of its worker warms."""
+    return pod.pod.terminating and said.held_from_s is not None
+
+
+def _listens(target: WorkerView | None, stream: str) -> bool:
+    """Whether what is sent to a worker would arrive."""
+    if target is None or not target.ready or stream not in target.warming:
+        return False
+    return target.current is not None and target.current.pod.ready
 
 
 def _is_warm(target: WorkerView | None, stream: str) -> bool:

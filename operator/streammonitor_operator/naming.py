@@ -7,6 +7,7 @@ MAX_WORKER_NAME = 47
 """A pod's name is its Deployment's plus 16 characters, and its host name holds 63: kept shorter,
 the name of the worker can be read from every pod of it."""
 _SUFFIX = 5
+_LABEL = 63
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """No vowels and no look-alikes, so that no word and no misreading comes out of a hash."""
 
@@ -31,6 +32,24 @@ def worker_name(monitor: str, monitor_uid: str, group: str, slot: int) -> str:
     if not stem[0].isalpha():
         stem = f"w{stem[: room - 1]}"
     return f"{stem}-{suffix}"
+
+
+def service_name(monitor: str, stream: str) -> str:
+    """The name of the Service of a stream that is sent to a worker: a DNS label of 63 at most.
+
+    It begins with a letter. What had to be changed for that is made up for by a hash.
+
+    >>> service_name("sports", "arena-1")
+    'sports-arena-1'
+    >>> service_name("24.news", "a")
+    's-24-news-a-8mrmq'
+    """
+    wanted = f"{monitor}-{stream}"
+    name = wanted.replace(".", "-")
+    name = name if name[0].isalpha() else f"s-{name}"
+    if name == wanted and len(name) <= _LABEL:
+        return name
+    return f"{name[: _LABEL - _SUFFIX - 1].rstrip('-')}-{_short_hash(f'{monitor}/{stream}')}"
 
 
 def label_value(name: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from streammonitor_api.push import Push
 from streammonitor_api.spec import StreamMonitorSpec
 from streammonitor_api.worker_status import WorkerStatus
 from streammonitor_operator.cache import Store
@@ -19,6 +20,7 @@ from streammonitor_operator.children import (
     read_assignment_map,
     read_deployment,
     read_pod,
+    read_service,
 )
 from streammonitor_operator.consolidation import Consolidation, busy
 from streammonitor_operator.demand import demands, measured, remembered
@@ -43,6 +45,7 @@ from streammonitor_operator.steps.announce import announce
 from streammonitor_operator.steps.assign import assign
 from streammonitor_operator.steps.concurrently import Gone, soonest
 from streammonitor_operator.steps.deploy import deploy
+from streammonitor_operator.steps.expose import expose
 from streammonitor_operator.steps.nudge import nudge
 from streammonitor_operator.steps.report import report
 from streammonitor_operator.steps.retire import release, retire
@@ -52,7 +55,7 @@ from streammonitor_operator.work import Memory, Work, World, find_workers
 log = logging.getLogger(__name__)
 
 Step = Callable[[Work], Awaitable[float | None]]
-STEPS: tuple[Step, ...] = (settle, announce, assign, deploy, release, nudge, retire, report)
+STEPS: tuple[Step, ...] = (settle, announce, expose, assign, deploy, release, nudge, retire, report)
 
 _COALESCE_S = 0.05
 """After a pass, so long to let changes gather: our own writes come back as several."""
@@ -82,6 +85,7 @@ class Reconciler:
             maps=Store(read_assignment_map, self.wake),
             deployments=Store(read_deployment, self.wake),
             pods=Store(read_pod, self.wake),
+            services=Store(read_service, self.wake),
             nodes=Store(read_node, lambda _: None),
             settings=settings,
         )
@@ -227,6 +231,7 @@ class Reconciler:
             memory.rollouts.absorb(monitor.spec, workers.values(), self.world.settings, time)
             memory.loads = remembered(memory.loads, measured(workers.values()), urls)
             memory.told = listen(memory.told, workers.values(), urls)
+        pushed = _pushed(monitor)
         plan = _plan(monitor, list(workers.values()), memory, doubtful=doubtful)
         return Work(
             world=self.world,
@@ -235,7 +240,8 @@ class Reconciler:
             memory=memory,
             workers=workers,
             plan=plan,
-            handover=hand_over(plan, workers, memory.rollouts.turns.beside, memory.told),
+            handover=hand_over(plan, workers, memory.rollouts.turns.beside, memory.told, pushed),
+            pushed=pushed,
             doubtful=doubtful,
             now=now,
             time=time,
@@ -269,6 +275,11 @@ def _existing(
 
 def _urls(monitor: Monitor) -> dict[str, str]:
     return {one.name: one.url for one in monitor.spec.streams} if monitor.spec else {}
+
+
+def _pushed(monitor: Monitor) -> dict[str, Push]:
+    streams = monitor.spec.streams if monitor.spec else []
+    return {one.name: push for one in streams if (push := one.push) is not None}
 
 
 def _plan(

@@ -1,7 +1,7 @@
 """Computes what the resource's status says. Pure: everything it depends on is in `Facts`."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from streammonitor_api.status import (
     MAX_PROBLEMS,
     AlertsStatus,
     GroupStatus,
+    HandOver,
     IncidentsStatus,
     IncidentSummary,
     RolloutStatus,
@@ -25,6 +26,7 @@ from streammonitor_operator.conditions import Picture, conditions
 from streammonitor_operator.discovery import Found
 from streammonitor_operator.entries import Refusal
 from streammonitor_operator.fleet import WorkerView
+from streammonitor_operator.gaps import hand_overs
 from streammonitor_operator.health import Health
 from streammonitor_operator.ledger import summarize
 from streammonitor_operator.plan import Worker
@@ -59,6 +61,8 @@ class Facts:
     """Streams by group that no worker may take."""
     quarantined: Mapping[str, datetime] = field(default_factory=dict)
     """Streams that no worker may have, and since when."""
+    pushed: Collection[str] = ()
+    """The streams that are sent to a worker."""
     leaving: tuple[str, ...] = ()
     open_incidents: tuple[Incident, ...] = ()
     last: IncidentSummary | None = None
@@ -80,6 +84,7 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
     streams = _streams(facts, troubles)
     problems = _keep_since(health.worst_first(streams.values()), facts.before)
     sinks = sink_troubles(view for _, view in facts.workers)
+    moved = hand_overs(_moved(facts.before), (view for _, view in facts.workers), facts.pushed)
     picture = Picture(
         spec=facts.spec,
         fault=facts.fault,
@@ -96,13 +101,15 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
         failures=facts.failures,
         list_problem=facts.found.problem if facts.found else None,
         sinks=sinks,
+        pushed=len(facts.pushed),
+        moved=moved,
         troubles={name: trouble for name, trouble in troubles.items() if trouble is not None},
     )
     return _bounded(
         StreamMonitorStatus(
             observed_generation=facts.generation,
             conditions=conditions(picture, facts.before, facts.generation, facts.now),
-            streams=_streams_status(facts, streams, problems),
+            streams=_streams_status(facts, streams, problems, moved),
             workers=_workers_status(facts),
             groups=_groups(facts),
             alerts=AlertsStatus(problems=sinks) if sinks else None,
@@ -156,7 +163,10 @@ def _refused(facts: Facts) -> tuple[Refusal, ...]:
 
 
 def _streams_status(
-    facts: Facts, streams: dict[str, Health], problems: list[StreamProblem]
+    facts: Facts,
+    streams: dict[str, Health],
+    problems: list[StreamProblem],
+    moved: list[HandOver],
 ) -> StreamsStatus:
     receiving = sum(one.activity is health.Activity.RECEIVING for one in streams.values())
     refused = sum(not refusal.stream for refusal in _refused(facts))
@@ -165,6 +175,7 @@ def _streams_status(
         receiving=receiving,
         defective=len({incident.stream for incident in facts.open_incidents}),
         problems=problems[:MAX_PROBLEMS],
+        hand_overs=moved,
     )
 
 
@@ -194,6 +205,10 @@ def _group(name: str, facts: Facts) -> GroupStatus:
 def _worst(incidents: Iterable[Incident]) -> list[IncidentSummary]:
     ordered = sorted(incidents, key=lambda one: (-one.severity.rank, one.started_at, one.id))
     return [summarize(incident) for incident in ordered[:MAX_ACTIVE_INCIDENTS]]
+
+
+def _moved(status: StreamMonitorStatus) -> list[HandOver]:
+    return status.streams.hand_overs if status.streams else []
 
 
 def _problems(status: StreamMonitorStatus) -> list[StreamProblem]:

@@ -14,6 +14,7 @@ from streammonitor_operator.children import (
     read_assignment_map,
     read_deployment,
     read_pod,
+    read_service,
 )
 from streammonitor_operator.demand import measured
 from streammonitor_operator.fleet import WorkerView
@@ -92,6 +93,7 @@ async def _world(kube: Kube, namespace: str, name: str) -> World:
         maps=Store(read_assignment_map, ignore),
         deployments=Store(read_deployment, ignore),
         pods=Store(read_pod, ignore),
+        services=Store(read_service, ignore),
         nodes=Store(read_node, ignore),
         settings=WorkerSettings(image=""),
     )

@@ -8,8 +8,14 @@ from typing import TypeVar
 
 from streammonitor_api import names
 from streammonitor_api.assignment import Assignment
+from streammonitor_api.push import Push
 from streammonitor_operator.cache import Store
-from streammonitor_operator.children import AssignmentMap, WorkerDeployment, WorkerPod
+from streammonitor_operator.children import (
+    AssignmentMap,
+    StreamService,
+    WorkerDeployment,
+    WorkerPod,
+)
 from streammonitor_operator.consolidation import Consolidation
 from streammonitor_operator.demand import Loads
 from streammonitor_operator.discovery import Found
@@ -26,7 +32,7 @@ from streammonitor_operator.rollouts import Rollouts
 from streammonitor_operator.settings import WorkerSettings
 from streammonitor_operator.specs.recipe import Recipe
 
-C = TypeVar("C", AssignmentMap, WorkerDeployment)
+C = TypeVar("C", AssignmentMap, WorkerDeployment, StreamService)
 
 
 @dataclass(slots=True)
@@ -66,6 +72,8 @@ class Memory:
     consolidation: Consolidation = field(default_factory=Consolidation)
     told: Told = field(default_factory=dict)
     """How far streams were told of."""
+    severed: set[str] = field(default_factory=set)
+    """Pods on their way out that Services do not lead to any more, by uid."""
     quarantine: Quarantine = field(default_factory=Quarantine)
     rollouts: Rollouts = field(default_factory=Rollouts)
     status_sent: dict[str, object] = field(default_factory=dict)
@@ -82,6 +90,7 @@ class World:
     maps: Store[AssignmentMap]
     deployments: Store[WorkerDeployment]
     pods: Store[WorkerPod]
+    services: Store[StreamService]
     nodes: Store[Node]
     settings: WorkerSettings
 
@@ -105,6 +114,10 @@ class Work:
     """Loop time."""
     time: datetime
     """UTC."""
+    pushed: dict[str, Push] = field(default_factory=dict)
+    """The streams that are sent to a worker, by name."""
+    ports: dict[str, int] = field(default_factory=dict)
+    """What workers listen on for them."""
     failures: list[tuple[str, KubeError]] = field(default_factory=list)
     """What the API refused, with the worker that it concerns ("" for none)."""
 
@@ -116,6 +129,10 @@ class Work:
     def suspended(self) -> bool:
         """Whether spec.suspend is set."""
         return bool(self.monitor.spec and self.monitor.spec.suspend)
+
+    def services(self) -> dict[str, StreamService]:
+        """The addresses of its streams, by name of the Service."""
+        return _mine(self.world.services.of(self.monitor.key), self.monitor)
 
     def planned(self) -> list[tuple[Worker, WorkerView]]:
         """Every worker that should be, with what there is of it."""

@@ -90,6 +90,7 @@ def test_two_seconds_of_picture_and_sound_arrive_in_order(
         senders.tcp_server,
         senders.srt_listener,
         senders.srt_caller,
+        senders.rtmp_publisher,
     ],
 )
 def test_transport_streams_from_the_ffmpeg_command_arrive(

@@ -131,6 +131,7 @@ class Fleet:
         caution = self._caution
         for name, stream in wanted.items():
             self._bring_in_line(stream, changed)
+            self._runners[name].listen(assignment.ports.get(name))
             turn = self._clocked(turns.get(name) or Turn(stream=name))
             if name in muted:
                 self._runners[name].follow(turn)

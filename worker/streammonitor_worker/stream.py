@@ -10,6 +10,7 @@ from typing import Any
 
 from streammonitor_api.assignment import Turn
 from streammonitor_api.incident import EndReason, Incident
+from streammonitor_api.push import at_port
 from streammonitor_api.regions import Region
 from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus
@@ -32,7 +33,7 @@ from streammonitor_worker.regions import PictureRegions
 from streammonitor_worker.secrets import Credentials, read_credentials
 from streammonitor_worker.splice import Splice
 from streammonitor_worker.surroundings import Surroundings
-from streammonitor_worker.voice import Voice
+from streammonitor_worker.voice import SILENT_S, Voice
 
 HEALTHY_S = 5.0
 """Reception of this length forgets earlier failures."""
@@ -40,6 +41,10 @@ PUBLISH_S = 0.5
 """How often what changed quietly (detectors' states) is published."""
 HOPELESS = ("UnsupportedScheme", "SchemeNotAllowed", "HostNotAllowed", "BadUrl")
 """Reasons that no retry changes."""
+
+ELSEWHERE = ("NoSender", "Stalled", "Ended", "ConnectionLost", "Unauthorized")
+"""Reasons for which who listens goes on to listen at once: there is nobody to spare."""
+LISTEN_AGAIN_S = 0.02
 
 Detectors = Mapping[str, Mapping[str, Any]]
 _log = logging.getLogger(__name__)
@@ -81,6 +86,8 @@ class StreamRunner:
         self._load = LoadMeter()
         self._damaged = 0
         self._delay_s = 0.0
+        self._port: int | None = None
+        self._yielded = False
         self._splice = Splice(self._analysis.programme)
         self._was_live = False
         self._freshness = Freshness()
@@ -143,6 +150,8 @@ class StreamRunner:
         """Speak for the stream, and for incidents that were raised elsewhere, with their ids."""
         with self._lock:
             self._emit(self._voice.hold(turn, incidents))
+            if self._stream.push is not None:
+                self._yield()
             if self._thread.ident is not None:
                 self._publish()
 
@@ -150,6 +159,13 @@ class StreamRunner:
         """Follow the stream, and tell nobody of incidents; see `Voice.follow`."""
         with self._lock:
             self._voice.follow(turn, recall)
+
+    def listen(self, port: int | None) -> None:
+        """Wait for what is sent at this port instead of the URL's; None: at that."""
+        with self._lock:
+            before, self._port = self._port, port
+            if before != port:
+                self._reopen()
 
     def configure(self, stream: Stream, detectors: Detectors, profile: str | None) -> None:
         """Look for other defects, at other parts of the picture, or read from elsewhere.
@@ -220,6 +236,15 @@ class StreamRunner:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def _yield(self) -> None:
+        """Close a connection that another worker is to have, or go on if it is not to have it."""
+        if self._voice.yield_now(time.monotonic()):
+            self._yielded = True
+            self._connection.set()
+        elif self._yielded and not self._voice.silent:
+            self._yielded = False
+            self._wake.set()
+
     def _reopen(self) -> None:
         self._connection.set()
         self._wake.set()
@@ -244,17 +269,35 @@ class StreamRunner:
             if ended:
                 return
             attempt = 1 if self._was_healthy() else attempt + 1
-            self._pause(attempt)
+            if self._yielded:
+                self._stand_by()
+            else:
+                self._pause(attempt)
 
     def _was_healthy(self) -> bool:
         since = self._healthy_since
         return since is not None and time.monotonic() - since >= HEALTHY_S
+
+    def _stand_by(self) -> None:
+        """Let the other worker receive; take it back if it does not."""
+        deadline = time.monotonic() + SILENT_S
+        while self._yielded and (left_s := deadline - time.monotonic()) > 0:
+            if self._closed.is_set():
+                return
+            self._wake.wait(left_s)
+            self._wake.clear()
+        with self._lock:
+            self._yielded = False
+            if not self._closed.is_set():
+                self._emit(self._voice.step(time.monotonic())[0])
 
     def _pause(self, attempt: int) -> None:
         self._source = None
         status = self._status
         hopeless = status.state is StreamState.FAILED
         deadline = None if hopeless else self._around.backoff(attempt, status.reason)
+        if self._stream.push is not None and status.reason in ELSEWHERE:
+            deadline = LISTEN_AGAIN_S
         while not self._wake.wait(60 if deadline is None else deadline) and deadline is None:
             self.progress_at = time.monotonic()
         self.progress_at = time.monotonic()
@@ -266,10 +309,10 @@ class StreamRunner:
                 return False
             self._connection = connection = Stop()
             self._wake.clear()
-            stream, kinds = self._stream, set(self._analysis.kinds_needed)
+            stream, kinds, port = self._stream, set(self._analysis.kinds_needed), self._port
         credentials = read_credentials(self._around.secrets_folder, stream)
         with open_source(
-            credentials.url,
+            at_port(credentials.url, port),
             video=Kind.VIDEO in kinds or not kinds,
             audio=Kind.AUDIO in kinds,
             watch=Kind.TRANSPORT in kinds,
@@ -386,6 +429,9 @@ class StreamRunner:
 
     def _lost(self, reason: str, message: str) -> None:
         state = StreamState.FAILED if reason in HOPELESS else StreamState.RETRYING
+        if self._port is not None:  # which nobody outside the pod knows
+            inside = redact(at_port(self._stream.url, self._port))
+            message = message.replace(inside, redact(self._stream.url))
         _log.warning(
             "stream lost", extra={"fields": {"stream": self.name, "reason": reason, "why": message}}
         )

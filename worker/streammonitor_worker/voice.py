@@ -45,6 +45,8 @@ class Voice:
         self._asked_s: float | None = None
         self._since = 0.0
         self._recall: Sequence[Incident] | None = None
+        self._first_s: float | None = None
+        self._seen_s = 0.0
 
     @property
     def silent(self) -> bool:
@@ -92,6 +94,8 @@ class Voice:
     def place(self, view: FrameView | AudioView, *, timed: bool) -> None:
         """A frame is about to be analysed; `timed`: it is of the kind that sets the clock."""
         if timed:
+            self._seen_s = max(self._seen_s, view.time_s + view.duration_s)
+            self._first_s = view.time_s if self._first_s is None else self._first_s
             self._programme.place(view.time_s, view.source_s, view.arrived_at)
             self._begun = True
         if not isinstance(view, FrameView):
@@ -131,9 +135,22 @@ class Voice:
         self._since = now + AGAIN_S
         return self._speak(self._held_until_s, []), True
 
+    def yield_now(self, now: float) -> bool:
+        """Fall silent at once if that is asked for: nobody else receives the stream before.
+
+        Args:
+            now: Monotonic clock, seconds.
+        """
+        if self._asked_s is None or self.silent or not self._begun:
+            return False
+        self._mute(self._seen_s)
+        self._held_until_s, self._since = self._programme.programme_s(self._seen_s), now
+        return True
+
     def status(self, *, warm: bool) -> dict[str, object]:
         """What the worker's status says of it."""
-        told_s = self._programme.programme_s(self._analysis.told_s) if self._begun else None
+        seen_s = min(self._analysis.told_s, self._seen_s)  # time also passes while nothing comes
+        told_s = self._programme.programme_s(seen_s) if self._begun else None
         self._warm_from_s = (self._warm_from_s or told_s) if warm else None
         return {
             "warm": warm,
@@ -163,7 +180,8 @@ class Voice:
 
     def _begin(self, media_s: float, incidents: Sequence[Incident]) -> list[IncidentEvent]:
         """Speak from a moment of media time on; infinity: from now on."""
-        begins_s = self._analysis.until_s if media_s == NOW else max(0.0, media_s)
+        first_s = self._first_s or 0.0
+        begins_s = self._analysis.until_s if media_s == NOW else max(first_s, media_s)
         if abs(begins_s - self._hush_s) > TOLERANCE_S:  # else it goes on where it fell silent
             self._from_s, self._frames = begins_s, 0
             self._held_from_s = self._programme.programme_s(begins_s)

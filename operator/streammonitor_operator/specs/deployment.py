@@ -81,6 +81,9 @@ def _pod_template(owner: Owner, group: str, worker: str, recipe: Recipe) -> Mani
     }
     if settings.pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in settings.pull_secrets]
+    if template.host_network:
+        spec["hostNetwork"] = True
+        spec["dnsPolicy"] = "ClusterFirstWithHostNet"
     if template.node_selector:
         spec["nodeSelector"] = template.node_selector
     if template.tolerations:
@@ -89,7 +92,7 @@ def _pod_template(owner: Owner, group: str, worker: str, recipe: Recipe) -> Mani
         "metadata": {
             # Ours last: they select the pods.
             "labels": {**(template.labels or {}), **labels(owner, group, worker)},
-            "annotations": {names.ANNOTATION_MONITOR: owner.name},
+            "annotations": {**(template.annotations or {}), names.ANNOTATION_MONITOR: owner.name},
         },
         "spec": spec,
     }

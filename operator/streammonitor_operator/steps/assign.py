@@ -54,7 +54,12 @@ def _drafts(work: Work) -> list[tuple[WorkerView, Assignment]]:
     leaving = [work.view(worker.name) for worker in work.plan.leaving]
     busy = [view for view in leaving if work.share(view.name).streams]
     return [
-        (view, draft_assignment(work.monitor.owner, spec, view, work.share(view.name), ledger.open))
+        (
+            view,
+            draft_assignment(
+                work.monitor.owner, spec, view, work.share(view.name), ledger.open, ports=work.ports
+            ),
+        )
         for view in (*planned, *busy)
     ]
 

@@ -84,6 +84,7 @@ def _facts(work: Work) -> Facts:
         rollouts=dict(work.memory.rollouts.records),
         unplaced=work.plan.unplaced,
         quarantined=work.memory.quarantine.locked,
+        pushed=work.pushed.keys(),
         leaving=tuple(worker.name for worker in work.plan.leaving if work.view(worker.name).map),
         open_incidents=tuple(ledger.open.values()),
         last=ledger.last,

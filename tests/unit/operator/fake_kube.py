@@ -15,6 +15,7 @@ from streammonitor_operator.kube import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     PODS,
+    SERVICES,
     KubeError,
     Manifest,
     Rejected,
@@ -143,7 +144,7 @@ class FakeKube:
             owned = self.objects.get((plural, space, child), {"metadata": {}})
             owners = owned["metadata"].get("ownerReferences") or []
             if any(owner["uid"] == uid for owner in owners):
-                kind = {r.plural: r for r in (CONFIG_MAPS, DEPLOYMENTS, PODS)}[plural]
+                kind = {r.plural: r for r in (CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES)}[plural]
                 self.remove(kind, space, child)
 
     def all(self, resource: Resource) -> list[Manifest]:

@@ -23,6 +23,7 @@ from streammonitor_operator.kube import (
     MONITORS,
     NODES,
     PODS,
+    SERVICES,
     Manifest,
 )
 from streammonitor_operator.observe import Observation
@@ -182,7 +183,10 @@ class Cluster:
     async def start(self) -> None:
         """Start an operator: informers, reconciler; and what stands for the rest of Kubernetes."""
         world = self.reconciler.world
-        stores = ((CONFIG_MAPS, world.maps), (DEPLOYMENTS, world.deployments), (PODS, world.pods))
+        stores = (
+            (CONFIG_MAPS, world.maps), (DEPLOYMENTS, world.deployments), (PODS, world.pods),
+            (SERVICES, world.services),
+        )  # fmt: skip
         informers: list[Any] = [Informer(self.kube, kind, "", store) for kind, store in stores]
         informers.append(
             Informer(self.kube, NODES, "", world.nodes, selector="", without="No nodes.")
@@ -370,7 +374,9 @@ class Cluster:
         if image in self.broken:
             status = {"phase": "Pending", "containerStatuses": [self.broken[image]]}
         elif self.schedulable and (free or not self.kube.all(NODES)):
-            status = {"phase": "Running", "podIP": f"10.0.0.{number % 250}"}
+            ready = [{"type": "Ready", "status": "True"}]
+            address = f"10.0.0.{number % 250}"
+            status = {"phase": "Running", "podIP": address, "conditions": ready}
         self.kube.put(
             PODS,
             {

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import cast
 from urllib.parse import urlsplit
 
+from streammonitor_api.push import push_of
 from streammonitor_worker.ingest.errors import SourceError, redact
 
 Network = IPv4Network | IPv6Network
@@ -79,13 +80,17 @@ class Access:
                 f"{redact(url)} is not opened: scheme {scheme!r} is not allowed here, use one of "
                 f"{', '.join(sorted(self.schemes))} or ask the platform team to allow it",
             )
-        if self.hosts is not None and not any(fnmatchcase(host, one) for one in self.hosts):
+        named = host or push_of(url) is None  # who listens goes to no host
+        if self.hosts is not None and named and not self._names(host):
             others = f"use one of {', '.join(self.hosts)} or " if self.hosts else ""
             raise SourceError(
                 "HostNotAllowed",
                 f"{redact(url)} is not opened: host {host!r} is not allowed here, {others}ask the "
                 f"platform team to allow it",
             )
+
+    def _names(self, host: str) -> bool:
+        return any(fnmatchcase(host, one) for one in self.hosts or ())
 
     def resolve(
         self, host: str, port: int, kind: socket.SocketKind, where: str

@@ -28,6 +28,7 @@ from streammonitor_worker.ingest.readers.file import FileReader
 from streammonitor_worker.ingest.readers.http import HttpClient, HttpReader
 from streammonitor_worker.ingest.readers.memory import BytesReader, PeekedReader
 from streammonitor_worker.ingest.readers.program import ProgramReader, no_programs
+from streammonitor_worker.ingest.readers.rtmp import RtmpReader
 from streammonitor_worker.ingest.readers.srt import SrtReader
 from streammonitor_worker.ingest.readers.tcp import TcpReader
 from streammonitor_worker.ingest.readers.udp import UdpReader
@@ -201,6 +202,8 @@ class Opening:
             return TcpReader(url, self._access, self._stop)
         if scheme == "srt":
             return SrtReader(url, self._access, self._stop)
+        if scheme == "rtmp":
+            return RtmpReader(url, self._access, self._stop)
         return UdpReader(url, self._access, self._stop)
 
     def _reloaded(self, url: str) -> Reader:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from streammonitor_api.push import push_of
 from streammonitor_worker.ingest.encryption.keys import NO_KEYS, ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, redact
 
@@ -89,7 +90,8 @@ def plan(url: str, headers: Mapping[str, str], keys: ContentKeys = NO_KEYS) -> P
     read_s = PLAYLIST_TIMEOUT_S if path.endswith((".m3u8", ".m3u")) else READ_TIMEOUT_S
     target = f"file:{file_path(url)}" if scheme == "file" else url
     timeout = (OPEN_TIMEOUT_S, read_s)
-    return Plan(scheme, scheme in READ_HERE, scheme in RELAYED, target, options, timeout, keys)
+    here = scheme in READ_HERE or push_of(url) is not None
+    return Plan(scheme, here, scheme in RELAYED and not here, target, options, timeout, keys)
 
 
 def file_path(url: str) -> str:

@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
+from streammonitor_api.push import push_of
 from streammonitor_api.source import Program, Variant
 from streammonitor_worker.deliveries import Codecs, Presented
 from streammonitor_worker.facts import Fact
@@ -203,7 +204,9 @@ class Source:
         self.duration_s = _duration(container, planned)
         self.finite = self.duration_s is not None or _sized(container, way)
         self._pace = live and self.finite
-        self._shared_time = container.format.name in SHARED_TIME and not self.finite
+        # What is sent is received once: whoever receives it next goes on with the same timestamps.
+        sent = push_of(url) is not None
+        self._shared_time = (sent or container.format.name in SHARED_TIME) and not self.finite
         self._frame_s = 1 / self.video.frame_rate if self.video and self.video.frame_rate else 0.0
 
     def __enter__(self) -> Self:

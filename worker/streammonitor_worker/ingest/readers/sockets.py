@@ -16,6 +16,8 @@ Taken = TypeVar("Taken")
 CONNECT_TIMEOUT_S = 4.0
 RESPONSE_TIMEOUT_S = 5.0
 """From a request to the first byte of the answer; an origin may have to fetch it first."""
+ACCEPT_TIMEOUT_S = 10.0
+"""Who listens waits so long for a sender before it says that there is none."""
 STALL_S = 2.0
 """A peer that owes bytes and sends none for this long has stalled."""
 
@@ -107,6 +109,15 @@ def receive(stop: Stop, link: socket.socket, take: Callable[[], Taken], where: s
     if stop.is_set():
         raise stopped(where, opening=False)
     return taken
+
+
+def no_sender(where: str) -> SourceError:
+    """Nobody sends what is listened for."""
+    return SourceError(
+        "NoSender",
+        f"{where} has no sender yet: nothing came within {ACCEPT_TIMEOUT_S:g} s: start it, and "
+        f"check that it is sent to the stream's Service",
+    )
 
 
 def stalled(where: str, waited_s: float) -> SourceError:

@@ -18,17 +18,23 @@ from urllib.parse import parse_qs, urlsplit
 
 from streammonitor_worker.ingest.access import Access, SocketAddress
 from streammonitor_worker.ingest.errors import SourceError, classify, redact, stopped
-from streammonitor_worker.ingest.readers.sockets import CONNECT_TIMEOUT_S, STALL_S, stalled
+from streammonitor_worker.ingest.readers.sockets import (
+    ACCEPT_TIMEOUT_S,
+    CONNECT_TIMEOUT_S,
+    STALL_S,
+    no_sender,
+    stalled,
+)
 from streammonitor_worker.ingest.stop import Stop
 
-ACCEPT_TIMEOUT_S = 10.0
-"""A listener waits so long for its sender before it says that there is none."""
 ACCEPT_PAUSE_S = 0.05
 MESSAGE_BYTES = 1456
 """The largest payload of live mode."""
 LIBRARIES = ("libsrt-gnutls.so.1.5", "libsrt-openssl.so.1.5", "libsrt.so.1.5", "libsrt.so.1")
 
 _INVALID = -1
+_PEER_BYTES = 128
+"""sizeof(struct sockaddr_storage)."""
 # srt.h: SRT_SOCKOPT.
 _RCVSYN, _RCVTIMEO, _LATENCY, _PASSPHRASE, _PBKEYLEN = 2, 14, 23, 26, 27
 _CONNTIMEO, _STREAMID = 36, 46
@@ -49,6 +55,7 @@ class SrtReader:
 
     def __init__(self, url: str, access: Access, stop: Stop) -> None:
         self._where = redact(url)
+        self._access = access
         self._stop = stop
         split = urlsplit(url)
         query = {name: values[-1] for name, values in parse_qs(split.query).items()}
@@ -118,16 +125,20 @@ class SrtReader:
 
     def _accepted(self, listener: int) -> int:
         lib, deadline = _library(), monotonic() + ACCEPT_TIMEOUT_S
+        peer = ctypes.create_string_buffer(_PEER_BYTES)
         while monotonic() < deadline and not self._stop.wait(ACCEPT_PAUSE_S):
-            link: int = lib.srt_accept(listener, None, None)
-            if link != _INVALID:
-                _set(link, _RCVSYN, struct.pack("@?", True))
-                return link
-        raise SourceError(
-            "NoSender",
-            f"{self._where} has no sender yet: none called within {ACCEPT_TIMEOUT_S:g} s: start "
-            f"it, and check that it may reach this port",
-        )
+            size = ctypes.c_int(_PEER_BYTES)
+            link: int = lib.srt_accept(listener, peer, ctypes.byref(size))
+            if link == _INVALID:
+                continue
+            if not self._access.permits(_unpacked(peer.raw)):
+                _close(link)
+                continue
+            _set(link, _RCVSYN, struct.pack("@?", True))
+            return link
+        if self._stop.is_set():
+            raise stopped(self._where, opening=True)
+        raise no_sender(self._where)
 
     def _configured(self, query: Mapping[str, str]) -> int:
         link: int = _library().srt_create_socket()
@@ -163,6 +174,14 @@ def _packed(address: SocketAddress | tuple[str, int]) -> bytes:
         return _family(socket.AF_INET6) + struct.pack("!HI16s", port, 0, plain) + scope
     plain = socket.inet_pton(socket.AF_INET, host)
     return _family(socket.AF_INET) + struct.pack("!H4s8x", port, plain)
+
+
+def _unpacked(packed: bytes) -> str:
+    """The address in one of them."""
+    (family,) = struct.unpack_from("=H", packed)
+    if family == socket.AF_INET6:
+        return socket.inet_ntop(socket.AF_INET6, packed[8:24])
+    return socket.inet_ntop(socket.AF_INET, packed[4:8])
 
 
 def _family(family: socket.AddressFamily) -> bytes:

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from streammonitor_worker.ingest.access import Access
 from streammonitor_worker.ingest.errors import SourceError, redact, stopped
-from streammonitor_worker.ingest.readers.sockets import STALL_S
+from streammonitor_worker.ingest.readers.sockets import ACCEPT_TIMEOUT_S, STALL_S, no_sender
 from streammonitor_worker.ingest.stop import Stop
 
 MAX_DATAGRAM_BYTES = 65_536
@@ -33,6 +33,8 @@ _RTP_HEADER_BYTES = 12
 class UdpReader:
     """The payloads of the datagrams that arrive at a port, in order of arrival.
 
+    At a port of this host only the first sender is heard: what two send is nobody's stream.
+
     Attributes:
         dropped: Bytes that were thrown away because the decoder was behind.
     """
@@ -42,7 +44,10 @@ class UdpReader:
     def __init__(self, url: str, access: Access, stop: Stop) -> None:
         self._where = redact(url)
         self._stop = stop
-        self._link = _bound(url, access)
+        self._access = access
+        self._link, group = _bound(url)
+        self._sender: tuple[object, ...] | None = None
+        self._any_sender = group
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._arrived = threading.Condition()
@@ -51,6 +56,8 @@ class UdpReader:
         self.dropped = 0
         self._thread = threading.Thread(target=self._receive, name="udp", daemon=True)
         self._thread.start()
+        if not group:
+            self._await_sender()
 
     def read(self, size: int) -> bytes:
         """Return what has come. See `Reader.read`."""
@@ -69,6 +76,15 @@ class UdpReader:
         self._link.close()
         if self._thread is not threading.current_thread():
             self._thread.join()
+
+    def _await_sender(self) -> None:
+        with self._stop.waking(self._wake), self._arrived:
+            self._arrived.wait_for(lambda: self._waiting or self._stop.is_set(), ACCEPT_TIMEOUT_S)
+            came = bool(self._waiting)
+        if came and not self._stop.is_set():
+            return
+        self.close()
+        raise stopped(self._where, opening=True) if self._stop.is_set() else no_sender(self._where)
 
     def _next(self) -> bytes:
         with self._stop.waking(self._wake), self._arrived:
@@ -98,11 +114,14 @@ class UdpReader:
         self._link.settimeout(0.5)
         while not self._closed:
             try:
-                payload = _payload(self._link.recv(MAX_DATAGRAM_BYTES))
+                datagram, sender = self._link.recvfrom(MAX_DATAGRAM_BYTES)
             except TimeoutError:
                 continue
             except OSError:
                 break
+            if not self._hears(sender):
+                continue
+            payload = _payload(datagram)
             with self._arrived:
                 if self._waiting_bytes + len(payload) > MAX_WAITING_BYTES:
                     self.dropped += len(payload)
@@ -110,6 +129,13 @@ class UdpReader:
                 self._waiting.append(payload)
                 self._waiting_bytes += len(payload)
                 self._arrived.notify()
+
+    def _hears(self, sender: tuple[object, ...]) -> bool:
+        if self._any_sender or sender == self._sender:
+            return True
+        if self._sender is None and self._access.permits(str(sender[0])):
+            self._sender = sender
+        return sender == self._sender
 
 
 def _payload(datagram: bytes) -> bytes:
@@ -123,7 +149,8 @@ def _payload(datagram: bytes) -> bytes:
     return datagram[start:end]
 
 
-def _bound(url: str, access: Access) -> socket.socket:
+def _bound(url: str) -> tuple[socket.socket, bool]:
+    """A socket that receives, and whether that is a group's."""
     split = urlsplit(url)
     query = {name: values[-1] for name, values in parse_qs(split.query).items()}
     host = split.hostname or "0.0.0.0"
@@ -146,7 +173,7 @@ def _bound(url: str, access: Access) -> socket.socket:
         raise SourceError(
             "CannotListen", f"{redact(url)} cannot be opened: {error}: check address and interface"
         ) from None
-    return link
+    return link, group.is_multicast
 
 
 def _address(host: str, port: int, url: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
