@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from streammonitor_worker.facts import Seam
+from streammonitor_worker.facts import Packet, Seam
 from streammonitor_worker.frames import (
     AudioView,
     Discontinuity,
@@ -63,6 +63,7 @@ class Splice:
         self._joining = self._end_s > 0
         if self._joining:
             self.lost()
+            self._rhythm.resume()
 
     def wait(self) -> Iterator[TransportView]:
         """Wall time passed: yield what there is to tell of it."""
@@ -83,20 +84,32 @@ class Splice:
                 yield item
             return
         if isinstance(item, TransportView):
+            if isinstance(item.fact, Packet):
+                self._came(0.0)
             yield replace(item, time_s=self._position_s)
             return
+        self._came(0.0)
         yield from self._join(item)
         placed = replace(item, time_s=item.time_s + self._offset_s) if self._offset_s else item
         if isinstance(placed, FrameView | AudioView):
             before_s = self._end_s
             self._end_s = max(before_s, placed.time_s + placed.duration_s)
-            self._rhythm.took(self._clock(), self._end_s - before_s)
-            self._lost_at = None
+            self._came(self._end_s - before_s)
         yield placed
 
     @property
     def _position_s(self) -> float:
         return max(self._end_s, self._reached_s)
+
+    def _came(self, media_s: float) -> None:
+        """Something came; the first of another connection ends the time that it was away."""
+        now_s = self._clock()
+        if self._lost_at is not None and self._joining:
+            waiting = self._rhythm.waiting(now_s)
+            away_s = max(now_s - self._lost_at, waiting.waited_s - waiting.due_s)
+            self._reached_s = max(self._position_s, self._end_s + away_s)
+        self._lost_at = None
+        self._rhythm.took(now_s, media_s)
 
     def _join(self, item: FrameView | AudioView | Discontinuity) -> Iterator[MediaItem]:
         """Move what follows behind the time that has passed without it."""
@@ -105,13 +118,6 @@ class Splice:
         if not joining and (not behind or self._reached_s - self._end_s < JOIN_S):
             return
         reached_s, self._reached_s = self._position_s, NOWHERE
-        now_s = self._clock()
-        if joining:
-            waiting = self._rhythm.waiting(now_s)
-            away_s = max(now_s - (self._lost_at or now_s), waiting.waited_s - waiting.due_s)
-            reached_s = max(reached_s, self._end_s + away_s)
-            self._rhythm.resume(now_s)
-            self._lost_at = None
         self._programme.rejoined()
         gap_s, self._end_s = reached_s - self._end_s, reached_s
         self._offset_s = reached_s if joining else reached_s - item.time_s

@@ -121,7 +121,7 @@ def test_what_a_lost_connection_takes_is_not_the_rhythm() -> None:
             now_s += STEP_S
         now_s += 4.0
         assert rhythm.waiting(now_s).overdue_s == pytest.approx(4.0, abs=0.1)
-        rhythm.resume(now_s)
+        rhythm.resume()
 
 
 def test_nothing_is_told_of_waiting_before_anything_came(stream: Flow) -> None:
@@ -152,3 +152,35 @@ def test_what_was_held_up_for_a_moment_adjoins(stream: Flow) -> None:
     told = [item.time_s for item in (*waited, *after) if isinstance(item, TransportView)]
     assert told == sorted(told)
     assert told[-1] == pytest.approx(20.0, abs=0.1)
+
+
+def test_what_could_not_be_reached_at_first_begins_at_zero(stream: Flow) -> None:
+    stream.splice.lost()
+    stream.now_s += 60.0
+    stream.splice.connected()
+
+    assert _times(stream.flow(0.0, 1.0))[0] == 0.0
+
+
+def test_packets_that_cannot_be_decoded_are_something_that_comes(stream: Flow) -> None:
+    stream.flow(0.0, 5.0)
+    packet = Packet(Track.VIDEO, 0.0, 0.0, STEP_S, 100)
+    told = []
+    for _ in range(40):
+        told += stream.wait(0.25)
+        stream.place(TransportView(5.0, stream.now_s, packet))
+
+    assert told
+    assert not any(one.overdue_s for one in _waits(told))
+
+
+def test_segments_that_are_decoded_slowly_pause_for_as_long_as_they_came_ahead() -> None:
+    """Of eighteen seconds of media that take nine, the next ones may be nine seconds away."""
+    rhythm, now_s = Rhythm(), 0.0
+    for _ in range(18 * RATE):
+        rhythm.took(now_s, STEP_S)
+        now_s += STEP_S / 2
+
+    assert rhythm.waiting(now_s + 9.0).overdue_s == 0.0
+    assert rhythm.waiting(now_s + 9.0).due_s == pytest.approx(9.0, abs=0.1)
+    assert rhythm.waiting(now_s + 20.0).overdue_s == pytest.approx(11.0, abs=0.1)

@@ -52,7 +52,8 @@ class StallDetector(Detector[StallParams, TransportView]):
 
     Blind spots: a source that has not delivered anything yet has no rhythm: it is unknown, and its
     stream's status says what is wrong. A pause that comes twice within two minutes on the same
-    connection is taken for the source's rhythm. A file that `analyze` reads is not waited for. A
+    connection is taken for the source's rhythm. Who was just sent several segments at once may wait
+    for as long as they play. A file that `analyze` reads is not waited for. A
     finite source that was played to its end is completed.
     """
 
