@@ -13,6 +13,7 @@ from streammonitor_api import alerts as api
 from streammonitor_api.incident import Incident
 from streammonitor_api.worker_status import SinkProblem
 from streammonitor_worker.alerts.events import AlertEvent, as_seen_by, now
+from streammonitor_worker.alerts.records import Record
 from streammonitor_worker.alerts.sink import Around, NotDelivered, Pace, Sink
 from streammonitor_worker.alerts.sinks import build_sink
 from streammonitor_worker.alerts.spool import Spool, SpoolReader
@@ -25,6 +26,9 @@ TELL_AFTER = 2
 IDLE_S = 60.0
 BUCKETS_S = (0.05, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 600.0)
 """Bounds of the histogram of delays."""
+
+Waiting = tuple[Record, AlertEvent]
+"""A record of the spool, and what the sink is told of it."""
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +88,7 @@ class Delivery:
         self._sink: Sink[object] | None = None
         self._around: Around | None = None
         self._reader: SpoolReader = spool.reader(name, self._would_miss)
-        self._pending: deque[tuple[int, AlertEvent]] = deque()
+        self._pending: deque[Waiting] = deque()
         self._singly = 0
         self._attempts = 0
         self._retry_at = self._sent_at = self._first_at = float("-inf")
@@ -178,8 +182,9 @@ class Delivery:
         if self._sink is not None:
             self._sink.close()
         self._sink = build_sink(*fresh)
-        self._pending.clear()
-        self._reader.rewind()
+        waiting, self._pending = self._pending, deque()
+        for record, _ in waiting:
+            self._await(record)
         self._attempts = self._singly = 0
         self._retry_at = float("-inf")
         reminds = self._sink is not None and self._sink.remind_s is not None
@@ -212,13 +217,17 @@ class Delivery:
             record = self._reader.next()
             if record is None:
                 break
-            event = self._seen(record.line)
-            if event is not None:
-                if not self._pending:
-                    self._first_at = time.monotonic()
-                self._pending.append((record.number, event))
+            self._await(record)
         if not self._pending and self._reader.committed < self._reader.position:
             self._commit(self._reader.position)
+
+    def _await(self, record: Record) -> None:
+        """Have a record of the spool delivered if the sink is told of it."""
+        event = self._seen(record.line)
+        if event is not None:
+            if not self._pending:
+                self._first_at = time.monotonic()
+            self._pending.append((record, event))
 
     def _due_s(self, at: float) -> float:
         """How long there is nothing to do."""
@@ -270,7 +279,7 @@ class Delivery:
                 self._figures.took((done - event.at).total_seconds())
         self._figures.sent += number
 
-    def _pass_over(self, batch: list[tuple[int, AlertEvent]], error: NotDelivered) -> None:
+    def _pass_over(self, batch: list[Waiting], error: NotDelivered) -> None:
         """A message that is refused for good: find out which event it is, and leave it out."""
         if len(batch) > 1:
             self._singly = len(batch)
@@ -280,12 +289,12 @@ class Delivery:
         _log.error("an event is refused and not delivered", extra={"fields": fields})
         self._take(batch)
 
-    def _take(self, batch: list[tuple[int, AlertEvent]]) -> None:
+    def _take(self, batch: list[Waiting]) -> None:
         for _ in batch:
             self._pending.popleft()
         self._singly = max(0, self._singly - len(batch))
         self._sent_at = self._first_at = time.monotonic()
-        self._commit(batch[-1][0])
+        self._commit(batch[-1][0].number)
 
     def _commit(self, number: int) -> None:
         self._reader.commit(number)

@@ -132,12 +132,6 @@ class Spool:
             if reader in self._readers:
                 self._readers.remove(reader)
 
-    def rewind(self, reader: "SpoolReader") -> None:
-        """A reader begins again after what it has taken."""
-        with self._lock:
-            reader.drop_file()
-            reader.position = reader.committed
-
     def trim(self) -> None:
         """Remove the segments that every reader is done with."""
         with self._lock:
@@ -308,10 +302,6 @@ class SpoolReader:
             fresh.replace(self._cursor)
         except OSError as error:
             _log.debug("spool: the cursor %s is not saved: %s", self._cursor.name, error)
-
-    def rewind(self) -> None:
-        """Read again what was read and not taken."""
-        self._spool.rewind(self)
 
     def close(self) -> None:
         """Read no more."""

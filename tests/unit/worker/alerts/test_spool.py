@@ -77,16 +77,6 @@ def test_what_came_before_a_new_reader_took_anything_is_there_for_the_next_proce
     assert read(make().reader("one", every)) == [b"first"]
 
 
-def test_what_was_read_and_not_taken_is_read_again(make: Make) -> None:
-    spool = make()
-    reader = spool.reader("one", every)
-    for line in numbers(1, 3):
-        spool.append(line)
-    read(reader)
-    reader.rewind()
-    assert read(reader) == numbers(1, 3)
-
-
 def test_a_line_that_was_torn_by_a_crash_is_cut_off_and_its_number_used_anew(
     make: Make,
     tmp_path: Path,
