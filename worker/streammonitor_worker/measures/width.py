@@ -26,6 +26,7 @@ _WINDOW, _LEAST = 25, 12
 _DECIDE_S = 2.5
 _FADE_HOPS, _FADE_DB = 25, 1.0
 _TIMBRE_DB = 3.8
+_MOMENTS, _SEAMLESS_DB = (12, 25), 2.0
 _FAINTEST_DB = -90.0
 
 
@@ -130,16 +131,45 @@ class Width:
         return change_point(sign * (self._side - limit_db).clip(-10, 10), active, 6 * _WINDOW)
 
     def _goes_on(self, history: History, active: Flags) -> bool:
-        """Whether one channel, or both together, sound as before."""
-        after = active & (history.at_s >= (self._edge_s or 0.0))
-        before = active & ~after
-        if min(before.sum(), after.sum()) < _LEAST:
+        """Whether one channel, or both together, sound as before.
+
+        Over seconds they do, or within a quarter and half a second of the edge they change no more
+        than they usually do in such a time: music changes over seconds, another programme at once.
+        """
+        sound = history.cross[:, :, active]
+        edge = int((active & (history.at_s < (self._edge_s or 0.0))).sum())
+        if min(edge, sound.shape[2] - edge) < _LEAST:
             return False
-        now = _timbre(history.cross[0][:, after])
-        left, right, product = history.cross[:, :, before]
-        middle = (left + right + 2 * product) / 4
-        apart_db = min(np.median(np.abs(_timbre(one) - now)) for one in (left, right, middle))
-        return bool(apart_db <= _TIMBRE_DB)
+        if _changes_db(sound, 0, edge, sound.shape[2]) <= _TIMBRE_DB:
+            return True
+        return all(
+            _changes_db(sound, edge - moment, edge, edge + moment)
+            <= min(_SEAMLESS_DB, _usual_db(sound, edge, moment))
+            for moment in _MOMENTS
+        )
+
+
+def _changes_db(sound: Levels, start: int, edge: int, end: int) -> float:
+    """How far the left channel after an edge is from the most alike of left, right and middle.
+
+    Args:
+        sound: Shape (3, bands, blocks), as of `ChannelMeasures.cross`.
+        start: First block that counts before the edge.
+        edge: First block after it.
+        end: The block at which what counts after it ends.
+    """
+    now = _timbre(sound[0, :, edge:end])
+    left, right, product = sound[:, :, max(0, start) : edge]
+    middle = (left + right + 2 * product) / 4
+    return float(min(np.median(np.abs(_timbre(one) - now)) for one in (left, right, middle)))
+
+
+def _usual_db(sound: Levels, edge: int, moment: int) -> float:
+    """How far the left channel usually is, before an edge, from what it was a moment ago."""
+    places = range(moment, edge - moment + 1, moment // 2)
+    timbres = ((sound[0, :, at - moment : at], sound[0, :, at : at + moment]) for at in places)
+    found = [np.median(np.abs(_timbre(one) - _timbre(other))) for one, other in timbres]
+    return float(np.median(found)) if found else 0.0
 
 
 def _timbre(power: Levels) -> Levels:
