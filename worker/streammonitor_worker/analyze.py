@@ -215,7 +215,8 @@ class _Examination:
 
 def _incident_document(incident: Incident) -> dict[str, Any]:
     end_s = incident.start_s if incident.end_s is None else incident.end_s
-    return {
+    context = {"adBreak": True} if incident.ad_break else {}
+    return context | {
         "id": incident.id,
         "defect": incident.defect,
         "severity": str(incident.severity),

@@ -62,6 +62,7 @@ def describe_stream(stream: StreamStatus) -> str:
 def describe_incident(kind: str, incident: Incident) -> str:
     """One plain line about an incident event."""
     tail = f" ({incident.end_reason.value})" if incident.end_reason else ""
+    tail += ", in an ad break" if incident.ad_break else ""
     return (
         f"{incident.stream}: {kind} {describe_span(incident)}, {incident.severity.value}, "
         f"incident {incident.id}{tail}"

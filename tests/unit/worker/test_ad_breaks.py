@@ -10,6 +10,8 @@ from dev.media.splicing import splice_insert, with_splices
 from dev.media.surgery import Stream
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_worker.analysis import StreamAnalysis
+from streammonitor_worker.analyze import analyze
+from streammonitor_worker.display import describe_incident
 from streammonitor_worker.ingest import open_source
 from tests.unit.worker.web import Answer, serving
 
@@ -85,3 +87,14 @@ def test_tags_of_a_playlist(clip: Path) -> None:
     with serving({"/a.m3u8": Answer(text.encode()), **parts}) as web:
         found = incidents(f"{web.url}/a.m3u8")
     assert [(round(one.start_s), one.ad_break) for one in found] == [(1, None), (4, True)]
+
+
+def test_whoever_is_told_of_an_incident_is_told_of_the_break(clip: Path, tmp_path: Path) -> None:
+    stream = Stream.read(clip)
+    with_splices(stream, [(2.6, splice_insert(event=7, leaves=True, pts_s=None))])
+    path = tmp_path / "spliced.ts"
+    path.write_bytes(stream.data)
+    (report,) = analyze([str(path)], DETECTORS)
+    assert [one.get("adBreak", False) for one in report.document["incidents"]] == [False, True]
+    _, last = incidents(str(path))
+    assert describe_incident("ended", last).endswith("(cleared), in an ad break")

@@ -55,7 +55,7 @@ def _table(incidents: Sequence[dict[str, Any]]) -> Table:
             timecode(one["start"]),
             timecode(one["end"]),
             f"{one['end'] - one['start']:.2f} s",
-            one["endReason"],
+            one["endReason"] + (", in an ad break" if one.get("adBreak") else ""),
             ", ".join(f"{name} {value:g}" for name, value in one["measurements"].items()),
         )
     return table
