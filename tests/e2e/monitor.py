@@ -164,11 +164,10 @@ class Monitor:
 
     def wait_gone(self, timeout_s: float = 90) -> None:
         """Wait until nothing of it is left, pods that end included."""
+        kinds = ("pods", "deployments", "replicasets", "configmaps", "services")
 
         def gone() -> bool:
-            return not any(
-                self.objects(kind) for kind in ("pods", "deployments", "replicasets", "configmaps")
-            )
+            return not any(self.objects(kind) for kind in kinds)
 
         eventually("nothing is left", gone, timeout_s=timeout_s)
 
