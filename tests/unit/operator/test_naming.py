@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streammonitor_operator.naming import MAX_WORKER_NAME, event_name, label_value, worker_name
+from streammonitor_operator.naming import (
+    MAX_WORKER_NAME,
+    event_name,
+    label_value,
+    service_name,
+    worker_name,
+)
 
 LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -26,6 +32,14 @@ def test_names_that_run_into_each_other_stay_apart() -> None:
     assert worker_name("a", "1", "b-c", 0) != worker_name("a-b", "2", "c", 0)
     assert worker_name("a", "1", "b", 0) != worker_name("a", "2", "b", 0)
     assert worker_name("a", "1", "b", 0) != worker_name("a", "1", "b", 1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(NAMES, GROUPS, GROUPS)
+def test_a_service_name_is_a_dns_label_of_one_stream(monitor: str, stream: str, other: str) -> None:
+    name = service_name(monitor, stream)
+    assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", name)
+    assert (name == service_name(monitor, other)) is (stream == other)
 
 
 @pytest.mark.parametrize("length", [1, 63, 64, 253])

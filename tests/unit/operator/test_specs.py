@@ -158,6 +158,15 @@ def test_the_template_adds_but_cannot_take_over() -> None:
     }
 
 
+def test_pods_get_networks_that_carry_multicast() -> None:
+    multus = {"k8s.v1.cni.cncf.io/networks": "media-lan", "streammonitor.io/monitor": "stolen"}
+    template = deployment([], annotations=multus, hostNetwork=True)["spec"]["template"]
+    kept = {**multus, "streammonitor.io/monitor": "sports"}
+    assert template["metadata"]["annotations"] == kept
+    assert template["spec"]["hostNetwork"] is True
+    assert template["spec"]["dnsPolicy"] == "ClusterFirstWithHostNet"
+
+
 def test_a_limit_below_the_default_request_lowers_it() -> None:
     spec = deployment([], resources={"limits": {"cpu": "100m"}})["spec"]["template"]["spec"]
     assert spec["containers"][0]["resources"] == {
