@@ -1,5 +1,6 @@
 """How much detail the sharpest parts of a picture have."""
 
+import math
 from typing import NamedTuple
 
 import cv2
@@ -12,7 +13,8 @@ from streammonitor_worker.measures.luma import Luma8
 from streammonitor_worker.measures.picture import PictureMeasures
 
 TILES_ACROSS = 20
-MIN_TILE_PX = 32
+MIN_TILE_PX, MOST_PX = 32, 64
+"""Of a tile that is larger than MOST_PX, so much of the middle is looked at."""
 TILES = 26
 """So many of the tiles that change most from pixel to pixel are looked at."""
 OVERLAID = 6
@@ -42,7 +44,7 @@ class Detail(NamedTuple):
     @property
     def both(self) -> float:
         """The geometric mean of both directions."""
-        return float(np.sqrt(self.across * self.down))
+        return math.sqrt(self.across * self.down)
 
     def relative_to(self, usual: "Detail") -> float:
         """Share of the usual detail that is left, in the direction that lost least.
@@ -62,20 +64,16 @@ def detail_of(measures: PictureMeasures) -> Detail | None:
     rows, columns = height // side, width // side
     if not rows or not columns:
         return None
-    contrast = _contrast(measures.reduced)
-    found = []
-    for index in _busiest(measures, side, rows, columns):
-        row, column = divmod(index, columns)
-        tile = _tile(view, row * side, column * side, side)
-        half = cv2.resize(tile, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        fine, medium = _energies(tile), _energies(half)
-        found.append((*(fine * medium) ** 0.25, float(fine.sum())))
-    if not found or contrast < MIN_CONTRAST:
+    contrast, chosen = _contrast(measures.reduced), _busiest(measures, side, rows, columns)
+    if not chosen or contrast < MIN_CONTRAST:
         return None
-    found.sort(key=lambda one: -one[-1])
-    energies = np.array(found)[min(OVERLAID, len(found) - 1) :].mean(axis=0)
-    across, down = (energies[:2] / contrast).tolist()
-    return Detail(across, down, contrast)
+    tiles = _middles(view, side, [divmod(index, columns) for index in chosen])
+    half = cv2.resize(tiles, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    fine, medium = (_energies(one, len(chosen)) for one in (tiles, half))
+    sharpest = np.argsort(-fine.sum(axis=0), kind="stable")
+    beside = sharpest[min(OVERLAID, len(chosen) - 1) :]
+    across, down = ((fine * medium) ** 0.25)[:, beside].mean(axis=1) / contrast
+    return Detail(float(across), float(down), contrast)
 
 
 def _busiest(measures: PictureMeasures, side: int, rows: int, columns: int) -> list[int]:
@@ -102,17 +100,30 @@ def _contrast(reduced: Luma8) -> float:
     return float(np.sqrt(sum(squares) / 4 / coarse.size))
 
 
-def _energies(tile: MatLike) -> npt.NDArray[np.float64]:
-    """Mean squares of the second differences across and down."""
-    squares = (
-        cv2.norm(cv2.Sobel(tile, cv2.CV_16S, *order, ksize=1), cv2.NORM_L2SQR)
-        for order in ((2, 0), (0, 2))
+def _energies(tiles: MatLike, count: int) -> npt.NDArray[np.float64]:
+    """Mean squares of the second differences across and down, shape (2, count).
+
+    Args:
+        tiles: Square tiles, one below the other.
+        count: How many.
+    """
+    side = tiles.shape[1]
+    found = []
+    for order in ((2, 0), (0, 2)):
+        steps = np.asarray(cv2.Sobel(tiles, cv2.CV_32F, *order, ksize=1))
+        inside = steps.reshape(count, side, side)[:, 1:-1, 1:-1]
+        found.append(np.einsum("nij,nij->n", inside, inside) / (side - 2) ** 2)
+    return np.array(found, np.float64)
+
+
+def _middles(view: FrameView, side: int, places: list[tuple[int, int]]) -> Luma8:
+    """The middle of every tile, in 8-bit codes, one below the other."""
+    size = min(side, MOST_PX) // 2 * 2
+    edge = (side - size) // 2
+    corners = [(row * side + edge, column * side + edge) for row, column in places]
+    tiles = np.concatenate(
+        [view.luma[top : top + size, left : left + size] for top, left in corners]
     )
-    return np.array([square / tile.size for square in squares])
-
-
-def _tile(view: FrameView, top: int, left: int, side: int) -> Luma8:
-    tile = view.luma[top : top + side, left : left + side]
-    if tile.dtype == np.uint8:
-        return tile  # type: ignore[return-value]
-    return cv2.convertScaleAbs(tile, alpha=2.0 ** (8 - view.bit_depth))  # type: ignore[return-value]
+    if tiles.dtype == np.uint8:
+        return tiles
+    return cv2.convertScaleAbs(tiles, alpha=2.0 ** (8 - view.bit_depth))  # type: ignore[return-value]
