@@ -39,12 +39,17 @@ test: install ## every test, those on the real cluster included (30 min the firs
 	@$(MAKE) --no-print-directory check
 	$(RUN) -m dev.cluster build
 	$(RUN) -m dev.images build all
-	$(RUN) -m pytest --numprocesses 2 tests/unit tests/contract tests/accuracy
+	$(RUN) -m pytest --numprocesses 2 tests/unit tests/contract tests/accuracy tests/fuzz
+	$(RUN) -m tests.fuzz --seconds 60 --seed 1
 	$(RUN) -m pytest tests/integration tests/e2e
 
 test-fast: install ## every test that needs no cluster and no server (80 s)
 	$(SAY)
 	$(RUN) -m pytest --numprocesses 2 tests/unit tests/contract
+
+fuzz: install ## spoil input of every kind; what breaks ingest is kept (SECONDS=60, or hours of them)
+	$(SAY)
+	$(RUN) -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 check: install ## lint, types, layers, generated files, charts (3 min the first time, then 1)
 	$(SAY)

@@ -29,6 +29,7 @@ REFUSED = frozenset(
         "NoStreams",
         "NotMedia",
         "PlaylistTooLarge",
+        "TooLarge",
         "TooManyRedirects",
         "Unauthorized",
         "UnsupportedCodec",

@@ -1,5 +1,6 @@
 """A web server whose answers a test writes, and that remembers what it was asked."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,14 @@ class Web:
     def paths(self) -> list[str]:
         """What was asked for, in order."""
         return [path for path, _ in self.asked]
+
+
+class _Server(ThreadingHTTPServer):
+    """One that takes it calmly when a client hangs up."""
+
+    def handle_error(self, *request: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(*request)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -71,7 +80,7 @@ def serving(answers: Answers) -> Iterator[Web]:
         def log_message(self, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     web = Web(f"http://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

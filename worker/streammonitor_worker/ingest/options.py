@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from streammonitor_api.push import push_of
+from streammonitor_worker.ingest.bounds import DECODER_OPTIONS, MAX_STREAMS
 from streammonitor_worker.ingest.encryption.keys import NO_KEYS, ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, redact
 
@@ -81,6 +82,8 @@ def plan(url: str, headers: Mapping[str, str], keys: ContentKeys = NO_KEYS) -> P
         "protocol_whitelist": _WHITELIST.get(scheme, "http,https,crypto"),
         "format_whitelist": _FORMATS,
         "analyzeduration": "3000000",
+        "max_streams": str(MAX_STREAMS),
+        **DECODER_OPTIONS,
     }
     if scheme != "file":
         options["fpsprobesize"] = str(RATE_FRAMES)

@@ -26,6 +26,7 @@ from streammonitor_worker.frames import (
     MediaItem,
     TransportView,
 )
+from streammonitor_worker.ingest import bounds
 from streammonitor_worker.ingest.access import EVERYTHING, Access
 from streammonitor_worker.ingest.container import Way, open_container
 from streammonitor_worker.ingest.elementary import (
@@ -201,6 +202,7 @@ class Source:
         self._losses = _losses(self._video_stream)
         self.video = video_format(self._video_stream)
         self.audio = audio_format(self._audio_stream)
+        bounds.check(self.video, self.audio, redact(url))
         self.duration_s = _duration(container, planned)
         self.finite = self.duration_s is not None or _sized(container, way)
         self._pace = live and self.finite
@@ -329,6 +331,9 @@ class Source:
                 if self._stop.is_set():
                     return
                 raise self._cause(error) from None
+            except IndexError:
+                # The end, where PyAV trips over streams that came after the container was opened.
+                packet = None
             finally:
                 self.reading = False
             if packet is None:
@@ -438,6 +443,7 @@ class Source:
         known = self.video
         if known and (known.width, known.height) != (frame.width, frame.height):
             self.video = known.model_copy(update={"width": frame.width, "height": frame.height})
+            bounds.check(self.video, None, redact(self._url))
             yield FormatChange(video=self.video, audio=self.audio)
 
     def _sound_format(self, frame: av.AudioFrame) -> Iterator[FormatChange]:
@@ -445,6 +451,7 @@ class Source:
         known = self.audio
         if known and (known.sample_rate, known.channels) != tuple(now.values()):
             self.audio = known.model_copy(update=now)
+            bounds.check(None, self.audio, redact(self._url))
             yield FormatChange(video=self.video, audio=self.audio)
 
     def _require_streams(self, video: bool, audio: bool) -> None:
@@ -468,6 +475,7 @@ class Source:
             # PyAV's default, slices, loses the flags of damaged frames.
             context = self._video_stream.codec_context
             context.thread_type = ThreadType.FRAME if threads == "frame" else ThreadType.NONE
+            context.options = bounds.DECODER_OPTIONS
 
 
 def _losses(stream: VideoStream | None) -> Losses | None:

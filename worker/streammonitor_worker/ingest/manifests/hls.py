@@ -18,6 +18,9 @@ MARK = b"#EXTM3U"
 WEB = ("http", "https")
 """The only schemes by which a playlist may name something."""
 
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, m3u8.ParseError)
+"""What the m3u8 package raises for text that is no playlist."""
+
 _URI = re.compile(r'URI="([^"]*)"')
 
 
@@ -90,7 +93,7 @@ def chosen(text: str, url: str, wanted: Variant) -> tuple[str, list[str]]:
     """
     try:
         master = m3u8.loads(absolute(text, url))
-    except (ValueError, AttributeError, m3u8.ParseError):
+    except UNREADABLE:
         raise SourceError(
             "NotMedia", f"{redact(url)} is no master playlist that can be read: check the packager"
         ) from None

@@ -105,7 +105,7 @@ class HttpClient:
                 self._used[id(answer)] = answer
                 return HttpReader(self, url, answer, first, end)
             answer.close()
-            url = urljoin(url, location)
+            url = _redirected(url, location)
         raise SourceError(
             "TooManyRedirects",
             f"{redact(asked)} cannot be opened: it redirects more than {MAX_REDIRECTS} times: "
@@ -280,6 +280,13 @@ class HttpReader:
                 "ConnectionLost",
                 f"{redact(self.url)} stopped: the connection closed {missing} bytes too early",
             )
+
+
+def _redirected(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise SourceError("BadUrl", f"{redact(url)} redirects to what is no URL") from None
 
 
 def _place(split: SplitResult, url: str) -> Place:
