@@ -14,6 +14,7 @@ from streammonitor_api.push import at_port
 from streammonitor_api.regions import Region
 from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus
+from streammonitor_worker.allocation import give_back
 from streammonitor_worker.analysis import IncidentEvent, StreamAnalysis
 from streammonitor_worker.detectors.base import Kind
 from streammonitor_worker.evidence import Evidence
@@ -268,6 +269,7 @@ class StreamRunner:
                 self._lost("InternalError", "the analysis failed: see the worker's log")
             if ended:
                 return
+            give_back()
             attempt = 1 if self._was_healthy() else attempt + 1
             if self._yielded:
                 self._stand_by()

@@ -190,7 +190,7 @@ def test_a_peer_without_tls_is_refused() -> None:
     assert caught.value.reason == "TlsFailed"
 
 
-@pytest.mark.parametrize("url", ["rtsp://h:port/a", "rtmp:///live/a"])
+@pytest.mark.parametrize("url", ["rtsp://h:port/a", "rtsp:///live/a"])
 def test_a_url_without_a_host_is_refused(url: str) -> None:
     with pytest.raises(SourceError) as caught:
         open_source(url)
