@@ -1,6 +1,7 @@
 """Alerts that reach real peers, through crashes of the worker and absences of the sink."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -210,3 +211,44 @@ def test_a_worker_that_is_killed_while_its_sink_is_away_tells_of_the_incident_on
             eventually(
                 "it is counted", lambda: 'alerts_sent_total{sink="hook"}' in rig.get("/metrics")[1]
             )
+
+
+def test_a_hand_over_neither_doubles_nor_loses(tmp_path: Path, media: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    black = {"black": {"minDuration": "1s"}}
+    with (
+        http_server(media) as web,
+        receiver() as hook,
+        WorkerRig(tmp_path / "old") as old,
+        WorkerRig(tmp_path / "new") as new,
+    ):
+        streams: dict[str, str | dict[str, Any]] = {"a": f"{web}/dark.ts"}
+        alerts = {"sinks": [{"name": "hook", "webhook": {"url": hook.url}}]}
+        old.assign(streams, detectors=black, alerts=alerts)
+        old.start()
+        new.assign(streams, detectors=black, alerts=alerts, warming=["a"])
+        new.start()
+        raised = old.wait_incident(lambda one: one.active)
+        hook.wait(lambda: _kinds(hook))
+        old.wait_epoch(old.assign({}, detectors=black, alerts=alerts))
+        carried = [raised.to_json_object()]
+        new.assign(streams, detectors=black, alerts=alerts, openIncidents=carried)
+        new.wait_incident(lambda one: one.id == raised.id and one.active)
+        released = [{"stream": "a", "reason": "removed"}]
+        new.assign({}, detectors=black, alerts=alerts, released=released)
+        hook.wait(lambda: "ended" in _kinds(hook))
+        for rig in (old, new):
+            rig.signal(signal.SIGTERM)
+            rig.wait()
+        kinds = _kinds(hook)
+        incidents = {str(event.get_id()).partition(".")[0] for event in hook.events()}
+
+    assert incidents == {raised.id}
+    assert kinds[0] == "started"
+    assert kinds[-1] == "ended"
+    assert set(kinds[1:-1]) <= {"updated"}
+
+
+def _kinds(hook: Receiver) -> list[str]:
+    return [event.get_type().rpartition(".")[2] for event in hook.events()]
