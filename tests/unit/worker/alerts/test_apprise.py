@@ -1,5 +1,6 @@
 """Messages for people, through Apprise's own services."""
 
+import logging
 import socket
 import subprocess
 import threading
@@ -91,14 +92,19 @@ def test_what_is_wrong_is_said_without_the_url(
     assert hook.requests == []
 
 
-def test_a_service_that_refuses_is_tried_again(rig: Rig, hook: Receiver) -> None:
+def test_a_service_that_refuses_is_tried_again_and_no_log_names_its_url(
+    rig: Rig, hook: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     hook.answer = lambda request: 500
-    rig.configure(service(rig, hook.url.replace("http", "json")))
+    rig.configure(service(rig, hook.url.replace("http", "json") + "/secret-path"))
     rig.desk.tell(started(incident()))
     hook.wait(lambda: rig.board.document().sinks)
     assert rig.board.document().sinks[0].reason == "NotAccepted"
     hook.answer = lambda request: 204
     hook.wait(lambda: hook.requests)
+    assert "sink changed" in caplog.text
+    assert "secret-path" not in caplog.text
 
 
 def test_a_guarded_thread_reaches_only_what_is_allowed() -> None:

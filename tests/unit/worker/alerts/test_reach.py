@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dev.alerting import Receiver
 from streammonitor_worker.alerts.mutes import mute_faults
 from streammonitor_worker.fleet import Fleet
 from streammonitor_worker.metrics import build_registry, render
-from streammonitor_worker.monitor_file import load_monitor
+from streammonitor_worker.monitor_file import MonitorFileError, load_monitor
 from streammonitor_worker.settings import read_settings
 from tests.unit.worker.alerts.conftest import Rig
 from tests.unit.worker.alerts.incidents import incident, started
@@ -42,6 +43,18 @@ def test_the_sample_of_the_documentation_is_valid() -> None:
     assert alerts is not None
     assert [sink.name for sink in alerts.sinks] == ["alertmanager", "archive", "oncall"]
     assert mute_faults(alerts.mutes) == []
+
+
+def test_a_filter_that_names_no_detector_is_refused_where_there_is_no_cluster(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "monitor.yaml"
+    text = Path("docs/samples/alerts.yaml").read_text()
+    file.write_text(text.replace("minSeverity: critical", "defects: [blak]"))
+    with pytest.raises(
+        MonitorFileError, match=r"sinks\[oncall\].defects names 'blak': use some of"
+    ):
+        load_monitor(file)
 
 
 def test_delivery_is_counted_by_sink(rig: Rig, hook: Receiver) -> None:

@@ -35,8 +35,9 @@ class Apprise(Sink[AppriseSink]):
     def __init__(self, settings: AppriseSink, around: Around) -> None:
         super().__init__(settings, around)
         self.pace = Pace(wait_s=0.5, window_s=30.0, most=MOST).asked(settings.group)
-        # What it logs may name what the URL names.
-        logging.getLogger("apprise").setLevel(logging.CRITICAL)
+        # What they log may name what the URL names.
+        for name in ("apprise", "urllib3", "requests"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
     def tells(self, event: AlertEvent) -> bool:
         """What is news for a person."""
