@@ -71,8 +71,10 @@ def test_a_fault_of_timestamps_is_found_where_it_is(
 ) -> None:
     began_s = _began(clip)
     path = _changed(clip, lambda at: at + by_s if at - began_s >= FAULT_S else at, *pids)
-    ((start_s, _, values),) = _found(path)
+    ((start_s, end_s, values),) = _found(path)
 
+    missing_s = by_s if value == "gapMilliseconds" else 0.1
+    assert end_s - start_s == pytest.approx(missing_s, abs=0.3)
     # A multiplexer puts several buffers of sound into one unit, which has one time.
     assert start_s == pytest.approx(FAULT_S, abs=0.5)
     assert values[value] == pytest.approx(size, abs=50 if abs(by_s) > 1 else 25)

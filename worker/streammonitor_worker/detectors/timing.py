@@ -29,6 +29,8 @@ SEAMS = 8
 """So many announcements may be ahead."""
 AFTER_S = 1.0
 """For so long after a fault nothing is told to be well: faults come in groups."""
+TOGETHER_S = 0.5
+"""A gap in sound and in pictures that differs by less is the same one, if they come together."""
 SHORTEST_S = 0.1
 """A fault without a length of its own counts as long."""
 SURE_ERRORS = 3.0
@@ -113,7 +115,8 @@ class TimingDetector(Detector[TimingParams, TransportView]):
         self._lines: set[str] = set()
         self._missed: set[str] = set()
         self._until_s: float | None = None
-        self._faulty_until_s = float("-inf")
+        self._fault_end_s: float | None = None
+        self._gap = (0.0, float("-inf"))
         self._quiet_since_s: float | None = None
 
     def observe(self, measures: TransportView) -> Iterator[Measurement]:
@@ -161,7 +164,7 @@ class TimingDetector(Detector[TimingParams, TransportView]):
         slope = self._slope
         if step is not None and step.fault:
             yield self._faulty(view, packet, step, since_s)
-        elif view.time_s < self._faulty_until_s + AFTER_S:
+        elif self._fault_end_s is not None and view.time_s < self._fault_end_s + AFTER_S:
             yield from self._span(view, view.time_s, Verdict.BETWEEN, _values(slope))
         else:
             yield from self._span(view, view.time_s, self._verdict(slope), _values(slope))
@@ -170,11 +173,11 @@ class TimingDetector(Detector[TimingParams, TransportView]):
         self, view: TransportView, packet: Packet, step: Step, since_s: float | None
     ) -> Measurement:
         """From where media is missing, or a moment; what comes after a stall began with it."""
-        lasts_s = step.by_s if step.fault is Fault.GAP else 0.0
         start_s = view.time_s if since_s is None else since_s
+        lasts_s = self._missing_s(step, start_s)
         until_s = self._until_s or 0.0
         self._until_s = max(until_s, start_s + max(lasts_s, SHORTEST_S))
-        self._faulty_until_s = self._until_s
+        self._fault_end_s = self._until_s
         fault = {"sound": float(packet.track is Track.AUDIO)}
         if step.fault is Fault.JUMP:
             fault["jumpSeconds"] = round(step.by_s, 3)
@@ -183,12 +186,24 @@ class TimingDetector(Detector[TimingParams, TransportView]):
         values = {**_values(self._slope), **fault}
         return Measurement(start_s, self._until_s, view.arrived_at, Verdict.BAD, values=values)
 
+    def _missing_s(self, step: Step, start_s: float) -> float:
+        """How much media is missing; what both tracks lack is missing once."""
+        if step.fault is not Fault.GAP:
+            return 0.0
+        before_s, until_s = self._gap
+        again = abs(step.by_s - before_s) < TOGETHER_S and start_s < until_s + TOGETHER_S
+        self._gap = step.by_s, start_s + (0.0 if again else step.by_s)
+        return 0.0 if again else step.by_s
+
     def _span(
         self, view: TransportView, end_s: float, verdict: Verdict, values: dict[str, float]
     ) -> Iterator[Measurement]:
         start_s = view.time_s if self._until_s is None else self._until_s
         if end_s > start_s:
             self._until_s = end_s
+            if verdict is Verdict.GOOD and self._fault_end_s is not None:
+                # As it turns out, all was well from the end of the fault on.
+                start_s, self._fault_end_s = min(start_s, self._fault_end_s), None
             yield Measurement(start_s, end_s, view.arrived_at, verdict, values=values)
 
     def _verdict(self, slope: Slope | None) -> Verdict:
