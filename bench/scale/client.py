@@ -6,7 +6,7 @@ import json
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+_WATCH_S = 60
 
 
 class Api:
@@ -48,14 +49,19 @@ class Api:
 
     async def watch(self, path: str, selector: str = "") -> AsyncIterator[Object]:
         """Yield what is there, then every change, for ever."""
-        query = f"watch=true&allowWatchBookmarks=false&labelSelector={selector}"
-        timeout, url = aiohttp.ClientTimeout(total=None), f"{self._url}{path}?{query}"
-        while True:  # the API server ends the watch of whoever is slow
-            async with self._session.get(url, timeout=timeout) as answer:
-                if answer.status >= 400:
-                    raise RuntimeError(f"watch of {path}: {answer.status} {await answer.text()}")
-                while line := await answer.content.readline():
-                    yield json.loads(line)
+        query = f"watch=true&timeoutSeconds={_WATCH_S}&labelSelector={selector}"
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=2 * _WATCH_S)
+        while True:  # the API server ends the watch of whoever is slow, and any one after a while
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with self._session.get(f"{self._url}{path}?{query}", timeout=timeout) as said:
+                    if said.status >= 400:
+                        raise RuntimeError(f"watch of {path}: {said.status} {await said.text()}")
+                    while line := await said.content.readline():
+                        event = json.loads(line)
+                        if event["type"] == "ERROR":
+                            break
+                        yield event
+            await asyncio.sleep(0.1)
 
     async def count(self, path: str) -> int:
         """How many objects a collection has."""

@@ -66,14 +66,17 @@ class Watcher:
                 self.statuses[name] = status
             self._news.set()
 
-    async def until(self, reached: Callable[[], bool], limit_s: float = _LIMIT_S) -> None:
-        """Wait for something about the statuses."""
+    async def until(
+        self, reached: Callable[[], bool], limit_s: float = _LIMIT_S, every_s: float = 0.0
+    ) -> None:
+        """Wait for something about the statuses, which is looked at no more often than that."""
         async with asyncio.timeout(limit_s):
             while not reached():
                 if self._failed is not None:
                     raise self._failed
                 self._news.clear()
                 await self._news.wait()
+                await asyncio.sleep(every_s)
 
 
 @asynccontextmanager
@@ -163,7 +166,9 @@ async def until_ready(api: Api, number: int) -> float:
     """Wait until every StreamMonitor is Ready; how long that took, in seconds."""
     began = time.monotonic()
     async with watching(api) as watcher:
-        await watcher.until(lambda: sum(map(receiving, watcher.statuses.values())) == number)
+        await watcher.until(
+            lambda: sum(map(receiving, watcher.statuses.values())) == number, every_s=0.5
+        )
     return time.monotonic() - began
 
 

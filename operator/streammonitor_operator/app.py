@@ -1,6 +1,7 @@
 """Puts the operator together: wait for the Lease, lead, let go."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -66,6 +67,8 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(runner.cleanup)
         beat = asyncio.create_task(health.beat())
         stack.callback(beat.cancel)
+        # What is there by now stays: thousands of objects need not be looked through ever again.
+        gc.freeze()
         await _first(stop, leader.acquire())
         if not stop.is_set():
             await _lead(settings, configuration, leader, health, stop)

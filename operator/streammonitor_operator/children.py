@@ -7,11 +7,13 @@ import logging
 from dataclasses import dataclass
 from typing import Protocol
 
+import orjson
 from pydantic import ValidationError
 
 from streammonitor_api import names
 from streammonitor_api.assignment import Assignment
 from streammonitor_operator.kube import Manifest
+from streammonitor_operator.specs.recipe import revision_of
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +81,20 @@ class WorkerDeployment:
     version: int
     monitor: str
     owner_uid: str
-    manifest: Manifest
+    revision: str
+    """What its pods are made of; empty if it does not say."""
+    text: bytes
+    """The rest as JSON: there are thousands of them, and one is looked into now and then."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What a person could have edited."""
+        manifest: Manifest = orjson.loads(self.text)
+        return manifest
 
     def differs(self, older: Child) -> bool:
         """Changes of the status are not interesting; the pods tell more, sooner."""
-        return not isinstance(older, WorkerDeployment) or self.manifest != older.manifest
+        return not isinstance(older, WorkerDeployment) or self.text != older.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +151,16 @@ class WorkerPod:
         """A pod's heartbeats and probes are not interesting."""
         return not isinstance(older, WorkerPod) or self._facts() != older._facts()
 
+    def starts(self, older: "WorkerPod | None") -> bool:
+        """Whether all that is new is how far its start is: its process will speak for itself."""
+        if older is not None and older.uid != self.uid:
+            return False
+        well = (False, "", "", 0)
+        return self._wrong() == well and (older is None or older._wrong() == well)
+
+    def _wrong(self) -> tuple[object, ...]:
+        return (self.terminating, self.reason, self.ended, self.restarts)
+
     def _facts(self) -> tuple[object, ...]:
         place = (self.uid, self.node, self.ip)
         state = (self.running, self.ended, self.restarts, self.terminating)
@@ -182,10 +203,10 @@ def read_deployment(manifest: Manifest) -> WorkerDeployment:
         version=int(metadata["resourceVersion"]),
         monitor=owner.get("name", ""),
         owner_uid=owner.get("uid", ""),
-        manifest={
-            "metadata": kept,
-            "spec": manifest["spec"],
-        },
+        revision=revision_of(manifest),
+        text=orjson.dumps(
+            {"metadata": kept, "spec": manifest["spec"]}, option=orjson.OPT_SORT_KEYS
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 """One StreamMonitor's workers as they are: objects from the caches joined with what they say."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -72,13 +73,18 @@ class PodView:
         ends = (since + after for after in (LOST_AFTER_S, SILENCE_GRACE_S, GONE_AFTER_S))
         return min((end - self.now for end in ends if end > self.now), default=None)
 
+    @property
+    def streams(self) -> Sequence[StreamStatus]:
+        """What it says of its streams, unless it has been silent for too long."""
+        return self.status.streams if self.status else ()
+
     def stream(self, name: str) -> StreamStatus | None:
         """What it says of a stream, unless it has been silent for too long."""
         return self._streams.get(name)
 
     @cached_property
     def _streams(self) -> dict[str, StreamStatus]:
-        return {stream.name: stream for stream in self.status.streams} if self.status else {}
+        return {stream.name: stream for stream in self.streams}
 
     def acknowledges(self, epoch: int) -> bool:
         """Whether it carries out this assignment, or a newer one."""
@@ -162,11 +168,12 @@ class WorkerView:
     @property
     def unsettled(self) -> bool:
         """Whether it runs where no pod should be put any more."""
+        nodes = [pod.node for pod in self.staying if pod.node is not None and pod.node.taints]
+        if not nodes or len(nodes) < len(self.staying):
+            return False
         template = self.deployment.manifest["spec"]["template"]["spec"] if self.deployment else {}
         tolerations = template.get("tolerations") or []
-        return bool(self.staying) and all(
-            pod.node is not None and pod.node.repels(tolerations) for pod in self.staying
-        )
+        return all(node.repels(tolerations) for node in nodes)
 
     @property
     def lost(self) -> bool:

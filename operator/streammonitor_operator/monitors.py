@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 from streammonitor_api.spec import StreamMonitorSpec
@@ -28,17 +28,23 @@ class Monitor:
     """None when it is not valid."""
     fault: str
     """Why it is not valid: a sentence for a person."""
-    status: dict[str, Any] = field(repr=False)
-    """As on the wire."""
+    status_text: bytes = field(repr=False)
+    """As on the wire, its keys sorted: there are thousands of them."""
     read_at: float
     """Loop time at which the API last said that it exists."""
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """As on the wire."""
+        status: dict[str, Any] = orjson.loads(self.status_text)
+        return status
 
     @property
     def key(self) -> Key:
         """Namespace and name."""
         return self.owner.namespace, self.owner.name
 
-    @cached_property
+    @property
     def last_status(self) -> StreamMonitorStatus:
         """The status as a model; an empty one where somebody made it unreadable."""
         try:
@@ -107,7 +113,7 @@ class Monitors:
 
 
 def _facts(monitor: Monitor) -> tuple[object, ...]:
-    return (monitor.owner.uid, monitor.generation, monitor.deleting, monitor.status)
+    return (monitor.owner.uid, monitor.generation, monitor.deleting, monitor.status_text)
 
 
 def _read(manifest: Manifest, old: Monitor | None) -> Monitor:
@@ -124,7 +130,7 @@ def _read(manifest: Manifest, old: Monitor | None) -> Monitor:
         deleting="deletionTimestamp" in metadata,
         spec=spec,
         fault=fault,
-        status=manifest.get("status") or {},
+        status_text=orjson.dumps(manifest.get("status") or {}, option=orjson.OPT_SORT_KEYS),
         read_at=asyncio.get_running_loop().time(),
     )
 

@@ -12,7 +12,7 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 from pydantic import ValidationError
@@ -124,22 +124,31 @@ class Observer:
         return round(min(longest_s, max(shortest_s, len(self._tasks) / POLLS_PER_S)), 1)
 
     async def _follow(self, pod: WorkerPod) -> None:
-        query, delay_s = "", _BACKOFF_S[0]
+        query, delay_s, last = "", _BACKOFF_S[0], 0
         while True:
             try:
-                status = await self._ask(pod, query)
+                body = await self._ask(pod, query)
+                status = self._read(pod, body, last)
             except (aiohttp.ClientError, TimeoutError, OSError, BadAnswer) as error:
                 self._failed(pod, error)
                 # Ask without waiting next time: a new process counts its revisions anew.
-                query = ""
+                query, last = "", 0
                 await asyncio.sleep(delay_s * random.uniform(0.7, 1.3))
                 delay_s = min(_BACKOFF_S[1], delay_s * 2)
                 continue
             self._answered(pod, status)
+            last = hash(body)
             query, delay_s = f"?since={status.revision}&wait={self._wait_s:g}s", _BACKOFF_S[0]
             await asyncio.sleep(_PAUSE_S)
 
-    async def _ask(self, pod: WorkerPod, query: str) -> WorkerStatus:
+    def _read(self, pod: WorkerPod, body: bytes, last: int) -> WorkerStatus:
+        """What an answer says; to one like the last, whose hash is given, nothing is to be read."""
+        seen = self._seen.get(pod.uid)
+        if seen is not None and seen.status is not None and hash(body) == last:
+            return seen.status
+        return _parse(body, pod.worker)
+
+    async def _ask(self, pod: WorkerPod, query: str) -> bytes:
         host = f"[{pod.ip}]" if ipaddress.ip_address(pod.ip).version == 6 else pod.ip
         longest_s = self._wait_s if query else 0.0
         timeout = aiohttp.ClientTimeout(total=longest_s + _MARGIN_S, connect=_MARGIN_S)
@@ -151,8 +160,7 @@ class Observer:
         ) as response:
             if response.status != 200:
                 raise BadAnswer(f"/status answered {response.status}")
-            body = await _read_bounded(response)
-        return _parse(body, pod.worker)
+            return await _read_bounded(response)
 
     def _answered(self, pod: WorkerPod, status: WorkerStatus) -> None:
         before = self._seen.get(pod.uid, Observation())
@@ -223,6 +231,9 @@ def _plausible(incident: Incident) -> bool:
 
 
 def _clean_stream(stream: StreamStatus) -> StreamStatus:
+    # A copy of every model, of which most are as they should be, would be kept for each stream.
+    if _is_utc(stream.since):
+        return stream
     return stream.model_copy(update={"since": _utc(stream.since)})
 
 
@@ -234,3 +245,7 @@ def _clean_incident(incident: Incident) -> Incident:
 
 def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _is_utc(moment: datetime | None) -> bool:
+    return moment is None or moment.utcoffset() == timedelta(0)

@@ -17,6 +17,7 @@ from streammonitor_api.worker_status import WorkerStatus
 from streammonitor_operator.cache import Store
 from streammonitor_operator.children import (
     Key,
+    WorkerPod,
     read_assignment_map,
     read_deployment,
     read_pod,
@@ -59,6 +60,8 @@ STEPS: tuple[Step, ...] = (settle, announce, expose, assign, deploy, release, nu
 
 _COALESCE_S = 0.05
 """After a pass, so long to let changes gather: our own writes come back as several."""
+_STARTING_S = 1.0
+"""A pod passes through several states until its process answers, which is what is waited for."""
 _BACKOFF_S = (0.5, 60.0)
 _CONFLICT_S = 0.1
 """After a conflict the newest version is only a watch event away."""
@@ -84,15 +87,17 @@ class Reconciler:
             monitors=Monitors(self.wake),
             maps=Store(read_assignment_map, self.wake),
             deployments=Store(read_deployment, self.wake),
-            pods=Store(read_pod, self.wake),
+            pods=Store(read_pod, lambda _: None),
             services=Store(read_service, self.wake),
             nodes=Store(read_node, lambda _: None),
             settings=settings,
         )
         self.world.nodes.listeners.append(self._node_changed)
+        self.world.pods.listeners.append(self._pod_changed)
         self._discovery = Discovery(sources or Sources(kube), self.world.monitors, self.wake)
         self._events: dict[Key, asyncio.Event] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._later: dict[Key, asyncio.TimerHandle] = {}
         self._observe: Callable[[str], Observation | None] = lambda _: None
         self._departed: Callable[[Key], list[WorkerStatus]] = lambda _: []
         self._doubtful: Callable[[], bool] = lambda: False
@@ -119,6 +124,9 @@ class Reconciler:
     async def stop(self) -> None:
         """Stop in the middle of whatever is going on: the next leader goes on from there."""
         self._started = False
+        for timer in self._later.values():
+            timer.cancel()
+        self._later.clear()
         tasks, self._tasks = list(self._tasks.values()), {}
         for task in tasks:
             task.cancel()
@@ -129,6 +137,8 @@ class Reconciler:
         """Something about a StreamMonitor may have changed."""
         if not self._started:
             return
+        if (timer := self._later.pop(key, None)) is not None:
+            timer.cancel()
         event = self._events.get(key)
         if event is None:
             if self.world.monitors.get(key) is None:
@@ -136,6 +146,17 @@ class Reconciler:
             event = self._events[key] = asyncio.Event()
             self._tasks[key] = asyncio.create_task(self._keep(key, event), name="/".join(key))
         event.set()
+
+    def _pod_changed(self, old: WorkerPod | None, new: WorkerPod | None) -> None:
+        """Wake whose pod it is; that it gets on with its start can wait for what it will say."""
+        if new is not None and new.starts(old):
+            key = (new.namespace, new.monitor)
+            if self._started and key not in self._later:
+                loop = asyncio.get_running_loop()
+                self._later[key] = loop.call_later(_STARTING_S, self.wake, key)
+            return
+        for key in {(pod.namespace, pod.monitor) for pod in (old, new) if pod is not None}:
+            self.wake(key)
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
         """Wake whoever has a pod there."""

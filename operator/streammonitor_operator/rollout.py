@@ -20,7 +20,6 @@ from streammonitor_api.rollout import Rollout
 from streammonitor_api.status import RolloutPhase, RolloutStatus
 from streammonitor_operator.canary import Fault, follows, pairs, unready, worse
 from streammonitor_operator.fleet import WorkerView
-from streammonitor_operator.specs.recipe import revision_of
 
 PAUSE_S = 30.0
 """What does not pass within this is no accident."""
@@ -29,7 +28,7 @@ _MOVING = (RolloutPhase.CANARY, RolloutPhase.ROLLING)
 
 def revision(view: WorkerView) -> str:
     """The revision of a worker; empty while it has no Deployment."""
-    return revision_of(view.deployment.manifest) if view.deployment is not None else ""
+    return view.deployment.revision if view.deployment is not None else ""
 
 
 def outdated(views: Sequence[WorkerView], target: str) -> list[WorkerView]:

@@ -59,7 +59,7 @@ class Memory:
     """By pod uid."""
     released_at: dict[str, float] = field(default_factory=dict)
     """When a worker that goes was told so."""
-    accepted: dict[str, str] = field(default_factory=dict)
+    accepted: dict[str, bytes] = field(default_factory=dict)
     """Digest of what the API made of the last Deployment that was applied."""
     settled: dict[str, tuple[Recipe, WorkerDeployment | None]] = field(default_factory=dict)
     """For which recipe each worker's Deployment, as it was then, was found right."""
@@ -76,9 +76,14 @@ class Memory:
     """Pods on their way out that Services do not lead to any more, by uid."""
     quarantine: Quarantine = field(default_factory=Quarantine)
     rollouts: Rollouts = field(default_factory=Rollouts)
-    status_sent: dict[str, object] = field(default_factory=dict)
-    status_returned: dict[str, object] = field(default_factory=dict)
+    status_sent: bytes = b""
+    """Digest of the status that was written last."""
+    status_returned: bytes = b""
+    """Digest of what the API made of that."""
     status_at: float = float("-inf")
+    """When that was, by loop time."""
+    status_due: float = 0.0
+    """When one that is kept back is written at the latest, by loop time; 0 without one."""
 
 
 @dataclass(slots=True)

@@ -1,7 +1,9 @@
 """Keeps every planned worker's Deployment as it should be."""
 
+import hashlib
 from typing import Any
 
+from streammonitor_operator.children import WorkerDeployment
 from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.kube import DEPLOYMENTS, Manifest, Rejected
 from streammonitor_operator.plan import Worker
@@ -9,7 +11,6 @@ from streammonitor_operator.quantities import parse_quantity
 from streammonitor_operator.specs.deployment import (
     ANNOTATION_MANIFEST,
     build_deployment,
-    digest,
 )
 from streammonitor_operator.specs.recipe import ANNOTATION_REVISION, secret_names
 from streammonitor_operator.steps.concurrently import each
@@ -64,16 +65,19 @@ def _is_right(work: Work, view: WorkerView, manifest: Manifest) -> bool:
         same = annotations.get(ANNOTATION_REVISION) == wanted[ANNOTATION_REVISION]
         return same and bool(live["spec"].get("replicas") == 1)
     # Where a webhook changes what we apply, the API's own answer is as right as it gets.
-    return covers(live, _comparable(manifest)) or digest(live) == work.memory.accepted.get(
-        view.name
-    )
+    accepted = work.memory.accepted.get(view.name)
+    return covers(live, _comparable(manifest)) or _fingerprint(view.deployment) == accepted
 
 
 async def _apply(work: Work, manifest: Manifest, *, first: bool) -> None:
     answer = await work.world.kube.apply(DEPLOYMENTS, manifest)
     # What follows from a new one is its pod, and that will be heard of.
     child = work.world.deployments.put(answer, quiet=first)
-    work.memory.accepted[child.name] = digest(child.manifest)
+    work.memory.accepted[child.name] = _fingerprint(child)
+
+
+def _fingerprint(deployment: WorkerDeployment) -> bytes:
+    return hashlib.sha256(deployment.text).digest()
 
 
 def _comparable(manifest: Manifest) -> Manifest:

@@ -1,13 +1,17 @@
 """Writes the status: by server-side apply, only when it differs, at most once a second."""
 
+import hashlib
 from typing import Any
 
+import orjson
+
 from streammonitor_api import names
+from streammonitor_api.worker_status import StreamState
 from streammonitor_operator.health import START_GRACE
 from streammonitor_operator.kube import MONITORS, KubeError, Rejected
 from streammonitor_operator.status import Facts, compute_status
 from streammonitor_operator.steps.concurrently import Gone
-from streammonitor_operator.work import Work
+from streammonitor_operator.work import Memory, Work
 
 _INTERVAL_S = 1.0
 _READ_GRACE_S = 3.0
@@ -25,13 +29,41 @@ async def report(work: Work) -> float | None:
     status = _without_empty(compute_status(_facts(work)).to_json_object())
     memory = work.memory
     live = _without_empty(work.monitor.status)
-    if status == live or (status == memory.status_sent and live == memory.status_returned):
+    if status == live or _written(memory, status, live):
         return again
-    wait_s = memory.status_at + _INTERVAL_S - work.now
+    wait_s = _wait_s(work)
     if wait_s > 0:
         return wait_s
     await _write(work, status)
     return again
+
+
+def _wait_s(work: Work) -> float:
+    """For how long the status is kept back, so that what follows at once goes with it."""
+    memory = work.memory
+    due = memory.status_at + _INTERVAL_S
+    if _is_told_more(work):
+        memory.status_due = memory.status_due or work.now + _INTERVAL_S
+        due = max(due, memory.status_due)
+    return due - work.now
+
+
+def _is_told_more(work: Work) -> bool:
+    """Whether a worker that is at work is about to say what became of its newest streams."""
+    reading = _reading(work)
+    return any(
+        view.current is not None
+        and (
+            view.name in reading
+            or any(one.state is StreamState.CONNECTING for one in view.current.streams)
+        )
+        for _, view in work.planned()
+    )
+
+
+def _written(memory: Memory, status: dict[str, Any], live: dict[str, Any]) -> bool:
+    """Whether this was written, and the API has made of it what there is."""
+    return memory.status_sent == _digest(status) and memory.status_returned == _digest(live)
 
 
 async def _write(work: Work, status: dict[str, object]) -> None:
@@ -50,10 +82,14 @@ async def _write(work: Work, status: dict[str, object]) -> None:
             raise Gone from error
         work.failures.append(("", error))
         return
-    memory.status_sent = status
-    memory.status_returned = _without_empty(answer.get("status") or {})
-    memory.status_at = work.now
+    memory.status_sent = _digest(status)
+    memory.status_returned = _digest(_without_empty(answer.get("status") or {}))
+    memory.status_at, memory.status_due = work.now, 0.0
     work.world.monitors.put(answer, quiet=True)
+
+
+def _digest(status: dict[str, Any]) -> bytes:
+    return hashlib.sha256(orjson.dumps(status, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def _without_empty(document: dict[str, Any]) -> dict[str, Any]:

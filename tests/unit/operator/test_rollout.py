@@ -1,5 +1,6 @@
 """Roll-outs: the canary, the pause, the reversion."""
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,7 +39,8 @@ def view(
     """A worker of a revision that answers."""
     uid = f"uid-{name}"
     manifest = {"metadata": {"annotations": {"streammonitor.io/revision": revision}}, "spec": {}}
-    deployment = WorkerDeployment("n", name, uid, 1, "m", "o", manifest)
+    text = json.dumps(manifest).encode()
+    deployment = WorkerDeployment("n", name, uid, 1, "m", "o", revision, text)
     listed = [Stream(name=one.name, url="http://x.test/") for one in streams]
     warming = [one.name for one in listed] if warms else []
     assignment = Assignment(epoch=1, group="g", streams=listed, warming=warming)
