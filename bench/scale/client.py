@@ -49,18 +49,23 @@ class Api:
 
     async def watch(self, path: str, selector: str = "") -> AsyncIterator[Object]:
         """Yield what is there, then every change, for ever."""
-        query = f"watch=true&timeoutSeconds={_WATCH_S}&labelSelector={selector}"
+        query = f"watch=true&allowWatchBookmarks=true&timeoutSeconds={_WATCH_S}"
+        url, version = f"{self._url}{path}?{query}&labelSelector={selector}", ""
         timeout = aiohttp.ClientTimeout(total=None, sock_read=2 * _WATCH_S)
         while True:  # the API server ends the watch of whoever is slow, and any one after a while
             with suppress(aiohttp.ClientError, TimeoutError):
-                async with self._session.get(f"{self._url}{path}?{query}", timeout=timeout) as said:
+                async with self._session.get(f"{url}{version}", timeout=timeout) as said:
                     if said.status >= 400:
                         raise RuntimeError(f"watch of {path}: {said.status} {await said.text()}")
                     while line := await said.content.readline():
                         event = json.loads(line)
                         if event["type"] == "ERROR":
+                            version = ""
                             break
-                        yield event
+                        reached = event["object"]["metadata"]["resourceVersion"]
+                        version = f"&resourceVersion={reached}"
+                        if event["type"] != "BOOKMARK":
+                            yield event
             await asyncio.sleep(0.1)
 
     async def count(self, path: str) -> int:

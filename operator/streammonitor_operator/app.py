@@ -67,7 +67,7 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(runner.cleanup)
         beat = asyncio.create_task(health.beat())
         stack.callback(beat.cancel)
-        # What is there by now stays: thousands of objects need not be looked through ever again.
+        # The modules stay: the collector need not look through what they made ever again.
         gc.freeze()
         await _first(stop, leader.acquire())
         if not stop.is_set():

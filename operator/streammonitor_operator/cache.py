@@ -151,7 +151,8 @@ class Informer(Generic[C]):
             # Whatever the API objects to, a fresh list is the sound way back in.
             self._version = ""
             if error.expired:
-                return "expired", 0.0
+                # Once is in the nature of watches; again and again would be a flood of lists.
+                return "expired", 0.0 if delay_s == _BACKOFF_S[0] else delay_s
             if error.forbidden and self._without:
                 return "forbidden", self._do_without(error)
             delay_s = max(delay_s, error.retry_after_s)

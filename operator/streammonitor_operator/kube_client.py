@@ -26,9 +26,8 @@ WATCH_SERVER_TIMEOUT_S = 45
 """The server ends a watch after this long; it then goes on from where it was."""
 WATCH_SILENCE_S = 60.0
 """A watch on which nothing arrives for longer than the server would let it live is dead."""
-AT_ONCE = 16
-"""So many requests are under way at any moment. The others wait, and their time does not run. Each
-has a connection of its own, and what TLS holds for that is more than a StreamMonitor takes."""
+AT_ONCE = 64
+"""So many requests are under way at any moment. The others wait, and their time does not run."""
 _config: Any = config  # it is typed as far as it is generated, and this part is not
 _TIMEOUT = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
 _LONGEST_LINE = 2**21

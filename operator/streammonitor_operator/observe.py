@@ -6,6 +6,7 @@ that does not answer keeps its last status, with the moment since when it has be
 
 import asyncio
 import errno
+import hashlib
 import ipaddress
 import logging
 import random
@@ -124,7 +125,7 @@ class Observer:
         return round(min(longest_s, max(shortest_s, len(self._tasks) / POLLS_PER_S)), 1)
 
     async def _follow(self, pod: WorkerPod) -> None:
-        query, delay_s, last = "", _BACKOFF_S[0], 0
+        query, delay_s, last = "", _BACKOFF_S[0], b""
         while True:
             try:
                 body = await self._ask(pod, query)
@@ -132,19 +133,19 @@ class Observer:
             except (aiohttp.ClientError, TimeoutError, OSError, BadAnswer) as error:
                 self._failed(pod, error)
                 # Ask without waiting next time: a new process counts its revisions anew.
-                query, last = "", 0
+                query, last = "", b""
                 await asyncio.sleep(delay_s * random.uniform(0.7, 1.3))
                 delay_s = min(_BACKOFF_S[1], delay_s * 2)
                 continue
             self._answered(pod, status)
-            last = hash(body)
+            last = _fingerprint(body)
             query, delay_s = f"?since={status.revision}&wait={self._wait_s:g}s", _BACKOFF_S[0]
             await asyncio.sleep(_PAUSE_S)
 
-    def _read(self, pod: WorkerPod, body: bytes, last: int) -> WorkerStatus:
-        """What an answer says; to one like the last, whose hash is given, nothing is to be read."""
+    def _read(self, pod: WorkerPod, body: bytes, last: bytes) -> WorkerStatus:
+        """What an answer says; one with the fingerprint of the last was read before."""
         seen = self._seen.get(pod.uid)
-        if seen is not None and seen.status is not None and hash(body) == last:
+        if seen is not None and seen.status is not None and _fingerprint(body) == last:
             return seen.status
         return _parse(body, pod.worker)
 
@@ -189,6 +190,10 @@ class Observer:
 
 def _is_refusal(error: Exception) -> bool:
     return isinstance(error, aiohttp.ClientConnectorError) and error.errno == errno.ECONNREFUSED
+
+
+def _fingerprint(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:

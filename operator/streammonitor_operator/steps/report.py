@@ -30,6 +30,7 @@ async def report(work: Work) -> float | None:
     memory = work.memory
     live = _without_empty(work.monitor.status)
     if status == live or _written(memory, status, live):
+        memory.status_due = 0.0
         return again
     wait_s = _wait_s(work)
     if wait_s > 0:

@@ -110,6 +110,23 @@ async def test_an_informer_survives(error: KubeError) -> None:
     task.cancel()
 
 
+@pytest.mark.looptime(start=time.monotonic)
+async def test_watches_that_all_expire_do_not_become_a_flood_of_lists() -> None:
+    kube, (store, _) = FakeKube(), make()
+    began: list[float] = []
+
+    def fail(verb: str, *_: object) -> KubeError | None:
+        began.extend([asyncio.get_running_loop().time()] if verb == "list" else [])
+        return rejected(410) if verb == "watch" else None
+
+    kube.fail = fail
+    task = asyncio.create_task(Informer(kube, CONFIG_MAPS, "video", store).run())
+    await asyncio.sleep(60)
+    assert began[1] == began[0], "the first time is answered at once"
+    assert len(began) < 10
+    task.cancel()
+
+
 def test_what_was_just_written_wakes_nobody_but_is_told_to_listeners() -> None:
     store, woken = make()
     heard: list[object] = []

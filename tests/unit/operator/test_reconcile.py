@@ -9,6 +9,7 @@ import pytest
 from streammonitor_api import names
 from streammonitor_api.worker_status import StreamState, StreamStatus
 from streammonitor_operator.kube import CONFIG_MAPS, DEPLOYMENTS, EVENTS, MONITORS, PODS
+from streammonitor_operator.metrics import REGISTRY
 from tests.unit.operator.fake_kube import assignment_of, rejected
 from tests.unit.operator.fleet import KEY, Cluster, spec_of, stream
 
@@ -19,6 +20,12 @@ async def monitoring(cluster: Cluster, *streams: str, **more: object) -> None:
     cluster.apply(spec_of(*streams, **more))
     await cluster.settle()
     assert cluster.condition("Ready")["status"] == "True", cluster.status
+
+
+def passes() -> float:
+    """How many passes there were without an error, in this process."""
+    name = "streammonitor_operator_reconcile_passes_total"
+    return REGISTRY.get_sample_value(name, {"result": "done"}) or 0.0
 
 
 async def test_a_new_monitor_gets_a_worker_and_becomes_ready(cluster: Cluster) -> None:
@@ -89,6 +96,52 @@ async def test_a_new_stream_reaches_the_worker_with_a_nudge(cluster: Cluster) ->
     [pod] = cluster.kube.all(PODS)
     assert pod["metadata"]["annotations"][names.ANNOTATION_NUDGE] == str(epoch + 1)
     assert cluster.status["streams"]["receiving"] == 2
+
+
+async def test_a_stream_that_is_added_takes_three_writes(cluster: Cluster) -> None:
+    await monitoring(cluster, "a")
+    before = len(cluster.kube.writes)
+    cluster.apply(spec_of("a", "b"))
+    await cluster.settle()
+    assert [write[:2] for write in cluster.kube.writes[before:]] == [
+        ("apply", "configmaps"), ("patch", "pods"), ("apply", "streammonitors"),
+    ]  # fmt: skip
+    assert cluster.status["streams"]["receiving"] == 2
+
+
+async def test_a_status_waits_for_a_worker_that_reads_for_a_second_at_most(
+    cluster: Cluster,
+) -> None:
+    await monitoring(cluster, "a")
+    cluster.worker_of("a").deaf = True
+    for added in ("b", "c"):
+        generation = cluster.apply(spec_of("a", added))["metadata"]["generation"]
+        await cluster.settle(0.8)
+        assert cluster.status["observedGeneration"] == generation - 1
+        await cluster.settle(0.5)
+        assert cluster.status["observedGeneration"] == generation
+
+
+async def test_how_a_pod_gets_on_with_its_start_is_looked_at_once(cluster: Cluster) -> None:
+    await monitoring(cluster, "a")
+    [pod] = cluster.kube.all(PODS)
+    before = passes()
+    for number in range(5):
+        cluster.kube.put(PODS, {"metadata": pod["metadata"], "spec": {"nodeName": f"n{number}"}})
+        await cluster.settle(0.1)
+    assert passes() == before
+    await cluster.settle()
+    assert passes() == before + 1
+
+
+async def test_that_a_pod_cannot_start_is_looked_at_at_once(cluster: Cluster) -> None:
+    await monitoring(cluster, "a")
+    [pod] = cluster.kube.all(PODS)
+    before = passes()
+    waiting = {"state": {"waiting": {"reason": "ImagePullBackOff"}}}
+    cluster.kube.put(PODS, {**pod, "status": {**pod["status"], "containerStatuses": [waiting]}})
+    await cluster.settle(0.3)
+    assert passes() == before + 1
 
 
 async def test_a_worker_that_does_not_acknowledge_is_nudged_again(cluster: Cluster) -> None:
