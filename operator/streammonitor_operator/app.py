@@ -102,11 +102,11 @@ async def _reconcile(
     if stop.is_set():
         return
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(_poll_session())
+        session = await stack.enter_async_context(_list_session())
         sources = Sources(client, session, settings.discovery_hosts)
         reconciler = Reconciler(client, settings.worker, sources)
         world = reconciler.world
-        observer = Observer(session, reconciler.wake)
+        observer = Observer(reconciler.wake)
         world.pods.listeners.append(observer.pod_changed)
         informers = [
             Informer(client, resource, namespace, store)
@@ -182,8 +182,8 @@ async def _wait_for_crd(client: KubeClient) -> None:
         await asyncio.sleep(_CRD_RETRY_S)
 
 
-def _poll_session() -> aiohttp.ClientSession:
-    """For workers and lists: no proxy, no cookies, as many connections as there are pods."""
+def _list_session() -> aiohttp.ClientSession:
+    """For lists of streams: no proxy, no cookies."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),

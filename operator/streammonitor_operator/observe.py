@@ -5,9 +5,7 @@ that does not answer keeps its last status, with the moment since when it has be
 """
 
 import asyncio
-import errno
 import hashlib
-import ipaddress
 import logging
 import random
 import re
@@ -15,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import aiohttp
 from pydantic import ValidationError
 
 from streammonitor_api import names
@@ -24,6 +21,7 @@ from streammonitor_api.spec import NAME_PATTERN
 from streammonitor_api.worker_status import StreamStatus, WorkerStatus
 from streammonitor_operator.children import Key, WorkerPod
 from streammonitor_operator.metrics import POLLS
+from streammonitor_operator.questions import BadAnswer, Questions
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +40,6 @@ _PAUSE_S = 0.1
 """Between two answers: a worker that changes all the time is asked ten times a second at most."""
 _SHORT = 63
 _INCIDENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-class BadAnswer(Exception):
-    """The pod answered, but not as the worker that it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +61,10 @@ class Observer:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
         changed: Callable[[Key], None],
         *,
         port: int = names.WORKER_PORT,
     ) -> None:
-        self._session = session
         self._changed = changed
         self._port = port
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -125,21 +117,28 @@ class Observer:
         return round(min(longest_s, max(shortest_s, len(self._tasks) / POLLS_PER_S)), 1)
 
     async def _follow(self, pod: WorkerPod) -> None:
-        query, delay_s, last = "", _BACKOFF_S[0], b""
+        questions = Questions(pod.ip, self._port, MAX_ANSWER_BYTES)
+        try:
+            await self._ask_on(pod, questions)
+        finally:
+            questions.close()
+
+    async def _ask_on(self, pod: WorkerPod, questions: Questions) -> None:
+        wait_s, query, delay_s, last = 0.0, "", _BACKOFF_S[0], b""
         while True:
             try:
-                body = await self._ask(pod, query)
+                body = await questions.get(f"/status{query}", wait_s + _MARGIN_S)
                 status = self._read(pod, body, last)
-            except (aiohttp.ClientError, TimeoutError, OSError, BadAnswer) as error:
+            except (TimeoutError, OSError, BadAnswer) as error:
                 self._failed(pod, error)
                 # Ask without waiting next time: a new process counts its revisions anew.
-                query, last = "", b""
+                wait_s, query, last = 0.0, "", b""
                 await asyncio.sleep(delay_s * random.uniform(0.7, 1.3))
                 delay_s = min(_BACKOFF_S[1], delay_s * 2)
                 continue
             self._answered(pod, status)
-            last = _fingerprint(body)
-            query, delay_s = f"?since={status.revision}&wait={self._wait_s:g}s", _BACKOFF_S[0]
+            last, wait_s, delay_s = _fingerprint(body), self._wait_s, _BACKOFF_S[0]
+            query = f"?since={status.revision}&wait={wait_s:g}s"
             await asyncio.sleep(_PAUSE_S)
 
     def _read(self, pod: WorkerPod, body: bytes, last: bytes) -> WorkerStatus:
@@ -148,20 +147,6 @@ class Observer:
         if seen is not None and seen.status is not None and _fingerprint(body) == last:
             return seen.status
         return _parse(body, pod.worker)
-
-    async def _ask(self, pod: WorkerPod, query: str) -> bytes:
-        host = f"[{pod.ip}]" if ipaddress.ip_address(pod.ip).version == 6 else pod.ip
-        longest_s = self._wait_s if query else 0.0
-        timeout = aiohttp.ClientTimeout(total=longest_s + _MARGIN_S, connect=_MARGIN_S)
-        async with self._session.get(
-            f"http://{host}:{self._port}/status{query}",
-            timeout=timeout,
-            allow_redirects=False,
-            headers={"Accept-Encoding": "identity"},
-        ) as response:
-            if response.status != 200:
-                raise BadAnswer(f"/status answered {response.status}")
-            return await _read_bounded(response)
 
     def _answered(self, pod: WorkerPod, status: WorkerStatus) -> None:
         before = self._seen.get(pod.uid, Observation())
@@ -177,7 +162,8 @@ class Observer:
 
     def _failed(self, pod: WorkerPod, error: Exception) -> None:
         POLLS.labels("failed").inc()
-        before, refused = self._seen.get(pod.uid, Observation()), _is_refusal(error)
+        before = self._seen.get(pod.uid, Observation())
+        refused = isinstance(error, ConnectionRefusedError)
         since = before.failing_since
         if since is None:
             since = asyncio.get_running_loop().time()
@@ -188,21 +174,8 @@ class Observer:
         self._changed((pod.namespace, pod.monitor))
 
 
-def _is_refusal(error: Exception) -> bool:
-    return isinstance(error, aiohttp.ClientConnectorError) and error.errno == errno.ECONNREFUSED
-
-
 def _fingerprint(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()
-
-
-async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(65536):
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise BadAnswer(f"/status is longer than {MAX_ANSWER_BYTES} bytes")
-    return bytes(body)
 
 
 def _parse(body: bytes, worker: str) -> WorkerStatus:

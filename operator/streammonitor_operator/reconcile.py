@@ -5,6 +5,7 @@ often, or what an earlier pass (of this process or of another) left half done.
 """
 
 import asyncio
+import contextvars
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -101,6 +102,7 @@ class Reconciler:
         self._observe: Callable[[str], Observation | None] = lambda _: None
         self._departed: Callable[[Key], list[WorkerStatus]] = lambda _: []
         self._doubtful: Callable[[], bool] = lambda: False
+        self._context = contextvars.copy_context()
         self._started = False
 
     def start(
@@ -117,6 +119,7 @@ class Reconciler:
             doubtful: whether silence is likelier to be our own fault than the workers'.
         """
         self._observe, self._departed, self._doubtful = observe, departed, doubtful
+        self._context = contextvars.copy_context()
         self._started = True
         for key in self.world.monitors:
             self.wake(key)
@@ -144,7 +147,10 @@ class Reconciler:
             if self.world.monitors.get(key) is None:
                 return  # the remains of one that is gone; the garbage collector takes them
             event = self._events[key] = asyncio.Event()
-            self._tasks[key] = asyncio.create_task(self._keep(key, event), name="/".join(key))
+            # Whoever wakes it first is often Kopf, whose context holds the whole event.
+            self._tasks[key] = asyncio.create_task(
+                self._keep(key, event), name="/".join(key), context=self._context.copy()
+            )
         event.set()
 
     def _pod_changed(self, old: WorkerPod | None, new: WorkerPod | None) -> None:
@@ -174,6 +180,7 @@ class Reconciler:
             if memory is None or memory.uid != monitor.owner.uid:
                 memory, failed = self._remember(monitor), 0
             delay_s, failed = await self._attempt(monitor, memory, failed)
+            del monitor  # by now there may be a newer one
             await asyncio.sleep(_COALESCE_S)
             await _wait(event, delay_s)
         self._departed(key)

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
@@ -77,9 +76,9 @@ async def rig() -> AsyncIterator[Rig]:
     page = Page()
     app = web.Application()
     app.router.add_get("/status", page.answer)
-    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+    async with TestServer(app) as server:
         rig = Rig(page, server)
-        rig.observer = Observer(session, rig.wake, port=server.port or 0)
+        rig.observer = Observer(rig.wake, port=server.port or 0)
         yield rig
         await rig.observer.stop()
         page.changed.set()
