@@ -89,7 +89,7 @@ class Loopback:
         wait_for(
             "The API server's readiness",
             lambda: self._ready("kube-apiserver"),
-            timeout=90,
+            timeout=240,
             evidence=lambda: self.last_words("kube-apiserver"),
         )
 
