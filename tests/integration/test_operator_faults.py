@@ -5,6 +5,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -16,10 +17,13 @@ from dev.host import Failure, wait_for
 from streammonitor_api import names
 from tests.integration.faulty_proxy import FaultyProxy, Watches
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 SEED = int(os.environ.get("STREAMMONITOR_SEED", "1"))
-LEASE = {"LEASE_DURATION": "8s", "LEASE_RENEW_DEADLINE": "6s", "LEASE_RETRY": "500ms"}
+LEASE = {"LEASE_DURATION": "12s", "LEASE_RENEW_DEADLINE": "10s", "LEASE_RETRY": "500ms"}
+PATIENCE_S = 180
+"""Nothing of this is about speed: a machine may have much else to do."""
+eventually = partial(wait_for, timeout=PATIENCE_S)
 IMPATIENT = """
 from streammonitor_operator import handlers, kube_client, resync
 kube_client.WATCH_SERVER_TIMEOUT_S = handlers._SERVER_TIMEOUT_S = 4
@@ -90,24 +94,24 @@ def wait_settled(plane: Loopback, monitors: list[str]) -> None:
     def evidence() -> str:
         return f"reported: {reported(plane)}, maps: {owners(plane, 'configmaps')}"
 
-    wait_for("Everything written", lambda: settled(plane, monitors), timeout=90, evidence=evidence)
+    eventually("Everything written", lambda: settled(plane, monitors), evidence=evidence)
 
 
 def test_the_other_operator_finishes_what_a_killed_one_began(plane: Loopback) -> None:
     rng, known = random.Random(SEED), list[str]()
     leader = start(plane, "operator-0")
-    for kill in range(3):
+    for kill in range(2):
         other = start(plane, f"operator-{kill + 1}", wait=False)
         after = rng.randint(1, 40)
         known += [f"kill{kill}-{one}" for one in range(20)]
         writes = leader.writes()
         create(plane, known[-20:])
         # After so many writes, wherever that is in the work for one of them.
-        wait_for("Its writes", lambda: leader.writes() >= writes + after, timeout=60, pause=0.01)  # noqa: B023
+        eventually("Its writes", lambda: leader.writes() >= writes + after, pause=0.01)  # noqa: B023
         process = plane.processes.pop(leader.name)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        wait_for("The other leads", other.leads, timeout=60)
+        eventually("The other leads", other.leads)
         wait_settled(plane, known)
         leader = other
     assert leader.value("streammonitor_operator_leader") == 1
@@ -120,11 +124,11 @@ def test_a_leader_that_was_stopped_and_goes_on_ends_itself(plane: Loopback) -> N
     wait_settled(plane, ["before"])
     process = plane.processes.pop("operator-old")
     process.send_signal(signal.SIGSTOP)
-    wait_for("The other leads", other.leads, timeout=60)
+    eventually("The other leads", other.leads)
     create(plane, ["after"])
     wait_settled(plane, ["after", "before"])
     process.send_signal(signal.SIGCONT)
-    assert process.wait(30) == 3
+    assert process.wait(PATIENCE_S) == 3
     assert settled(plane, ["after", "before"])
 
 
@@ -158,13 +162,13 @@ def test_broken_watches_are_survived(
     wait_settled(plane, ["one", "two"])
     proxy.watches(fate)
     # Nobody tells the operator of any of these.
-    wait_for("Broken watches", lambda: proxy.broken >= 4, timeout=30)
+    eventually("Broken watches", lambda: proxy.broken >= 4)
     create(plane, ["three"])
     plane.kubectl("-n", NAMESPACE, "delete", "smon", "two")
     plane.kubectl("-n", NAMESPACE, "delete", "deployments", "-l", f"{names.LABEL_MONITOR}=one")
     proxy.watches(Watches.PASS)
-    wait_for("Knowing", lambda: reported(plane) == ["one", "three"], timeout=90)
-    wait_for("Forgetting", lambda: behind.value("streammonitor_operator_monitors") == 2, timeout=90)
+    eventually("Knowing", lambda: reported(plane) == ["one", "three"])
+    eventually("Forgetting", lambda: behind.value("streammonitor_operator_monitors") == 2)
     # No garbage collector is here to do it.
     for kind in ("deployments", "configmaps"):
         plane.kubectl("-n", NAMESPACE, "delete", kind, "-l", f"{names.LABEL_MONITOR}=two")
