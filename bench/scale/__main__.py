@@ -26,7 +26,6 @@ _CRD = REPOSITORY / "crds" / "streammonitors.yaml"
 def prepare(plane: Loopback) -> None:
     """Have the CRD and the namespace."""
     plane.kubectl("apply", "--server-side", "-f", str(_CRD))
-    plane.kubectl("wait", "--for=condition=Established", "crd/streammonitors.streammonitor.io")
     plane.kubectl("create", "namespace", monitors.NAMESPACE)
     wait_for("The StreamMonitors' storage", lambda: _listable(plane), timeout=60)
 
