@@ -61,17 +61,20 @@ class Line:
         limits: See `TransportMonitor`.
         tolerance_s: By how much a segment may differ from what its playlist claims.
 
-    Attributes:
-        transport: Judges the bytes of a transport stream; None before the first.
     """
 
     def __init__(self, limits: Limits, tolerance_s: float) -> None:
-        self.transport: TransportMonitor | None = None
+        self._transport: TransportMonitor | None = None
         self._limits = limits
         self._tolerance_s = tolerance_s
         self._fragments = FragmentTimes()
         self._segment: _Segment | None = None
         self._before: _Segment | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the packets of a transport stream were found, and are not now."""
+        return self._transport is not None and self._transport.synchronised is False
 
     def begin(self, fact: Begun) -> None:
         """A segment begins."""
@@ -79,9 +82,9 @@ class Line:
         self._before = self._segment if fact.continues and known else None
         self._segment = _Segment(fact.claimed_s)
         self._fragments.begin()
-        if self.transport is not None:
-            self.transport.segment(continues=fact.continues)
-            self.transport.begins_s = None
+        if self._transport is not None:
+            self._transport.segment(continues=fact.continues)
+            self._transport.begins_s = None
 
     def deliver(self, fact: Delivered) -> Iterator[Found]:
         """Bytes came."""
@@ -89,11 +92,11 @@ class Line:
             self._fragments.feed(fact.data)
             yield from self._started(self._fragments.time_s)
             return
-        if self.transport is None:
-            self.transport = TransportMonitor(self._limits, segmented=fact.line != STREAM)
-        for fault in self.transport.feed(fact.data):
+        if self._transport is None:
+            self._transport = TransportMonitor(self._limits, segmented=fact.line != STREAM)
+        for fault in self._transport.feed(fact.data):
             yield Found(fault.indicator, fault.pts_s)
-        yield from self._started(self.transport.begins_s)
+        yield from self._started(self._transport.begins_s)
 
     def _started(self, start_s: float | None) -> Iterator[Found]:
         """Where a segment begins, the one before it ended."""
@@ -156,10 +159,6 @@ class Playlists:
             known.stale = arrived_at - known.changed_at > limit_s
         for _ in range(fact.too_long):
             yield Found(Shortcoming.TARGET)
-
-    def unchanged_s(self, now: float) -> float:
-        """For how long the one that has not changed for the longest time has not."""
-        return max((now - one.changed_at for one in self._known.values()), default=0.0)
 
 
 _FAMILIES = {

@@ -60,8 +60,8 @@ class TransportParams(DetectorParams):
     """How long there must be no errors before an incident ends."""
     threshold: int = Field(default=1, ge=1, le=10_000)
     """How many errors a second must have to count as defective."""
-    ignore: list[Annotated[str, Field(max_length=40, pattern="^[A-Za-z_]+$")]] = Field(
-        default=[], max_length=20
+    ignore: list[Annotated[str, Field(max_length=40, pattern=f"^({'|'.join(INDICATORS)})$")]] = (
+        Field(default=[], max_length=20)
     )
     """Indicators that are not counted, by their names."""
     table_interval: Duration = Field(default=0.5, ge=0.1, le=60)
@@ -238,15 +238,12 @@ class TransportDetector(Detector[TransportParams, TransportView]):
 
     def _lasting(self) -> Iterator[str]:
         """What is wrong for as long as it lasts, rather than at a moment."""
-        if any(one.transport and one.transport.synchronised is False for one in self._line_list()):
+        if any(one.lost for one in self._lines.values()):
             yield Indicator.SYNC_LOSS
         if self._playlists.stale:
             yield Shortcoming.STALE
         if self._belied:
             yield Shortcoming.CODEC
-
-    def _line_list(self) -> list[Line]:
-        return list(self._lines.values())
 
     def _told(self) -> bool:
         """Whether there is anything by which the stream can be judged now."""

@@ -22,19 +22,6 @@ class Indicator(StrEnum):
     CAT = "CAT_error"
 
 
-FIRST_PRIORITY = frozenset(
-    {
-        Indicator.SYNC_LOSS,
-        Indicator.SYNC_BYTE,
-        Indicator.PAT,
-        Indicator.CONTINUITY,
-        Indicator.PMT,
-        Indicator.PID,
-    }
-)
-"""Those without which a stream cannot be decoded."""
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How often what must be repeated comes, and how exact the clock is.
