@@ -82,7 +82,7 @@ bench-failover: install ## how soon streams go on when workers and nodes fail; w
 	$(SAY)
 	$(RUN) -m bench.failover
 
-bench-ingest: install ## lose sources of every protocol 200 times, and replay a day; writes docs/bench-ingest.md (15 min)
+bench-ingest: install ## lose sources of every protocol 200 times, and replay a day; writes docs/bench-ingest.md (100 min)
 	$(SAY)
 	INGEST_SEED=$(SEED) $(RUN) -m bench.ingest
 

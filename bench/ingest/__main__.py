@@ -1,6 +1,7 @@
 """`python -m bench.ingest`: how ingest stands faults of the network; writes docs/bench-ingest.md.
 
-INGEST_SEED repeats a run's faults, INGEST_COUNT sets how many there are.
+INGEST_SEED repeats a run's faults, INGEST_COUNT sets how many there are, and INGEST_HOURS how long
+the channel is that is replayed.
 """
 
 import os
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.ingest import page
+from bench.ingest import page, replay
 from bench.ingest.disconnects import (
     Outcome,
     Watch,
@@ -26,6 +27,7 @@ from dev.media.clips import write_clip
 from tests.integration.rig import WorkerRig
 
 COUNT = 200
+HOURS = 24.0
 FIRST = 20
 """After so many, what the process holds is what it may hold at the end."""
 
@@ -65,13 +67,15 @@ def main() -> int:
     """Run, print and write."""
     seed = int(os.environ.get("INGEST_SEED") or random.randrange(1_000_000))
     count = int(os.environ.get("INGEST_COUNT") or COUNT)
+    hours = float(os.environ.get("INGEST_HOURS") or HOURS)
     say(f"INGEST_SEED={seed}")
     with tempfile.TemporaryDirectory() as folder:
         outcome = disconnect(Path(folder), count, FIRST, seed)
-    text = page.written(outcome)
+        day = replay.replay(Path(folder), hours * 3600)
+    text = page.written(outcome, day)
     print(text)  # noqa: T201 - what the command is for
     page.PAGE.write_text(text)
-    return 0 if page.good(outcome) else 1
+    return 0 if page.good(outcome) and page.calm(day) else 1
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import platform
 import statistics
 from collections.abc import Sequence
 
+from bench.ingest import replay
 from bench.ingest.disconnects import Outcome, Recovery
 from dev.host import REPOSITORY
 from streammonitor_worker.ingest import FFMPEG_VERSION
@@ -41,7 +42,26 @@ def good(outcome: Outcome) -> bool:
     )
 
 
-def written(outcome: Outcome) -> str:
+def calm(day: replay.Outcome) -> bool:
+    """Whether nothing was told of, and the process did not grow."""
+    return not day.incidents and day.memory_mib[-1] <= day.memory_mib[0] * (1 + BAR_GROWTH)
+
+
+def _day(day: replay.Outcome) -> str:
+    told = ", ".join(day.incidents) or "none"
+    return (
+        "\n## A day as fast as it can be read\n\n"
+        f"One clip without defects over and over, {day.media_s / 3600:.1f} h of media time. Its clock "
+        f"wraps at 33 bits after a minute, and jumps back to there every 20 min: {day.jumps} jumps, "
+        "announced by the discontinuity indicator. Detectors: "
+        f"{', '.join(f'`{one}`' for one in replay.DETECTORS)}; "
+        "`timing` would tell of the jumps: it does not know the discontinuity indicator yet."
+        f"\n\nFalse incidents: {told}. Resident memory after a tenth: {day.memory_mib[0]:.1f} MiB, "
+        f"at the end: {day.memory_mib[-1]:.1f} MiB.\n"
+    )
+
+
+def written(outcome: Outcome, day: replay.Outcome) -> str:
     """The page."""
     return (
         "# How ingest stands faults of the network\n\n"
@@ -62,7 +82,7 @@ def written(outcome: Outcome) -> str:
         f"Drawn with INGEST_SEED={outcome.seed}. FFmpeg {FFMPEG_VERSION}, Python "
         f"{platform.python_version()}, {os.cpu_count()} cores ({platform.machine()}) that run the "
         "worker and all servers; load average at the end "
-        f"{os.getloadavg()[1]:.1f}.\n"
+        f"{os.getloadavg()[1]:.1f}.\n" + _day(day)
     )
 
 

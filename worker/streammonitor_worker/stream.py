@@ -269,7 +269,6 @@ class StreamRunner:
                 self._lost("InternalError", "the analysis failed: see the worker's log")
             if ended:
                 return
-            give_back()
             attempt = 1 if self._was_healthy() else attempt + 1
             if self._yielded:
                 self._stand_by()
@@ -331,6 +330,7 @@ class StreamRunner:
                 return self._complete()
             self._was_live = not source.finite
             self._figures.connects += 1
+            give_back()
             self._source = source
             self._play(source, connection, credentials)
             if connection.is_set():
