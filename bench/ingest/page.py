@@ -51,8 +51,9 @@ def _day(day: replay.Outcome) -> str:
     told = ", ".join(day.incidents) or "none"
     return (
         "\n## A day as fast as it can be read\n\n"
-        f"One clip without defects over and over, {day.media_s / 3600:.1f} h of media time. Its clock "
-        f"wraps at 33 bits after a minute, and jumps back to there every 20 min: {day.jumps} jumps, "
+        f"One clip without defects over and over, {day.media_s / 3600:.1f} h of media time. Its "
+        "clock wraps at 33 bits after a minute, and jumps back to there every 20 min: "
+        f"{day.jumps} jumps, "
         "announced by the discontinuity indicator. Detectors: "
         f"{', '.join(f'`{one}`' for one in replay.DETECTORS)}; "
         "`timing` would tell of the jumps: it does not know the discontinuity indicator yet."
