@@ -52,7 +52,7 @@ class Alertmanager(Sink[AlertmanagerSink]):
 
     def remind(self, lasting: Sequence[Incident]) -> None:
         """Post what lasts, before Alertmanager takes it as ended."""
-        ends_at = self._deadline()
+        ends_at = self._deadline(now())
         alerts = [self._alert(one, one.severity, ends_at) for one in lasting]
         for first in range(0, len(alerts), MOST):
             self._post(alerts[first : first + MOST])
@@ -92,10 +92,11 @@ class Alertmanager(Sink[AlertmanagerSink]):
         if event.kind is EventKind.ENDED and incident.ended_at is not None:
             return incident.ended_at
         # An interruption says itself until when another worker may go on with it.
-        return incident.expires_at or self._deadline()
+        # What comes late has lapsed, and what lasts all the same its holder is reminding of.
+        return incident.expires_at or self._deadline(event.at)
 
-    def _deadline(self) -> datetime:
-        return now() + timedelta(seconds=PATIENCE * self.settings.resend_s)
+    def _deadline(self, at: datetime) -> datetime:
+        return at + timedelta(seconds=PATIENCE * self.settings.resend_s)
 
 
 def _annotations(incident: Incident) -> dict[str, str]:
