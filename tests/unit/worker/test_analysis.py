@@ -58,7 +58,7 @@ def test_finds_each_defect_where_it_is() -> None:
         chain(pan(100), flat(75, 16), pan(75, seed=1), hold(STILL, 100), pan(50, seed=1))
     )
     sound = np.concatenate([tone(2), silent(11), tone(3)], axis=1)
-    subject = analysis()
+    subject = analysis({**ALL, "freeze": NO_STILLS})
     events = feed(subject, [BOTH, *interleaved(pictures, buffers(sound))])
     assert sorted(summary(events), key=lambda one: one[2] or 0) == [
         ("started", "silence", 2.0),
