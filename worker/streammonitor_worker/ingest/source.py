@@ -1,7 +1,7 @@
 """One opened source: demultiplex, decode, put on the media timeline."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -60,7 +60,11 @@ Threads = Literal["none", "frame"]
 PRIME_FRAMES = 16
 """Frames held back at most until both video and audio have shown when they begin."""
 HOPELESS_ERRORS = 200
-"""Packets that fail to decode without one good frame before the source is given up."""
+"""Packets that fail to decode, and are not made up for, before the source is given up."""
+CHANGED_ERRORS = 50
+"""So many of one stream, before a live source is opened anew: its codec may have changed."""
+MADE_UP = 5
+"""So many errors are forgotten for a frame; a decoder of another codec finds one now and then."""
 CORRUPT_PACKETS = 64
 """Damaged packets whose pictures are waited for at most; a decoder holds fewer back."""
 TIE_S = 0.2
@@ -196,6 +200,7 @@ class Source:
         self._require_streams(video, audio)
         self._configure_decoders(threads)
         self.counters = Counters()
+        self._refused: Counter[int | None] = Counter()
         self.reading = False
         self._keys = planned.keys
         self._corrupt_pts: deque[int | None] = deque(maxlen=CORRUPT_PACKETS)
@@ -277,7 +282,6 @@ class Source:
 
     def _found(self) -> Iterator[Found]:
         decoded = [stream for stream in (self._video_stream, self._audio_stream) if stream]
-        errors_in_a_row = 0
         for packet in self._packets([*{*decoded, *self._watched}, *self._splices]):
             arrived_at = time.time()
             yield from self._notes.take()
@@ -293,20 +297,29 @@ class Source:
             try:
                 frames = packet.decode()
             except av.FFmpegError as error:
-                self.counters.decode_errors += 1
-                errors_in_a_row += 1
-                if errors_in_a_row >= HOPELESS_ERRORS:
-                    raise SourceError(
-                        "DecodeFailed",
-                        f"{redact(self._url)} cannot be decoded: {errors_in_a_row} packets in a "
-                        f"row were refused: check the encoder",
-                    ) from error
+                self._refuse(packet.stream_index, error)
                 continue
             for frame in frames:
                 if isinstance(frame, av.VideoFrame | av.AudioFrame):
-                    errors_in_a_row = 0
+                    self._accept(packet.stream_index)
                     yield frame, arrived_at
         yield from self._notes.take()
+
+    def _refuse(self, index: int, error: av.FFmpegError) -> None:
+        """Count a packet that the decoder refuses; of a file those of all streams together."""
+        self.counters.decode_errors += 1
+        key = None if self.finite else index
+        self._refused[key] += 1
+        if self._refused[key] >= (HOPELESS_ERRORS if self.finite else CHANGED_ERRORS):
+            raise SourceError(
+                "DecodeFailed",
+                f"{redact(self._url)} cannot be decoded: {self._refused[key]} packets were "
+                f"refused: check the encoder, unless its codec has just changed",
+            ) from error
+
+    def _accept(self, index: int) -> None:
+        key = None if self.finite else index
+        self._refused[key] = max(0, self._refused[key] - MADE_UP)
 
     def _facts(self, packet: "Packet[Stream]") -> Iterator[Fact]:
         if packet.stream in self._splices:

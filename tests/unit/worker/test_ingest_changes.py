@@ -1,0 +1,96 @@
+"""A live stream becomes another while it is read: what goes on, and what is opened anew."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from dev.media.clips import write_clip
+from streammonitor_worker.frames import AudioView, FormatChange, FrameView, MediaItem
+from streammonitor_worker.ingest import SourceError, open_source
+
+
+def part(folder: Path, **how: Any) -> bytes:
+    write_clip(folder / "part.ts", **{"duration_s": 1, "size": (64, 36), "gop_s": 1, **how})
+    return (folder / "part.ts").read_bytes()
+
+
+@contextmanager
+def sent(data: bytes) -> Iterator[str]:
+    """Data to whoever connects over TCP: to ingest, a live source."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+
+        def send() -> None:
+            link, _ = listener.accept()
+            with link:
+                try:
+                    link.sendall(data)
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+def read(data: bytes) -> list[MediaItem]:
+    with sent(data) as url, open_source(url) as source:
+        return list(source)
+
+
+def of_sound(folder: Path, layout: str, rate: int) -> bytes:
+    with av.open(str(folder / "sound.ts"), "w") as container:
+        stream = container.add_stream("mp2", rate=rate)
+        assert isinstance(stream, av.AudioStream)
+        stream.layout = layout
+        shape = (1 if layout == "mono" else 2, 1152)
+        for number in range(40):
+            frame = av.AudioFrame.from_ndarray(np.zeros(shape, "<i2"), "s16p", layout)
+            frame.sample_rate, frame.pts = rate, number * 1152
+            resampler = av.AudioResampler("s16", layout, rate)
+            for one in resampler.resample(frame):
+                container.mux(stream.encode(one))
+        container.mux(stream.encode(None))
+    return (folder / "sound.ts").read_bytes()
+
+
+def test_pictures_of_another_size_and_rate_go_on(tmp_path: Path) -> None:
+    small, large = part(tmp_path), part(tmp_path, size=(160, 90), frame_rate=50)
+    items = read(small + large + small)
+
+    sizes = [one.video.width for one in items if isinstance(one, FormatChange) and one.video]
+    assert sizes == [64, 160, 64]
+    assert sum(isinstance(one, FrameView) for one in items) == 25 + 50 + 25
+
+
+@pytest.mark.parametrize(("layout", "rate"), [("mono", 48_000), ("stereo", 44_100)])
+def test_sound_of_other_channels_and_another_rate_goes_on(
+    layout: str, rate: int, tmp_path: Path
+) -> None:
+    before, other = of_sound(tmp_path, "stereo", 48_000), of_sound(tmp_path, layout, rate)
+    items = read(before + other + before)
+
+    heard = [
+        (one.audio.channels, one.audio.sample_rate)
+        for one in items
+        if isinstance(one, FormatChange) and one.audio
+    ]
+    assert heard == [(2, 48_000), (1 if layout == "mono" else 2, rate), (2, 48_000)]
+    assert sum(isinstance(one, AudioView) for one in items) > 100
+
+
+def test_another_codec_has_a_live_source_opened_anew_though_its_pictures_go_on(
+    tmp_path: Path,
+) -> None:
+    other = part(tmp_path, audio_codec="mp2", duration_s=4)
+    with pytest.raises(SourceError) as caught:
+        read(part(tmp_path) + other)
+    assert caught.value.reason == "DecodeFailed"
