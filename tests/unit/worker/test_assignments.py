@@ -88,9 +88,7 @@ def test_what_is_wrong_is_said_without_credentials(tmp_path: Path, content: str,
 
 
 def test_unknown_keys_are_reported_not_fatal(tmp_path: Path) -> None:
-    _write(
-        tmp_path, sampling="every", streams=[{"name": "a", "url": "http://h/", "decryption": {}}]
-    )
+    _write(tmp_path, sampling="every", streams=[{"name": "a", "url": "http://h/", "captions": {}}])
 
     reading = AssignmentFile(tmp_path).poll()
 
@@ -98,4 +96,4 @@ def test_unknown_keys_are_reported_not_fatal(tmp_path: Path) -> None:
     assert reading.assignment is not None
     assert len(reading.problems) == 2
     assert "'sampling'" in reading.problems[0]
-    assert "'streams[0].decryption'" in reading.problems[1]
+    assert "'streams[0].captions'" in reading.problems[1]
