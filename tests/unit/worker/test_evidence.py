@@ -85,7 +85,8 @@ def test_while_it_lasts_there_is_no_end() -> None:
 
 def test_a_detector_that_finds_out_late_still_shows_the_beginning() -> None:
     subject = analysis({"freeze": {"minDuration": "1s"}})
-    pictures = views(chain(pan(25, *SMALL), hold(STILL, 50)))
+    moving = list(pan(25, *SMALL))
+    pictures = views(chain(moving, hold(moving[-1], 50)))
     (started,) = [event for view in pictures for event in subject.feed(view)]
     assert started.evidence is not None
     assert started.evidence.start is not None
