@@ -120,7 +120,12 @@ class Watch:
     def _ask(self) -> None:
         while not self._over.wait(POLL_S):
             told = {}
-            for line in self._rig.get("/metrics")[1].splitlines():
+            try:
+                text = self._rig.get("/metrics")[1]
+            except OSError:
+                # A worker that is gone is told of by what waits for it.
+                continue
+            for line in text.splitlines():
                 if line.startswith(METRIC + "{"):
                     name = line.partition('stream="')[2].partition('"')[0]
                     told[name] = float(line.rpartition(" ")[2])

@@ -226,8 +226,9 @@ class UdpLine:
             if not self._flowing:
                 continue
             if self._away is not None:
-                self._ours.sendto(data, (LOOPBACK, self._away))
-                self.carried += len(data)
+                with contextlib.suppress(OSError):
+                    self._ours.sendto(data, (LOOPBACK, self._away))
+                    self.carried += len(data)
                 continue
             with contextlib.suppress(OSError):
                 self._peer(client).sendto(data, (LOOPBACK, self.target))
@@ -249,5 +250,6 @@ class UdpLine:
             except OSError:
                 continue
             if self._flowing:
-                self._ours.sendto(data, client)
-                self.carried += len(data)
+                with contextlib.suppress(OSError):
+                    self._ours.sendto(data, client)
+                    self.carried += len(data)
