@@ -16,8 +16,6 @@ from streammonitor_worker.frames import (
 from streammonitor_worker.programme import ProgrammeClock
 from streammonitor_worker.rhythm import Rhythm
 
-NEWS_S = 0.1
-"""To have waited for less is nothing to tell of."""
 JOIN_S = 5.0
 """What was overdue for less was held up on its way, and adjoins what came before."""
 NOWHERE = float("-inf")
@@ -72,8 +70,7 @@ class Splice:
         waiting = self._rhythm.waiting(self._clock())
         if waiting.overdue_s:
             self._reached_s = max(self._reached_s, self._end_s + waiting.overdue_s)
-        if waiting.waited_s >= NEWS_S:
-            yield TransportView(self._position_s, self._wall(), waiting)
+        yield TransportView(self._position_s, self._wall(), waiting)
 
     def place(self, item: MediaItem) -> Iterator[MediaItem]:
         """Yield `item` at its place, preceded by the discontinuity it makes, if it makes one."""

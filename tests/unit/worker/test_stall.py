@@ -7,7 +7,7 @@ import pytest
 
 from streammonitor_worker.analysis import IncidentEvent
 from streammonitor_worker.detectors.base import Kind
-from streammonitor_worker.frames import Discontinuity, MediaItem
+from streammonitor_worker.frames import Discontinuity, MediaItem, TransportView
 from tests.contract.material import flat, hold, pan
 from tests.unit.worker.flowing import Flow
 from tests.unit.worker.test_analysis import analysis, feed, summary
@@ -43,6 +43,16 @@ def test_a_stall_is_raised_while_it_lasts_and_ends_when_media_comes_again(stream
     assert raised.started_at.timestamp() == pytest.approx(110.0, abs=0.1)
     assert raised.detected_at.timestamp() == pytest.approx(115.0, abs=0.3)
     assert events[-1].incident.measurements["overdueSeconds"] == pytest.approx(8.0, abs=0.1)
+
+
+def test_a_stall_is_over_where_media_came_of_which_no_packet_was_told(stream: Flow) -> None:
+    items = [*stream.flow(0, 10), *stream.wait(8.0)]
+    for index in range(8):
+        flowing = stream.flow(18 + index * 0.5, 0.5)
+        items += [item for item in flowing if not isinstance(item, TransportView)]
+        items += stream.wait(0.25)
+
+    assert [kind for kind, _, _ in summary(_events(items, STALL))] == ["started", "ended"]
 
 
 def test_a_reconnection_that_resumes_in_time_is_no_stall(stream: Flow) -> None:

@@ -80,9 +80,8 @@ class StallDetector(Detector[StallParams, TransportView]):
         until_s = measures.time_s if self._until_s is None else self._until_s
         self._until_s = max(until_s, measures.time_s)
         fact = measures.fact
-        if isinstance(fact, Waiting):
-            if fact.overdue_s:
-                yield self._stalled(measures, fact)
+        if isinstance(fact, Waiting) and fact.overdue_s:
+            yield self._stalled(measures, fact)
         elif measures.time_s > until_s:
             yield Measurement(until_s, measures.time_s, measures.arrived_at, Verdict.GOOD)
 
