@@ -163,6 +163,13 @@ def test_a_shot_of_lines_that_run_one_way_has_little_to_lose_in_the_other() -> N
     assert bad_from(found) == pytest.approx(3.0, abs=0.3)
 
 
+def test_lines_that_run_one_way_only_can_be_blurred_and_cut_away() -> None:
+    lines: Luma = np.tile(np.array([40] * 9 + [200] * 9, np.uint8), (SIZE[1] + 300, 120))
+    found = measure(shot(3, lines), softened(shot(3, lines, after_s=3), 5.0), shot(4))
+    assert bad_from(found) is not None
+    assert found[-1].verdict is Verdict.GOOD
+
+
 def test_blur_goes_on_over_cuts_and_ends_within_a_shot() -> None:
     blurred = (softened(shot(2, SHOTS[number % 3]), 4.0) for number in range(1, 4))
     back = shot(4, SHOTS[0], after_s=2)

@@ -44,6 +44,8 @@ SAME_SHAPES = 0.4
 """Shapes before and after are at least so much as alike as in motion before: not in a dissolve."""
 NOTHING_LEFT = 0.001
 """The least share of detail that is told from none."""
+LEAST_USUAL = 1e-6
+"""Detail that can be divided by."""
 BASELINE_S = 120.0
 SOFT_PERCENT, MEDIAN_PERCENT = 20, 50
 """The stream's soft shots, of which one more is nothing new, and its usual ones."""
@@ -309,7 +311,8 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
             self._tell(look, look.detail.both / max(ratio, 1e-6), ratio)
             back, soft = ratio > limit * CLEAR_FACTOR, ratio <= limit
         else:
-            usual = min(loss.was, self._usual(MEDIAN_PERCENT) or loss.was)
+            # A shot of nothing but lines that run one way has no detail in the other, so none in both.
+            usual = max(LEAST_USUAL, min(loss.was, self._usual(MEDIAN_PERCENT) or loss.was))
             self._tell(look, usual, look.detail.both / usual)
             odds = loss.weigh(look.detail.both / usual)
             back, soft = odds > loss.certain and loss.looks > 1, odds <= 0
@@ -344,7 +347,7 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
         """A percentile of the stream's detail; None until it is known."""
         if len(self._baseline) < WARM_UP_S / LOOK_EVERY_S:
             return None
-        return max(1e-6, float(np.percentile(self._baseline, percent)))
+        return max(LEAST_USUAL, float(np.percentile(self._baseline, percent)))
 
     def _tell(self, look: _Look, usual: float, ratio: float) -> None:
         self._values = {
