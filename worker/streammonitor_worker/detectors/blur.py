@@ -311,7 +311,7 @@ class BlurDetector(Detector[BlurParams, PictureMeasures]):
             self._tell(look, look.detail.both / max(ratio, 1e-6), ratio)
             back, soft = ratio > limit * CLEAR_FACTOR, ratio <= limit
         else:
-            # A shot of nothing but lines that run one way has no detail in the other, so none in both.
+            # Lines that run one way have no detail in the other way, and so none in both.
             usual = max(LEAST_USUAL, min(loss.was, self._usual(MEDIAN_PERCENT) or loss.was))
             self._tell(look, usual, look.detail.both / usual)
             odds = loss.weigh(look.detail.both / usual)
