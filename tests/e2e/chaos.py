@@ -143,24 +143,38 @@ class Watch:
 
     def _look(self) -> None:
         while not self._stop.wait(_PAUSE_S):
-            addresses = self._addresses
-            try:
-                answers = [_ask(address) for address in addresses.values()]
-            except TimeoutError:
-                continue  # one that is slow to answer may receive what nobody else does
-            received = {
-                stream.name
-                for answer in answers
-                if answer is not None
-                for stream in answer.streams
-                if stream.state is StreamState.RECEIVING
-            }
+            began = time.monotonic()
+            missing = self._missed()
+            if missing:
+                # It may have passed from one that was asked late to one that was asked early, or
+                # to one that was not known yet. Whoever has it by now keeps it for longer.
+                try:
+                    self._find()
+                except Failure:
+                    continue
+                missing = self._missed()
+            if missing is None:
+                continue
             self.looks += 1
             for stream in self.streams:
-                if stream in received:
-                    self._close(stream)
+                if stream in missing:
+                    self._missing.setdefault(stream, began)
                 else:
-                    self._missing.setdefault(stream, time.monotonic())
+                    self._close(stream)
+
+    def _missed(self) -> set[str] | None:
+        """The streams that no process says it receives; None if one is slow to answer."""
+        try:
+            answers = [_ask(address) for address in self._addresses.values()]
+        except TimeoutError:
+            return None  # it may receive what nobody else does
+        return set(self.streams) - {
+            stream.name
+            for answer in answers
+            if answer is not None
+            for stream in answer.streams
+            if stream.state is StreamState.RECEIVING
+        }
 
     def _close(self, stream: str) -> None:
         since = self._missing.pop(stream, None)
