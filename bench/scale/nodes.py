@@ -4,7 +4,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-from dev.cluster.binaries import build_kwok
+from dev.cluster.binaries import KWOK, build_alone
 from dev.cluster.loopback import Loopback
 
 POD_RANGE = "127.64.0.0/10"
@@ -19,7 +19,7 @@ def start_nodes(plane: Loopback, number: int) -> None:
     items = [_node(one) for one in range(number)]
     plane.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List",
                                                         "items": items}))  # fmt: skip
-    kwok: Path = build_kwok()
+    kwok: Path = build_alone(KWOK)
     plane.start(
         "kwok",
         [kwok, f"--kubeconfig={plane.kubeconfig}", "--manage-all-nodes", f"--cidr={POD_RANGE}",

@@ -134,6 +134,13 @@ KWOK = Recipe(
 )
 """Pretends to be nodes. No part of a cluster, so it has a folder of its own."""
 
+VERSITYGW = Recipe(
+    module="github.com/versity/versitygw",
+    version="v1.8.0",
+    programs={"versitygw": "github.com/versity/versitygw/cmd/versitygw"},
+)
+"""An S3 server over a folder. It has a folder of its own for the same reason."""
+
 PROGRAMS = tuple(name for recipe in RECIPES.values() for name in recipe.programs)
 
 
@@ -170,18 +177,19 @@ def build(names: Iterable[str] = ()) -> Path:
     return target
 
 
-def build_kwok() -> Path:
-    """Build KWOK if it is not there yet; return its path.
+def build_alone(recipe: Recipe) -> Path:
+    """Build a recipe of one program that has a folder of its own; return the program's path.
 
     Raises:
         Failure: no usable Go, or a build that failed.
     """
-    target = cache_folder() / f"kwok-{KWOK.version}"
+    (name,) = recipe.programs
+    target = cache_folder() / f"{name}-{recipe.version}"
     target.mkdir(parents=True, exist_ok=True)
-    if not (target / "kwok").exists():
-        with timed(f"Building kwok {KWOK.version} (about 1 min on 2 cores, once)"):
-            _build_recipe(_require_go(), KWOK, ["kwok"], target)
-    return target / "kwok"
+    if not (target / name).exists():
+        with timed(f"Building {name} {recipe.version} (1 to 2 min on 2 cores, once)"):
+            _build_recipe(_require_go(), recipe, [name], target)
+    return target / name
 
 
 def _require_go() -> str:
