@@ -1,8 +1,9 @@
-"""Has the Debian packages of the tests' foreign servers and browser; installs what is missing."""
+"""Has the tests' foreign servers and browser: installs and builds what is missing."""
 
 import sys
 
 from dev import alerting, browser
+from dev.cluster.binaries import VERSITYGW, build_alone
 from dev.host import apt_install, exit_code, run, timed
 from dev.media import muxers, servers
 
@@ -35,7 +36,7 @@ def main() -> int:
 
 
 def install_missing() -> None:
-    """Install what is missing.
+    """Install or build what is missing.
 
     Raises:
         Failure: it cannot be had.
@@ -44,6 +45,7 @@ def install_missing() -> None:
     if wanted:
         with timed(f"Installing Debian packages for the tests: {' '.join(wanted)}"):
             apt_install(wanted)
+    build_alone(VERSITYGW)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,36 @@ class Decryption(Model):
     """Where the keys come from."""
 
 
+class CredentialsFrom(Model):
+    """Where the credentials of an object store come from."""
+
+    secret_ref: SecretRef
+    """A Secret with, for s3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, if they are temporary,
+    AWS_SESSION_TOKEN; for gs, GOOGLE_SERVICE_ACCOUNT_KEY (JSON); for az, AZURE_STORAGE_ACCOUNT_NAME
+    and AZURE_STORAGE_ACCOUNT_KEY. A missing one is a problem of this stream alone."""
+
+
+class ObjectStore(Model):
+    """Where a bucket is, and how its objects are asked for."""
+
+    endpoint: (
+        Annotated[
+            str,
+            StringConstraints(min_length=1, max_length=253, pattern=r"^https?://[^/?#@\\\s]+/?$"),
+        ]
+        | None
+    ) = None
+    """URL of an S3 server that is not Amazon's, as in https://minio.example:9000. Default: the
+    store's own."""
+    region: (
+        Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[-a-z0-9]+$")]
+        | None
+    ) = None
+    """Region of an s3 bucket. Default: us-east-1."""
+    credentials_from: CredentialsFrom | None = None
+    """Where the credentials come from. Default: the objects are public."""
+
+
 class Variant(Model):
     """Which of the renditions is monitored that a source offers."""
 

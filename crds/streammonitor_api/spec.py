@@ -19,6 +19,7 @@ from streammonitor_api.rollout import Rollout
 from streammonitor_api.source import (
     Decryption,
     HeaderFrom,
+    ObjectStore,
     Program,
     QueryFrom,
     UserInfoFrom,
@@ -27,7 +28,12 @@ from streammonitor_api.source import (
 from streammonitor_api.streams_from import StreamsFrom
 
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-URL_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "srt", "tcp", "udp")
+OBJECT_STORES = ("s3", "gs", "az")
+"""Schemes of object stores, as in s3://BUCKET/PATH."""
+URL_SCHEMES = (
+    *("http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "srt", "tcp", "udp"),
+    *OBJECT_STORES,
+)
 """Schemes that a StreamMonitor in a cluster may name. A laptop run also reads files."""
 BROADCAST = "broadcast"
 """The profile of whoever names none: what is built in."""
@@ -61,11 +67,15 @@ ONE_MODEL_SOURCE = (
     "configMap"
 )
 NO_STREAMS = "the specification names no streams: set spec.streams, spec.streamsFrom or both"
-PROGRAM_SCHEMES = ("http", "https", "srt", "tcp", "udp")
+PROGRAM_SCHEMES = ("http", "https", "srt", "tcp", "udp", *OBJECT_STORES)
 """Schemes by which an MPEG-TS may come with several programs."""
 NO_PROGRAMS = (
     "program is set, but the URL is of no MPEG-TS: take it out, or name one by http, https, srt, "
-    "tcp or udp"
+    "tcp, udp or in an object store"
+)
+NO_OBJECT_STORE = (
+    "objectStore is set, but the URL names no object: take it out, or write s3://BUCKET/PATH, "
+    "gs://BUCKET/PATH or az://CONTAINER/PATH"
 )
 MAX_STREAMS = 500
 MAX_GROUPS = 16
@@ -85,10 +95,10 @@ class Stream(Model):
     """Name of the stream, unique in this StreamMonitor. It appears in incidents and metrics."""
     url: Annotated[str, StringConstraints(min_length=1, max_length=2048)]
     """Where the stream is read from: an http or https URL of an HLS playlist, an MPEG-TS or an MP4
-    resource; an rtmp, rtmps, rtsp or rtsps URL; or MPEG-TS by srt, tcp or udp, as in
-    srt://HOST:PORT?streamid=NAME and udp://@GROUP:PORT. Without a host it is sent to a worker, as
-    in srt://:PORT, rtmp://:PORT/APP/KEY and udp://:PORT, by way of a Service that is named after
-    the StreamMonitor and the stream."""
+    resource, or s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH of such a one; an rtmp,
+    rtmps, rtsp or rtsps URL; or MPEG-TS by srt, tcp or udp, as in srt://HOST:PORT?streamid=NAME and
+    udp://@GROUP:PORT. Without a host it is sent to a worker, as in srt://:PORT, rtmp://:PORT/APP/KEY
+    and udp://:PORT, by way of a Service that is named after the StreamMonitor and the stream."""
     headers_from: Annotated[
         list[HeaderFrom], Field(max_length=16, json_schema_extra=list_map("name"))
     ] = []
@@ -100,6 +110,9 @@ class Stream(Model):
     Default: none."""
     user_info_from: UserInfoFrom | None = None
     """User name and password of the URL, from Secrets. Default: none."""
+    object_store: ObjectStore | None = None
+    """Where the bucket of an s3, gs or az URL is, and its credentials. Default: the store's own
+    place, and public objects."""
     decryption: Decryption | None = None
     """How encrypted media (CENC in HLS, DASH and MP4, SAMPLE-AES) are read, where the playlist does
     not say where a key is. Default: media that need a key are not monitored."""
@@ -127,6 +140,8 @@ class Stream(Model):
         named += [one.secret_key_ref.name for one in self.query_from or ()]
         if (who := self.user_info_from) is not None:
             named += [who.username.name, who.password.name]
+        if self.object_store and self.object_store.credentials_from:
+            named.append(self.object_store.credentials_from.secret_ref.name)
         if self.decryption is not None:
             named.append(self.decryption.keys_from.secret_ref.name)
         return set(named)
@@ -324,8 +339,11 @@ class StreamMonitorSpec(Model):
                     f"detectors.{name} is set, but spec.detectors does not declare {name!r}: "
                     f"declare it there or take it out of the stream"
                 )
-        if stream.program and stream.url.split("://")[0] in set(URL_SCHEMES) - set(PROGRAM_SCHEMES):
+        scheme = stream.url.split("://")[0]
+        if stream.program and scheme in set(URL_SCHEMES) - set(PROGRAM_SCHEMES):
             yield NO_PROGRAMS
+        if stream.object_store and scheme not in OBJECT_STORES:
+            yield NO_OBJECT_STORE
         if stream.push is not None and len(self.groups) > 1:
             yield ONE_GROUP
         yield from region_faults(stream.region, stream.ignore_regions or [])

@@ -20,8 +20,10 @@ from streammonitor_api.regions import ROUNDING
 from streammonitor_api.rollout import CANARY_S, DEADLINE_S
 from streammonitor_api.source import ONE_PROGRAM
 from streammonitor_api.spec import (
+    NO_OBJECT_STORE,
     NO_PROGRAMS,
     NO_STREAMS,
+    OBJECT_STORES,
     ONE_MODEL_SOURCE,
     PROGRAM_SCHEMES,
     URL_SCHEMES,
@@ -118,7 +120,7 @@ def _add_detectors(spec: Schema) -> None:
 
 def _add_rules(spec: Schema) -> None:
     stream = spec["properties"]["streams"]["items"]
-    stream["x-kubernetes-validations"] = [_scheme_rule(), _program_rule()]
+    stream["x-kubernetes-validations"] = [_scheme_rule(), _program_rule(), _store_rule()]
     group = spec["properties"]["workers"]["items"]
     group["properties"]["scaling"]["x-kubernetes-validations"] = [_order_rule()]
     rollout = group["properties"]["rollout"]["properties"]
@@ -158,6 +160,13 @@ def _program_rule() -> Schema:
     return {
         "rule": f"!has(self.program) || self.url.matches('^({'|'.join(PROGRAM_SCHEMES)})://')",
         "message": NO_PROGRAMS,
+    }
+
+
+def _store_rule() -> Schema:
+    return {
+        "rule": f"!has(self.objectStore) || self.url.matches('^({'|'.join(OBJECT_STORES)})://')",
+        "message": NO_OBJECT_STORE,
     }
 
 

@@ -105,6 +105,18 @@ REFUSALS: dict[str, tuple[dict[str, Any], list[str]]] = {
             "SCHEME://HOST/... with one of http, https, rtmp, rtmps, rtsp, rtsps"
         ],
     ),
+    "program of what has none": (
+        {"streams": [{"name": "a", "url": "rtmp://h/a", "program": {"number": 3}}]},
+        ["program is set, but the URL is of no MPEG-TS: take it out"],
+    ),
+    "program named twice": (
+        {"streams": [{"name": "a", "url": "udp://@:1", "program": {"number": 3, "service": "x"}}]},
+        ["program names none or both of number and service: set exactly one of them"],
+    ),
+    "bucket of what is in none": (
+        {"streams": [{"name": "a", "url": "http://h/a", "objectStore": {"region": "eu"}}]},
+        ["objectStore is set, but the URL names no object: take it out, or write s3://BUCKET/PATH"],
+    ),
     "duration of one stream out of bounds": (
         {"streams": [channel(0, detectors={"black": {"minDuration": "1ms"}})]},
         [

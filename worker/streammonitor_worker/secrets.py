@@ -7,7 +7,8 @@ from urllib.parse import quote, urlsplit
 
 from streammonitor_api.source import SecretKeyRef
 from streammonitor_api.spec import Stream
-from streammonitor_worker.ingest import NO_KEYS, ContentKey, ContentKeys, SourceError
+from streammonitor_worker.ingest import NO_KEYS, Bucket, ContentKey, ContentKeys, SourceError
+from streammonitor_worker.ingest.signing import OPTIONAL, SECRETS
 
 MAX_VALUE_BYTES = 16_384
 DEFAULT_KEY = "default"
@@ -25,11 +26,13 @@ class Credentials:
         url: The URL, with what of it comes from Secrets.
         headers: HTTP request headers.
         keys: Keys of encrypted media.
+        bucket: Signs requests for the objects of an object store, whose URL `url` is by HTTP.
     """
 
     url: str = field(repr=False)
     headers: dict[str, str] = field(repr=False)
     keys: ContentKeys = NO_KEYS
+    bucket: Bucket | None = None
 
 
 def read_credentials(folder: Path, stream: Stream) -> Credentials:
@@ -49,6 +52,9 @@ def read_credentials(folder: Path, stream: Stream) -> Credentials:
         for one in stream.headers_from
     }
     split = urlsplit(stream.url)
+    if split.scheme.lower() in SECRETS:
+        bucket = _bucket(folder, stream)
+        return Credentials(bucket.url(stream.url), headers, keys, bucket)
     query = [split.query] if split.query else []
     for one in stream.query_from or ():
         value = read_secret(folder, one.secret_key_ref, f"query parameter {one.name}")
@@ -63,6 +69,21 @@ def read_credentials(folder: Path, stream: Stream) -> Credentials:
         return Credentials(stream.url, headers, keys)
     url = split._replace(netloc=where, query="&".join(query)).geturl()
     return Credentials(url, headers, keys)
+
+
+def _bucket(folder: Path, stream: Stream) -> Bucket:
+    """The bucket of a stream, with its credentials."""
+    split, store = urlsplit(stream.url), stream.object_store
+    kind, held = split.scheme.lower(), dict[str, str]()
+    if store is None:
+        return Bucket(kind, split.netloc)
+    if store.credentials_from is not None:
+        secret = store.credentials_from.secret_ref.name
+        for name in SECRETS[kind]:
+            reference = SecretKeyRef(name=secret, key=name)
+            if name not in OPTIONAL or (folder / secret / name).exists():
+                held[name] = read_secret(folder, reference, f"credentials of {kind}")
+    return Bucket(kind, split.netloc, store.endpoint, store.region, held)
 
 
 def _keys(folder: Path, secret: str) -> ContentKeys:

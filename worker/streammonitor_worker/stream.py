@@ -324,6 +324,7 @@ class StreamRunner:
             variant=stream.variant,
             program=stream.program,
             keys=credentials.keys,
+            bucket=credentials.bucket,
             freshness=self._freshness,
         ) as source:
             if self._replays(source):

@@ -12,6 +12,7 @@ from streammonitor_worker.ingest.access import EVERYTHING, Access
 from streammonitor_worker.ingest.encryption.keys import NO_KEYS, ContentKey, ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, redact
 from streammonitor_worker.ingest.manifests.freshness import Freshness
+from streammonitor_worker.ingest.signing import Bucket
 from streammonitor_worker.ingest.source import Counters, Source, open_source
 from streammonitor_worker.ingest.stop import Stop
 
@@ -20,6 +21,7 @@ __all__ = [
     "FFMPEG_VERSION",
     "NO_KEYS",
     "Access",
+    "Bucket",
     "ContentKey",
     "ContentKeys",
     "Counters",

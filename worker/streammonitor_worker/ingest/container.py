@@ -19,6 +19,7 @@ from streammonitor_worker.ingest.readers.file import holds_transport_stream
 from streammonitor_worker.ingest.readers.http import MAX_REDIRECTS
 from streammonitor_worker.ingest.readers.program import no_programs
 from streammonitor_worker.ingest.relay import Redirected, Relay
+from streammonitor_worker.ingest.signing import Bucket
 from streammonitor_worker.ingest.stop import Stop
 
 Way = Opening | Relay | None
@@ -42,6 +43,7 @@ def open_container(
     variant: Variant | None,
     program: Program | None,
     keys: ContentKeys,
+    bucket: Bucket | None = None,
     watch: bool = False,
     freshness: Freshness | None = None,
 ) -> Opened:
@@ -68,6 +70,7 @@ def open_container(
                         variant=variant,
                         program=program,
                         keys=keys,
+                        bucket=bucket,
                         watch=watch,
                         freshness=freshness,
                     )

@@ -32,6 +32,7 @@ from streammonitor_worker.ingest.readers.rtmp import RtmpReader
 from streammonitor_worker.ingest.readers.srt import SrtReader
 from streammonitor_worker.ingest.readers.tcp import TcpReader
 from streammonitor_worker.ingest.readers.udp import UdpReader
+from streammonitor_worker.ingest.signing import Bucket
 from streammonitor_worker.ingest.stop import Stop
 from streammonitor_worker.ingest.tap import Tap, line_of
 
@@ -89,6 +90,7 @@ class Opening:
         variant: Variant | None = None,
         program: Program | None = None,
         keys: ContentKeys = NO_KEYS,
+        bucket: Bucket | None = None,
         watch: bool = False,
         freshness: Freshness | None = None,
     ) -> None:
@@ -97,7 +99,7 @@ class Opening:
         self._scheme = split.scheme.lower() if "://" in url else "file"
         self._access = access
         self._stop = stop
-        self._client = HttpClient(access, stop, headers, (split.hostname or "").lower())
+        self._client = HttpClient(access, stop, headers, (split.hostname or "").lower(), bucket)
         self._given = False
         self._variant = variant or Variant()
         self._program = program

@@ -46,6 +46,7 @@ from streammonitor_worker.ingest.notes import Notes
 from streammonitor_worker.ingest.opening import Opening
 from streammonitor_worker.ingest.options import Plan
 from streammonitor_worker.ingest.pictures import picture_of
+from streammonitor_worker.ingest.signing import Bucket
 from streammonitor_worker.ingest.sound import samples_of
 from streammonitor_worker.ingest.splices import ad_cue, splice_streams
 from streammonitor_worker.ingest.stop import Stop
@@ -99,6 +100,7 @@ def open_source(
     variant: Variant | None = None,
     program: Program | None = None,
     keys: ContentKeys = NO_KEYS,
+    bucket: Bucket | None = None,
     threads: Threads = "none",
     freshness: Freshness | None = None,
 ) -> "Source":
@@ -117,6 +119,7 @@ def open_source(
         variant: Which rendition of an HLS or DASH source; the best by default.
         program: Which program of a transport stream; the first one with a picture by default.
         keys: Keys of encrypted media.
+        bucket: Signs requests for what is in it.
         threads: "frame" decodes on several cores, at the price of latency.
         freshness: What is known of the source's playlists from connections before.
 
@@ -133,6 +136,7 @@ def open_source(
             variant=variant,
             program=program,
             keys=keys,
+            bucket=bucket,
             watch=watch,
             freshness=freshness,
         )

@@ -32,6 +32,7 @@ from streammonitor_worker.ingest.readers.sockets import (
     secure,
     tls,
 )
+from streammonitor_worker.ingest.signing import Bucket
 from streammonitor_worker.ingest.stop import Stop
 
 MAX_REDIRECTS = 5
@@ -78,12 +79,14 @@ class HttpClient:
         headers: Request headers. They go to `home` only: a playlist or a redirect that leads
             elsewhere does not carry a credential there.
         home: Host of the source's URL, in lower case.
+        bucket: Signs the requests for what is in it.
     """
 
     access: Access
     stop: Stop
     headers: Mapping[str, str]
     home: str
+    bucket: Bucket | None = None
     _idle: dict[Place, _Wire] = field(default_factory=dict, init=False)
     _used: dict[int, _Answer] = field(default_factory=dict, init=False)
 
@@ -135,7 +138,7 @@ class HttpClient:
 
     def _ask(self, url: str, first: int, end: int | None) -> _Answer:
         self.access.check(url)
-        split = urlsplit(url)
+        split = urlsplit(self.bucket.signed(url) if self.bucket else url)
         place = _place(split, url)
         headers = self._headers(split, first, end)
         target = f"{split.path or '/'}{'?' + split.query if split.query else ''}"

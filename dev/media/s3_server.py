@@ -1,0 +1,33 @@
+"""A real S3 server on loopback, over a folder: versitygw."""
+
+import contextlib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from dev.cluster.binaries import VERSITYGW, build_alone
+from dev.media.servers import free_port, process, wait_until
+
+ACCESS_KEY, SECRET_KEY = "test-access", "test-secret"
+
+
+@contextlib.contextmanager
+def s3_server(folder: Path) -> Iterator[str]:
+    """Yield the endpoint; the folders in `folder` are buckets."""
+    program, port = build_alone(VERSITYGW), free_port()
+    command = [str(program), "--access", ACCESS_KEY, "--secret", SECRET_KEY]
+    command += ["--port", f"127.0.0.1:{port}", "posix", "--nometa", str(folder)]
+    url = f"http://127.0.0.1:{port}"
+    with process(command) as server:
+        wait_until(lambda: _answers(url), server, "versitygw")
+        yield url
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=2).close()  # noqa: S310 - it is ours
+    except urllib.error.HTTPError:
+        # It wants credentials: it is there.
+        return True
+    return True

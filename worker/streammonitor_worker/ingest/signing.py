@@ -1,0 +1,112 @@
+"""Objects of a bucket by HTTP: where they are, and requests that are signed with its credentials.
+
+Signed URLs, not an object store's own client: so each request goes through the rules of what may be
+reached, to the address that was checked, and a playlist's segments are read as any other's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+from streammonitor_worker.ingest.errors import SourceError, redact
+
+if TYPE_CHECKING:
+    from obstore.store import AzureStore, GCSStore, S3Config, S3Store
+
+SCHEMES = ("s3", "gs", "az")
+DEFAULT_REGION = "us-east-1"
+VALID_FOR = timedelta(minutes=5)
+"""A request is signed when it is made; clocks may differ by this."""
+SECRETS: Mapping[str, tuple[str, ...]] = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    "gs": ("GOOGLE_SERVICE_ACCOUNT_KEY",),
+    "az": ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"),
+}
+"""What a Secret holds for each kind of store; a session token only for temporary credentials."""
+OPTIONAL = ("AWS_SESSION_TOKEN",)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket, and what its requests are signed with. Its text shows no credential.
+
+    Attributes:
+        kind: One of `SCHEMES`.
+        name: Of the bucket or container.
+        endpoint: Of S3, where it is, as in https://s3.example; None: at Amazon.
+        region: Of S3.
+        credentials: As in `SECRETS`; none: it is public.
+    """
+
+    kind: str
+    name: str
+    endpoint: str | None = None
+    region: str | None = None
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def root(self) -> str:
+        """The URL of the bucket, ending with a slash."""
+        if self.kind == "az":
+            account = self.credentials.get("AZURE_STORAGE_ACCOUNT_NAME", "")
+            where = f"https://{account}.blob.core.windows.net"
+        elif self.kind == "gs":
+            where = "https://storage.googleapis.com"
+        else:
+            region = self.region or DEFAULT_REGION
+            where = self.endpoint or f"https://s3.{region}.amazonaws.com"
+        return f"{where.rstrip('/')}/{self.name}/"
+
+    def url(self, source: str) -> str:
+        """Where the object is that a source names, as in s3://bucket/path."""
+        return self.root + quote(unquote(urlsplit(source).path.lstrip("/")))
+
+    def signed(self, url: str) -> str:
+        """The same URL, as one may ask for it; another one if it is not of this bucket.
+
+        Raises:
+            SourceError: The credentials are none.
+        """
+        if not self.credentials or not url.startswith(self.root):
+            return url
+        # Imported by whoever needs it: it takes 10 MB.
+        import obstore  # noqa: PLC0415
+
+        plain = urlsplit(url)._replace(query="", fragment="").geturl()
+        path = unquote(plain.removeprefix(self.root))
+        try:
+            signed = obstore.sign(self._store, "GET", path, VALID_FOR)
+        except Exception:
+            # Whatever it says may quote what it was given.
+            raise SourceError(
+                "SecretInvalid",
+                f"{redact(url)} cannot be asked for: the credentials of its bucket are not as "
+                f"{self.kind} has them: check the Secret",
+            ) from None
+        return str(signed)
+
+    @cached_property
+    def _store(self) -> "S3Store | GCSStore | AzureStore":
+        from obstore.store import AzureStore, GCSStore, S3Store  # noqa: PLC0415
+
+        held = self.credentials
+        if self.kind == "gs":
+            return GCSStore(self.name, service_account_key=held["GOOGLE_SERVICE_ACCOUNT_KEY"])
+        if self.kind == "az":
+            return AzureStore(
+                self.name,
+                account_name=held["AZURE_STORAGE_ACCOUNT_NAME"],
+                account_key=held["AZURE_STORAGE_ACCOUNT_KEY"],
+            )
+        config: S3Config = {
+            "endpoint": self.root.removesuffix(f"/{self.name}/"),
+            "region": self.region or DEFAULT_REGION,
+            "access_key_id": held["AWS_ACCESS_KEY_ID"],
+            "secret_access_key": held["AWS_SECRET_ACCESS_KEY"],
+        }
+        if token := held.get("AWS_SESSION_TOKEN"):
+            config["session_token"] = token
+        return S3Store(self.name, config=config, client_options={"allow_http": True})
