@@ -213,7 +213,7 @@ def assert_one_start_and_one_end(monitor: Monitor, incident: Incident) -> None:
         found = sorted(event["reason"] for event in events)
         return found if len(found) > 1 else None
 
-    assert eventually("its Events", reasons, timeout_s=10) == ["SilenceEnded", "SilenceStarted"]
+    assert eventually("its Events", reasons, timeout_s=40) == ["SilenceEnded", "SilenceStarted"]
 
 
 def kill_process(pod: Object, number: signal.Signals = signal.SIGKILL) -> None:

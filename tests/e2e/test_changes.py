@@ -65,7 +65,7 @@ def test_removing_a_stream_ends_its_incident_as_removed(monitor: Monitor) -> Non
         active = monitor.status().get("activeIncidents", [])
         return all(item["stream"] != "channel-1" for item in active)
 
-    eventually("its end in the status", forgotten, timeout_s=15)
+    eventually("its end in the status", forgotten, timeout_s=40)
 
 
 def test_suspend_and_resume(monitor: Monitor) -> None:

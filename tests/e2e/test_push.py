@@ -42,7 +42,7 @@ def test_a_sender_is_not_disturbed_when_its_stream_changes_hands(
         finally:
             monitor.access.kubectl("uncordon", node)
         assert sender.poll() is None, "the sender goes on"
-        spans = eventually("both said what was theirs", lambda: _both(coverage), timeout_s=10)
+        spans = eventually("both said what was theirs", lambda: _both(coverage), timeout_s=40)
     before, after = spans
     missing = round(after.first - (before.first + before.frames))
     figure("sent by UDP, worker drained -> pictures that nobody analysed", str(missing), "50")

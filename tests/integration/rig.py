@@ -23,7 +23,7 @@ from streammonitor_api.worker_status import StreamStatus, WorkerStatus
 T = TypeVar("T")
 
 
-def eventually(what: str, probe: Callable[[], T | None], timeout_s: float = 15.0) -> T:
+def eventually(what: str, probe: Callable[[], T | None], timeout_s: float = 60.0) -> T:
     """Return the first true answer of `probe`; fail when the deadline passes."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -97,7 +97,7 @@ class WorkerRig:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def wait(self, timeout_s: float = 15.0) -> int:
+    def wait(self, timeout_s: float = 60.0) -> int:
         """Wait for the process to end by itself; returns its exit code."""
         assert self._process is not None
         self.output += self._process.communicate(timeout=timeout_s)[0]
