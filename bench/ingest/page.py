@@ -55,8 +55,7 @@ def _day(day: replay.Outcome) -> str:
         "clock wraps at 33 bits after a minute, and jumps back to there every 20 min: "
         f"{day.jumps} jumps, "
         "announced by the discontinuity indicator. Detectors: "
-        f"{', '.join(f'`{one}`' for one in replay.DETECTORS)}; "
-        "`timing` would tell of the jumps: it does not know the discontinuity indicator yet."
+        f"{', '.join(f'`{one}`' for one in replay.DETECTORS)}."
         f"\n\nFalse incidents: {told}. Resident memory after a tenth: {day.memory_mib[0]:.1f} MiB, "
         f"at the end: {day.memory_mib[-1]:.1f} MiB.\n"
     )

@@ -39,8 +39,8 @@ DETECTORS = (
     "clipping",
     "audioDropout",
     "transport",
+    "timing",
 )
-"""`timing` does not know the discontinuity indicator, and takes the jumps for faults."""
 
 
 class Outcome(NamedTuple):

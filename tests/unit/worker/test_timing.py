@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from streammonitor_worker.deliveries import STREAM, Connected, Container, Delivered
 from streammonitor_worker.detectors.base import Measurement, Verdict
 from streammonitor_worker.detectors.timing import TimingDetector, TimingParams
 from streammonitor_worker.facts import Packet, Track
@@ -105,3 +106,40 @@ def test_a_repeated_timestamp_is_told_from_one_that_is_missing() -> None:
     assert [one.values["backwardMilliseconds"] for one in bad] == pytest.approx([40.0, 0.0])
     assert [one.values["gapMilliseconds"] for one in bad] == pytest.approx([0.0, 80.0])
     assert [one.start_s for one in bad] == pytest.approx([6.0, 6.04])
+
+
+def _with_a_jump(flags: int, announced_s: float) -> list[Verdict]:
+    """What is found of a clock that steps by two minutes at 20 s, and of what announces it.
+
+    Args:
+        flags: Of the adaptation fields of packets that are told of.
+        announced_s: When they are: before or after the first packet of the new clock.
+    """
+    adaptation = bytes([183, flags]).ljust(184, b"\xff")
+    clocks = b"".join(bytes([0x47, 1, 0, 0x20]) + adaptation for _ in range(6))
+    quiet = b"".join(bytes([0x47, 1, 0, 0x10]) + bytes(184) for _ in range(6))
+    detector, told = TimingDetector(TimingParams()), False
+    found: list[Measurement] = []
+    for view in packets(20):
+        packet = view.fact
+        assert isinstance(packet, Packet)
+        assert packet.dts_s is not None
+        if not found:
+            for fact in (Connected(), Delivered(STREAM, Container.TS, quiet)):
+                found += detector.observe(replace(view, fact=fact))
+        if not told and packet.dts_s >= announced_s:
+            found += detector.observe(replace(view, fact=Delivered(STREAM, Container.TS, clocks)))
+            told = True
+        by_s = 120 if packet.dts_s >= 20 else 0
+        moved = replace(packet, dts_s=packet.dts_s + by_s, pts_s=packet.dts_s + by_s)
+        found += detector.observe(replace(view, fact=moved))
+    assert told
+    return [one.verdict for one in [*found, *detector.flush()]]
+
+
+@pytest.mark.parametrize("announced_s", [19.6, 20.2, 21.0])
+@pytest.mark.parametrize(("flags", "is_fault"), [(0x90, False), (0x10, True), (0x80, True)])
+def test_a_clock_may_start_anew_where_its_reference_says_so(
+    flags: int, is_fault: bool, announced_s: float
+) -> None:
+    assert (Verdict.BAD in _with_a_jump(flags, announced_s)) is is_fault

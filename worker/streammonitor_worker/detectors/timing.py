@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import Field
 
 from streammonitor_api.durations import Duration
-from streammonitor_worker.deliveries import Begun, Missed
+from streammonitor_worker.deliveries import Begun, Connected, Container, Delivered, Missed
 from streammonitor_worker.detectors.base import (
     Detector,
     DetectorParams,
@@ -22,11 +23,14 @@ from streammonitor_worker.facts import Fact, Packet, Seam, Track, Waiting
 from streammonitor_worker.frames import TransportView
 from streammonitor_worker.measures.drift import Drift, Slope
 from streammonitor_worker.measures.stamps import JUMP_S, Fault, Stamps, Step
+from streammonitor_worker.mpegts.packets import Framer
 
 SEAM_S = 20.0
 """What is announced follows within so much media: a demultiplexer reads ahead."""
 SEAMS = 8
 """So many announcements may be ahead."""
+HELD_S = 5.0
+"""A transport stream's bytes are told of after its packets, later by at most so much media."""
 AFTER_S = 1.0
 """For so long after a fault nothing is told to be well: faults come in groups."""
 TOGETHER_S = 0.5
@@ -65,13 +69,24 @@ class TimingParams(DetectorParams):
     }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A fault that may yet turn out to have been announced."""
+
+    view: TransportView
+    packet: Packet
+    step: Step
+    since_s: float | None
+
+
 class TimingDetector(Detector[TimingParams, TransportView]):
     """Finds timestamps that do not fit what they are the timestamps of.
 
     Input: the timestamps of packets, before they are decoded, of pictures and sound each by itself.
     Each packet should begin where the one before ended. What a source may rightly do is no fault:
-    a clock that wraps at 33 bits, the seams that a playlist announces, a connection that is made
-    anew. Pictures of no constant rate may pause for a second.
+    a clock that wraps at 33 bits, the seams that a playlist or the discontinuity indicator of a
+    transport stream announces, a connection that is made anew. Pictures of no constant rate may
+    pause for a second.
 
     Values: `gapMilliseconds`, `overlapMilliseconds` and `backwardMilliseconds`, of one fault: how
     much is missing, is there twice, or how far decoding times go back; `jumpSeconds`, for steps of
@@ -80,8 +95,8 @@ class TimingDetector(Detector[TimingParams, TransportView]):
     pictures come apart in a player that plays all samples; and `sound`, 1 if it is in the sound's
     timestamps.
 
-    Source: timestamps are those of ISO/IEC 13818-1 clause 2.4.3.7; the tolerance is about a frame
-    of sound.
+    Source: timestamps are those of ISO/IEC 13818-1 clause 2.4.3.7, the discontinuity indicator is
+    that of 2.4.3.5; the tolerance is about a frame of sound.
 
     Blind spots: a drift is told after one to two minutes, from 5 ppm on if timestamps do not
     jitter. Sound and pictures that were put together wrongly but evenly look right, and so does a
@@ -112,6 +127,8 @@ class TimingDetector(Detector[TimingParams, TransportView]):
         self._drift = Drift()
         self._slope: Slope | None = None
         self._seams: dict[Track, deque[float]] = {track: deque(maxlen=SEAMS) for track in Track}
+        self._framers: dict[str, Framer] = {}
+        self._held: list[_Held] = []
         self._lines: set[str] = set()
         self._missed: set[str] = set()
         self._until_s: float | None = None
@@ -128,14 +145,28 @@ class TimingDetector(Detector[TimingParams, TransportView]):
         elif self._announces(fact):
             for seams in self._seams.values():
                 seams.append(measures.time_s + SEAM_S)
+        if isinstance(fact, Delivered):
+            yield from self.flush()
         elif isinstance(fact, Waiting) and fact.overdue_s:
+            yield from self.flush()
             if self._quiet_since_s is None:
                 self._quiet_since_s = measures.time_s - fact.overdue_s
             yield from self._span(measures, measures.time_s, Verdict.UNKNOWN, {})
 
+    def flush(self) -> Iterator[Measurement]:
+        """Tell of faults that were not announced."""
+        held, self._held = self._held, []
+        for one in held:
+            if not self._excused(one.packet.track, one.view.time_s):
+                yield self._faulty(one)
+
     def _announces(self, fact: Fact) -> bool:
         """Whether timestamps may rightly start anew; those of what is missing may not."""
-        if isinstance(fact, Missed):
+        if isinstance(fact, Delivered):
+            return fact.container is Container.TS and self._has_new_clock(fact)
+        if isinstance(fact, Connected):
+            self._framers.clear()
+        elif isinstance(fact, Missed):
             self._missed.add(fact.line)
         elif isinstance(fact, Begun):
             first = fact.line not in self._lines
@@ -145,6 +176,11 @@ class TimingDetector(Detector[TimingParams, TransportView]):
                 self._missed.discard(fact.line)
                 return not (fact.continues or first or missed)
         return isinstance(fact, Seam)
+
+    def _has_new_clock(self, delivered: Delivered) -> bool:
+        """Whether a clock reference announces that it does not continue the one before."""
+        packets, _ = self._framers.setdefault(delivered.line, Framer()).feed(delivered.data)
+        return bool((packets.discontinuity & packets.has_pcr).any())
 
     def _excused(self, track: Track, time_s: float) -> bool:
         seams = self._seams[track]
@@ -163,22 +199,26 @@ class TimingDetector(Detector[TimingParams, TransportView]):
                 self._slope = self._drift.slope()
         slope = self._slope
         if step is not None and step.fault:
-            yield self._faulty(view, packet, step, since_s)
+            self._held.append(_Held(view, packet, step, since_s))
+            if not self._framers:
+                yield from self.flush()
+        elif self._held:
+            if view.time_s - self._held[0].view.time_s > HELD_S:
+                yield from self.flush()
         elif self._fault_end_s is not None and view.time_s < self._fault_end_s + AFTER_S:
             yield from self._span(view, view.time_s, Verdict.BETWEEN, _values(slope))
         else:
             yield from self._span(view, view.time_s, self._verdict(slope), _values(slope))
 
-    def _faulty(
-        self, view: TransportView, packet: Packet, step: Step, since_s: float | None
-    ) -> Measurement:
+    def _faulty(self, held: _Held) -> Measurement:
         """From where media is missing, or a moment; what comes after a stall began with it."""
-        start_s = view.time_s if since_s is None else since_s
+        view, step = held.view, held.step
+        start_s = view.time_s if held.since_s is None else held.since_s
         lasts_s = self._missing_s(step, start_s)
         until_s = self._until_s or 0.0
         self._until_s = max(until_s, start_s + max(lasts_s, SHORTEST_S))
         self._fault_end_s = self._until_s
-        fault = {"sound": float(packet.track is Track.AUDIO)}
+        fault = {"sound": float(held.packet.track is Track.AUDIO)}
         if step.fault is Fault.JUMP:
             fault["jumpSeconds"] = round(step.by_s, 3)
         elif step.fault is not None:
