@@ -89,7 +89,9 @@ class Voice:
             incidents, self._recall = [*self._recall, *incidents], None
             if from_s is None:
                 return self._begin(-NOW, incidents)
-        return self._speak(silent_s if from_s is None else from_s, list(incidents))
+        if from_s is None or (silent_s is not None and silent_s > from_s):
+            from_s = silent_s  # it was asked to hand it over, and is not any more
+        return self._speak(from_s, list(incidents))
 
     def place(self, view: FrameView | AudioView, *, timed: bool) -> None:
         """A frame is about to be analysed; `timed`: it is of the kind that sets the clock."""

@@ -158,6 +158,23 @@ def test_who_fell_silent_and_is_given_the_stream_back_tells_what_it_found_meanwh
     assert frames(old) == 42
 
 
+def test_who_took_a_stream_over_and_is_given_it_back_goes_on_where_it_fell_silent() -> None:
+    old = Follower("old")
+    old.voice.follow(Turn(stream="s"))
+    old.see([False] * 20)
+    began_s = old.says("position_s")
+    old.hold(Turn(stream="s", from_s=began_s))
+    old.see([False] * 20)
+    old.hold(Turn(stream="s", from_s=began_s, until_s=old.says("position_s")))
+    old.see([False] * 2)
+    assert old.says("held_until_s") is not None
+    old.see([True] * 10 + [False] * 10)
+    old.hold(Turn(stream="s", from_s=began_s))
+    assert [event.kind for event in old.events] == [EventKind.STARTED, EventKind.ENDED]
+    assert frames(old) == 42
+    assert old.says("held_from_s") == began_s
+
+
 def test_who_fell_silent_speaks_again_when_nobody_takes_over(
     handed_over: Callable[[], Follower],
 ) -> None:
