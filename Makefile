@@ -33,7 +33,7 @@ demo-down: install ## remove the demo and the operator; the local cluster stays 
 	$(SAY)
 	$(RUN) -m dev.demo down $(if $(CONTEXT),--context $(CONTEXT))
 
-test: install ## every test, those on the real cluster included (30 min the first time, then 10)
+test: install ## every test, those on the real cluster included (an hour the first time, then 35 min)
 	$(SAY)
 	$(RUN) -m dev.packages
 	@$(MAKE) --no-print-directory check
