@@ -11,6 +11,7 @@ from pydantic import Field
 from streammonitor_api.alerts import Alerts
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.model import Model
+from streammonitor_api.results import Results
 from streammonitor_api.spec import Stream
 
 SCHEMA_VERSION = 1
@@ -77,6 +78,8 @@ class Assignment(Model):
     """The detectors to run on each of them, with the parameters that the user set."""
     alerts: Alerts | None = None
     """Who is told of incidents. Secrets are named only: they are mounted."""
+    results: Results | None = None
+    """Where results are kept besides the worker's memory. Secrets are named only."""
     open_incidents: list[Incident] = []
     """Incidents that were open elsewhere: the worker adopts them with their ids."""
     released: list[Release] = []

@@ -83,7 +83,8 @@ class CredentialsFrom(Model):
     secret_ref: SecretRef
     """A Secret with, for s3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, if they are temporary,
     AWS_SESSION_TOKEN; for gs, GOOGLE_SERVICE_ACCOUNT_KEY (JSON); for az, AZURE_STORAGE_ACCOUNT_NAME
-    and AZURE_STORAGE_ACCOUNT_KEY. A missing one is a problem of this stream alone."""
+    and AZURE_STORAGE_ACCOUNT_KEY. A missing one is a problem of this stream, or of the results,
+    alone."""
 
 
 class ObjectStore(Model):
@@ -104,7 +105,7 @@ class ObjectStore(Model):
     ) = None
     """Region of an s3 bucket. Default: us-east-1."""
     credentials_from: CredentialsFrom | None = None
-    """Where the credentials come from. Default: the objects are public."""
+    """Where the credentials come from. Default: none, as for public objects."""
 
 
 class Variant(Model):

@@ -15,6 +15,7 @@ from streammonitor_api.durations import Duration
 from streammonitor_api.model import LIST_SET, Model, list_map
 from streammonitor_api.push import ONE_GROUP, Push, PushService, push_of
 from streammonitor_api.regions import IgnoreRegion, Region, region_faults
+from streammonitor_api.results import Results
 from streammonitor_api.rollout import Rollout
 from streammonitor_api.source import (
     Decryption,
@@ -297,6 +298,9 @@ class StreamMonitorSpec(Model):
     """Worker groups. Default: one group named "all" with every detector."""
     alerts: Alerts | None = None
     """Who is told of incidents. Default: the status, Kubernetes Events and the workers' logs."""
+    results: Results | None = None
+    """Where summaries of every minute and the incidents are kept. Default: in the worker's memory,
+    for as long as it runs, and no more than some hours."""
     service: PushService | None = None
     """What the Services of streams look like that are sent to a worker."""
 

@@ -64,11 +64,9 @@ class StreamProblem(Model):
     """When this began."""
 
 
-class SinkTrouble(Model):
-    """A sink of spec.alerts that does not take what it is sent."""
+class StoreTrouble(Model):
+    """What is wrong with where results are kept."""
 
-    name: str
-    """Name of the sink."""
     reason: str
     """CamelCase cause, as in ConnectionRefused."""
     message: str = ""
@@ -77,6 +75,13 @@ class SinkTrouble(Model):
     """When this began."""
     workers: int = 1
     """How many workers say so."""
+
+
+class SinkTrouble(StoreTrouble):
+    """A sink of spec.alerts that does not take what it is sent."""
+
+    name: str
+    """Name of the sink."""
 
 
 class AlertsStatus(Model):
@@ -223,6 +228,8 @@ class StreamMonitorStatus(Model):
     """The worker groups."""
     alerts: AlertsStatus | None = None
     """What is wrong with who is told of incidents; absent if nothing is."""
+    results: StoreTrouble | None = None
+    """What is wrong with where results are kept; absent if nothing is."""
     incidents: IncidentsStatus | None = None
     """How many incidents there are."""
     active_incidents: Annotated[list[IncidentSummary], Field(json_schema_extra=list_map("id"))] = []

@@ -106,17 +106,22 @@ class StreamStatus(Model):
     """When this worker analysed the stream's first frame (UTC)."""
 
 
-class SinkProblem(Model):
-    """A sink that does not take what it is sent, or that lost some of it."""
+class StoreProblem(Model):
+    """A store that does not take what it is sent, or that some of it was lost for."""
 
-    name: str
-    """Name of the sink."""
     reason: str
     """CamelCase cause, as in ConnectionRefused."""
     message: str
     """One sentence for a person: what, where, remedy. Never a credential."""
     since: datetime
     """When this began."""
+
+
+class SinkProblem(StoreProblem):
+    """A sink that does not take what it is sent, or that lost some of it."""
+
+    name: str
+    """Name of the sink."""
 
 
 class WorkerStatus(Model):
@@ -138,6 +143,8 @@ class WorkerStatus(Model):
     """What is wrong with the assignment as a whole: sentences; keys that were not understood."""
     sinks: list[SinkProblem] = []
     """Sinks that do not take what they are sent."""
+    results: StoreProblem | None = None
+    """What is wrong with the store of results; absent if nothing is."""
     draining: bool = False
     """SIGTERM was received."""
     streams: list[StreamStatus] = []

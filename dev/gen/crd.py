@@ -17,6 +17,7 @@ from streammonitor_api.alerts import (
 from streammonitor_api.durations import format_duration
 from streammonitor_api.push import ONE_GROUP
 from streammonitor_api.regions import ROUNDING
+from streammonitor_api.results import EVERY_S, RETENTION_S
 from streammonitor_api.rollout import CANARY_S, DEADLINE_S
 from streammonitor_api.source import ONE_PROGRAM
 from streammonitor_api.spec import (
@@ -136,6 +137,8 @@ def _add_rules(spec: Schema) -> None:
     spec["x-kubernetes-validations"] += [_volume_rule(), _some_streams_rule(), _push_rule()]
     _add_source_rules(spec["properties"]["streamsFrom"])
     _add_alert_rules(spec["properties"]["alerts"]["properties"])
+    _bound(spec["properties"]["results"]["properties"], "every", EVERY_S)
+    _bound(spec["properties"]["results"]["properties"], "retention", RETENTION_S)
     stream["properties"]["program"]["x-kubernetes-validations"] = [
         {"rule": "has(self.number) != has(self.service)", "message": ONE_PROGRAM}
     ]

@@ -13,6 +13,7 @@ from streammonitor_api.status import (
     RolloutPhase,
     RolloutStatus,
     SinkTrouble,
+    StoreTrouble,
     StreamMonitorStatus,
     StreamProblem,
 )
@@ -46,6 +47,7 @@ class Picture:
     failures: tuple[str, ...] = ()
     list_problem: ListProblem | None = None
     sinks: Sequence[SinkTrouble] = ()
+    results: StoreTrouble | None = None
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     pushed: int = 0
     moved: Sequence[HandOver] = ()
@@ -188,7 +190,7 @@ def _degraded(picture: Picture) -> Verdict:
 
 
 def _degraded_streams(picture: Picture) -> Verdict:
-    others = [*_rollouts(picture), *_sinks(picture)]
+    others = [*_rollouts(picture), *_sinks(picture), *_results(picture)]
     if picture.problems:
         worst = max(one.rank for one in picture.streams.values())
         reason = "WorkersNotReady" if worst is Rank.UNWATCHED else "StreamProblems"
@@ -218,6 +220,14 @@ def _sinks(picture: Picture) -> list[tuple[str, str]]:
     number = len(picture.sinks)
     text = f"{number} of the alerts {'has' if number == 1 else 'have'} a problem: "
     return [("SinkProblems", f"{text}{', '.join(named)}{_more(number)}")]
+
+
+def _results(picture: Picture) -> list[tuple[str, str]]:
+    """Reason and sentence if results are not taken by their store."""
+    trouble = picture.results
+    if trouble is None:
+        return []
+    return [("ResultsProblem", f"Results are not kept ({trouble.reason}): {trouble.message}.")]
 
 
 def _completed(picture: Picture) -> Verdict:

@@ -48,6 +48,7 @@ def draft_assignment(
         ports={name: port for name, port in (ports or {}).items() if name in share.streams},
         detectors=detectors,
         alerts=spec.alerts,
+        results=spec.results,
         open_incidents=_carried(view, share.holds, detectors, open_incidents),
         released=[*_kept_releases(view, share.streams), *_releases(view, gone, EndReason.REMOVED)],
     )

@@ -1,8 +1,8 @@
-"""What is wrong with the sinks of a StreamMonitor, over all its workers. Pure."""
+"""What is wrong with sinks and results of a StreamMonitor, over all its workers. Pure."""
 
 from collections.abc import Iterable
 
-from streammonitor_api.status import SinkTrouble
+from streammonitor_api.status import SinkTrouble, StoreTrouble
 from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.health import identifier
 
@@ -31,3 +31,18 @@ def sink_troubles(views: Iterable[WorkerView]) -> list[SinkTrouble]:
                 )
             found[problem.name] = known.model_copy(update={"workers": workers})
     return [found[name] for name in sorted(found)][:_MOST]
+
+
+def results_trouble(views: Iterable[WorkerView]) -> StoreTrouble | None:
+    """What is wrong with the store of results, as the worker says that has seen it for longest."""
+    statuses = [view.current.status for view in views if view.current and view.current.status]
+    found = [said.results for said in statuses if said.results is not None]
+    if not found:
+        return None
+    first = min(found, key=lambda one: one.since)
+    return StoreTrouble(
+        reason=identifier(first.reason),
+        message=first.message[:_MESSAGE],
+        since=first.since.replace(microsecond=0),
+        workers=len(found),
+    )

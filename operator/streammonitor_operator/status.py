@@ -30,7 +30,7 @@ from streammonitor_operator.gaps import hand_overs
 from streammonitor_operator.health import Health
 from streammonitor_operator.ledger import summarize
 from streammonitor_operator.plan import Worker
-from streammonitor_operator.sinks import sink_troubles
+from streammonitor_operator.sinks import results_trouble, sink_troubles
 
 MAX_BYTES = 60 * 1024
 """Below the promised 64 KiB, with room for what the API adds."""
@@ -84,6 +84,7 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
     streams = _streams(facts, troubles)
     problems = _keep_since(health.worst_first(streams.values()), facts.before)
     sinks = sink_troubles(view for _, view in facts.workers)
+    results = results_trouble(view for _, view in facts.workers)
     moved = hand_overs(_moved(facts.before), (view for _, view in facts.workers), facts.pushed)
     picture = Picture(
         spec=facts.spec,
@@ -101,6 +102,7 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
         failures=facts.failures,
         list_problem=facts.found.problem if facts.found else None,
         sinks=sinks,
+        results=results,
         pushed=len(facts.pushed),
         moved=moved,
         troubles={name: trouble for name, trouble in troubles.items() if trouble is not None},
@@ -113,6 +115,7 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
             workers=_workers_status(facts),
             groups=_groups(facts),
             alerts=AlertsStatus(problems=sinks) if sinks else None,
+            results=results,
             incidents=IncidentsStatus(active=len(facts.open_incidents)),
             active_incidents=_worst(facts.open_incidents),
             last_incident=facts.last,

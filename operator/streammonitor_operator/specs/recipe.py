@@ -115,6 +115,8 @@ def secret_names(streams: Iterable[Stream]) -> list[str]:
 
 
 def all_secret_names(spec: StreamMonitorSpec) -> list[str]:
-    """The Secrets that the streams and the sinks of a specification name, each once, sorted."""
-    of_sinks = {one.name for one in spec.alerts.secrets} if spec.alerts else set()
-    return sorted({*secret_names(spec.streams), *of_sinks})
+    """The Secrets that streams, sinks and results of a specification name, each once, sorted."""
+    named = {one.name for one in spec.alerts.secrets} if spec.alerts else set()
+    if spec.results is not None and spec.results.secret_name is not None:
+        named.add(spec.results.secret_name)
+    return sorted({*secret_names(spec.streams), *named})

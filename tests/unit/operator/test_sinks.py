@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from streammonitor_api.results import Results
 from streammonitor_api.spec import StreamMonitorSpec
-from streammonitor_api.worker_status import SinkProblem, WorkerStatus
+from streammonitor_api.worker_status import SinkProblem, StoreProblem, WorkerStatus
 from streammonitor_operator.drafts import draft_assignment
 from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.handover import Share
@@ -120,3 +121,29 @@ def test_workers_that_say_the_same_are_counted_and_the_first_to_say_it_is_quoted
     assert (trouble.reason, trouble.since, trouble.workers) == (
         "Notanidentifier", NOW.astimezone(UTC), 2
     )  # fmt: skip
+
+
+STORE = {
+    "url": "s3://quality/streams",
+    "objectStore": {"credentialsFrom": {"secretRef": {"name": "bucket"}}},
+}
+
+
+def test_results_reach_every_worker_with_the_secret_that_they_name() -> None:
+    asked = spec().model_copy(update={"results": Results.model_validate(STORE)})
+    draft = draft_assignment(OWNER, asked, view(), Share(), {})
+    assert draft.to_json_object()["results"] == STORE
+    assert all_secret_names(asked) == ["bucket"]
+
+
+def test_a_store_that_takes_no_results_degrades() -> None:
+    worker = view(said("a"))
+    assert worker.current is not None
+    problem = StoreProblem(reason="Forbidden", message="s3://quality refuses access", since=NOW)
+    object.__setattr__(worker.current.status, "results", problem)
+    status = compute_status(facts("a", worker=worker))
+    degraded = next(one for one in status.conditions if one.type == "Degraded")
+    assert (degraded.status, degraded.reason) == ("True", "ResultsProblem")
+    assert "s3://quality refuses access" in degraded.message
+    assert status.results is not None
+    assert (status.results.reason, status.results.workers) == ("Forbidden", 1)
