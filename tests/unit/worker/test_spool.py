@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streammonitor_worker.alerts.spool import Spool, SpoolReader
+from streammonitor_worker.spool import Spool, SpoolReader
 
 Make = Callable[..., Spool]
 

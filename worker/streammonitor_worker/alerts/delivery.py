@@ -13,10 +13,9 @@ from streammonitor_api import alerts as api
 from streammonitor_api.incident import Incident
 from streammonitor_api.worker_status import SinkProblem
 from streammonitor_worker.alerts.events import AlertEvent, as_seen_by, now
-from streammonitor_worker.alerts.records import Record
+from streammonitor_worker.spool import Record, Spool, SpoolReader
 from streammonitor_worker.alerts.sink import Around, NotDelivered, Pace, Sink
 from streammonitor_worker.alerts.sinks import build_sink
-from streammonitor_worker.alerts.spool import Spool, SpoolReader
 from streammonitor_worker.incidents import EventKind
 
 BACKOFF_FIRST_S = 0.5

@@ -1,8 +1,8 @@
-"""The spool: events on disk, in order, until every sink has taken them.
+"""The spool: what is to be sent, on disk and in order, until everybody has taken it.
 
 Segments of numbered lines are appended to and synced before anybody is told; each reader has a
-cursor of its own. The spool is bounded: when it is full, updates that a later event says all of
-go first, then the oldest events; what a reader loses by that is counted.
+cursor of its own. The spool is bounded: when it is full, what is expendable goes first, then the
+oldest lines; what a reader loses by that is counted.
 """
 
 import json
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from streammonitor_worker.alerts.records import Record, measure, parse, records
+from streammonitor_worker.spool.records import Record, measure, parse, records
 
 MAX_BYTES: Final = 24 * 2**20
-"""Size of all segments. The worker's volume has 64 MiB."""
+"""Size of all segments. The worker's volume has 64 MiB, for two spools."""
 SEGMENT_BYTES: Final = 2**20
 _SUFFIX = ".spool"
 _CURSOR = ".cursor"
@@ -37,11 +37,12 @@ class _Segment:
 class Spool:
     """A bounded queue on disk that several readers follow. Thread-safe.
 
-    A folder that cannot be written costs the protection against a crash, not the alerts: they go
+    A folder that cannot be written costs the protection against a crash, not what is sent: it goes
     through a temporary folder then, and `problem` says so.
 
     Args:
         folder: Where it is kept.
+        what: What is in it, as people say it.
         max_bytes: The most that it holds.
         segment_bytes: Size at which a new file is begun.
 
@@ -50,9 +51,15 @@ class Spool:
     """
 
     def __init__(
-        self, folder: Path, *, max_bytes: int = MAX_BYTES, segment_bytes: int = SEGMENT_BYTES
+        self,
+        folder: Path,
+        *,
+        what: str = "alerts",
+        max_bytes: int = MAX_BYTES,
+        segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
         self._folder = folder
+        self._what = what
         self._max_bytes = max_bytes
         self._segment_bytes = segment_bytes
         self._lock = threading.Lock()
@@ -75,26 +82,33 @@ class Spool:
         return self._synced
 
     @property
+    def folder(self) -> Path:
+        """Where it is kept now."""
+        return self._folder
+
+    @property
     def size(self) -> int:
         """Bytes on disk."""
         with self._lock:
             return sum(one.size for one in self._segments)
 
-    def append(self, line: bytes, *, expendable: bool = False) -> int:
-        """Save a line; it is on disk on return. Returns its number.
+    def append(self, *lines: bytes, expendable: bool = False) -> int:
+        """Save lines; they are on disk on return. Returns the number of the last one.
 
         Raises:
             OSError: Nothing can be written anywhere.
         """
         with self._lock:
-            record = Record(self._last + 1, expendable, line)
-            try:
-                self._write(record)
-            except OSError as error:
-                self._fall_back(error)
-                self._write(record)
-        self._sync(record.number)
-        return record.number
+            for line in lines:
+                record = Record(self._last + 1, expendable, line)
+                try:
+                    self._write(record)
+                except OSError as error:
+                    self._fall_back(error)
+                    self._write(record)
+            number = self._last
+        self._sync(number)
+        return number
 
     def reader(self, name: str, wants: Callable[[bytes], bool]) -> "SpoolReader":
         """Follow the spool from where a reader of this name was; a new one begins at the end.
@@ -246,7 +260,7 @@ class Spool:
             raise error
         _log.warning("spool: %s", error)
         self.problem = (
-            f"alerts that are not delivered yet are not saved in {self._folder} "
+            f"{self._what} that are not delivered yet are not saved in {self._folder} "
             f"({error.strerror or error}): mount a writable volume with room there"
         )
         self._fallback = tempfile.TemporaryDirectory(prefix="streammonitor-spool-")
