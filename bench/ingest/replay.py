@@ -10,21 +10,29 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
+import av
+
+from dev.host import say
 from dev.media.clips import write_clip
-from dev.media.surgery import remuxed
 from streammonitor_api.incident import EndReason
 from streammonitor_worker.analysis import StreamAnalysis
 from streammonitor_worker.detectors.base import Kind
 from streammonitor_worker.frames import AudioView, Discontinuity, FrameView
 from streammonitor_worker.ingest import open_source
 
-CLIP_S = 24.0
-"""Whole pictures at 25 Hz and whole frames of MPEG audio, which last 24 ms. It is cut out of the
-middle of a longer one, so that sound goes on where it is repeated."""
-JUMP_EVERY = 50
+PICTURES_HZ = Fraction(25, 2)
+SOUND_HZ = 16_000
+"""As few pictures and frames of sound as their defects can be found in: a day is full of wraps and
+jumps, whatever is between them, and has to be over in an hour."""
+CLIP_S = 25.2
+"""Whole groups of 21 pictures, of 80 ms each, and whole frames of MPEG audio, which last 72 ms. It
+is cut out of the middle of a longer one, so that sound goes on where it is repeated."""
+GROUP_S = 1.68
+JUMP_EVERY = 48
 """Repetitions from one jump of the clock to the next: 20 min."""
 CLOCK_HZ = 90_000
 WRAP = 2**33
@@ -151,6 +159,37 @@ def _stamp(field: bytes, moved: int) -> bytes:
     )
 
 
+def _clip(folder: Path) -> Path:
+    """A clip without defects, as long as three repetitions."""
+    written, clip = folder / "written.ts", folder / "clip.ts"
+    write_clip(
+        written,
+        duration_s=3 * CLIP_S,
+        size=(64, 36),
+        frame_rate=PICTURES_HZ,
+        gop_s=GROUP_S,
+        audio_codec="mp2",
+        strip=False,
+    )
+    # One frame of sound in a packet: then they can be cut anywhere.
+    options = {"pes_payload_size": "0"}
+    with av.open(str(written)) as inside, av.open(str(clip), "w", options=options) as outside:
+        pictures = outside.add_stream_from_template(inside.streams.video[0])
+        sound = outside.add_stream("mp2", rate=SOUND_HZ)
+        resampler = av.AudioResampler("s16", "stereo", SOUND_HZ, sound.frame_size)
+        for packet in inside.demux():
+            if packet.stream.type == "video":
+                if packet.dts is not None:
+                    packet.stream = pictures
+                    outside.mux(packet)
+                continue
+            for frame in packet.decode():
+                if isinstance(frame, av.AudioFrame):
+                    for one in resampler.resample(frame):
+                        outside.mux(sound.encode(one))
+    return clip
+
+
 @contextmanager
 def _sent(parts: Iterator[bytes]) -> Iterator[str]:
     """Send it all to whoever connects, as fast as it is taken."""
@@ -173,18 +212,7 @@ def _sent(parts: Iterator[bytes]) -> Iterator[str]:
 
 def replay(folder: Path, media_s: float, detectors: Sequence[str] = DETECTORS) -> Outcome:
     """Analyse so much of a channel without defects."""
-    written, clip = folder / "written.ts", folder / "clip.ts"
-    write_clip(
-        written,
-        duration_s=3 * CLIP_S,
-        size=(64, 36),
-        gop_s=1,
-        video_codec="mpeg2video",
-        audio_codec="mp2",
-        strip=False,
-    )
-    # One frame of sound in a packet: then they can be cut anywhere.
-    remuxed(written, clip, pes_payload_size="0")
+    clip = _clip(folder)
     count = round(media_s / CLIP_S)
     analysis = StreamAnalysis(
         monitor_uid="", stream="day", worker="", detectors={name: {} for name in detectors}
@@ -205,6 +233,9 @@ def replay(folder: Path, media_s: float, detectors: Sequence[str] = DETECTORS) -
                 end_s = max(end_s, item.time_s)
             if end_s > media_s / 10 * (len(memory) + 1):
                 memory.append(_memory_mib())
+                say(
+                    f"{end_s / 3600:.1f} h replayed, {memory[-1]:.1f} MiB, {sorted(told) or 'calm'}"
+                )
     analysis.finish(EndReason.EOF)
     return Outcome(end_s, sorted(told), jumps, memory)
 

@@ -1,6 +1,7 @@
 """Serve one MP4 file (H.264, AAC) as rtsp://127.0.0.1:PORT/live; run by Debian's own Python.
 
-Usage: gst_rtsp.py PORT FILE. It stands alone: GStreamer does all the work.
+Usage: gst_rtsp.py PORT FILE [udp]; with udp, media comes in datagrams only. It stands alone:
+GStreamer does all the work.
 """
 
 import importlib
@@ -14,7 +15,7 @@ _LAUNCH = (
 )
 
 
-def main(port: str, path: str) -> None:
+def main(port: str, path: str, lower: str = "") -> None:
     """Serve until killed; each client sees the file from its start."""
     gi: Any = importlib.import_module("gi")
     gi.require_version("Gst", "1.0")
@@ -29,6 +30,9 @@ def main(port: str, path: str) -> None:
     server.set_service(port)
     factory = rtsp.RTSPMediaFactory.new()
     factory.set_launch(_LAUNCH.format(path=path))
+    if lower == "udp":
+        gst_rtsp: Any = importlib.import_module("gi.repository.GstRtsp")
+        factory.set_protocols(gst_rtsp.RTSPLowerTrans.UDP)
     server.get_mount_points().add_factory("/live", factory)
     if not server.attach(None):
         sys.exit(f"cannot listen on port {port}")
@@ -36,4 +40,4 @@ def main(port: str, path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:4])

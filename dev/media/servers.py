@@ -158,8 +158,11 @@ def _rtsp_answers(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def rtsp_server(clip: Path) -> Iterator[str]:
-    """Yield an RTSP URL from GStreamer's server; each client plays `clip` (MP4) once, paced."""
+def rtsp_server(clip: Path, *, udp: bool = False) -> Iterator[str]:
+    """Yield an RTSP URL from GStreamer's server; each client plays `clip` (MP4) once, paced.
+
+    With `udp`, the server refuses to send media in the connection.
+    """
     find = "import gi; gi.require_version('GstRtspServer', '1.0')"
     known = os.access(SYSTEM_PYTHON, os.X_OK) and not subprocess.call(
         [SYSTEM_PYTHON, "-c", find], stderr=subprocess.DEVNULL
@@ -167,7 +170,8 @@ def rtsp_server(clip: Path) -> Iterator[str]:
     require(known, "GStreamer's RTSP server", RTSP_PACKAGES)
     port = free_port()
     script = Path(__file__).with_name("gst_rtsp.py")
-    with process([SYSTEM_PYTHON, str(script), str(port), str(Path(clip).resolve())]) as server:
+    command = [SYSTEM_PYTHON, str(script), str(port), str(Path(clip).resolve())]
+    with process([*command, *(["udp"] if udp else [])]) as server:
         wait_until(lambda: _rtsp_answers(port), server, "GStreamer's RTSP server")
         yield f"rtsp://127.0.0.1:{port}/live"
 

@@ -13,6 +13,7 @@ from streammonitor_worker.ingest import SourceError, Stop, open_source
 from streammonitor_worker.ingest.manifests import dash, hls
 from streammonitor_worker.ingest.readers import udp
 from streammonitor_worker.ingest.references import references_of
+from streammonitor_worker.ingest.rtp import Datagrams, Ordered
 from streammonitor_worker.mpegts.monitor import TransportMonitor
 from tests.fuzz import seeds
 from tests.unit.worker.web import Answer, serving
@@ -167,8 +168,20 @@ def references(data: bytes) -> None:
 
 
 def datagrams(data: bytes) -> None:
-    """RTP headers alone."""
+    """RTP headers alone, and what an RTSP server says that sends such."""
     udp._payload(data)
+    list(Ordered().feed(data))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as link,
+    ):
+        beside = Datagrams("rtsp://h/a", link)
+        beside.asked(b"SETUP a RTSP/1.0\r\nCSeq: 1\r\nTransport: interleaved=0-1\r\n\r\n")
+        try:
+            beside.answered(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nTransport: " + data)
+            beside.answered(data)
+        finally:
+            beside.close()
 
 
 TARGETS: dict[str, Target] = {

@@ -38,6 +38,10 @@ def _rtsp(media: Path, origin: LiveOrigin) -> Serving:
     return rtsp_server(media / "clean.mp4")
 
 
+def _rtsp_by_udp(media: Path, origin: LiveOrigin) -> Serving:
+    return rtsp_server(media / "clean.mp4", udp=True)
+
+
 @pytest.mark.parametrize(
     ("serve", "path", "live"),
     [
@@ -47,6 +51,7 @@ def _rtsp(media: Path, origin: LiveOrigin) -> Serving:
         pytest.param(_dash, "", True, id="live DASH"),
         pytest.param(_rtmp, "", True, id="RTMP"),
         pytest.param(_rtsp, "", None, id="RTSP"),
+        pytest.param(_rtsp_by_udp, "", None, id="RTSP by UDP"),
     ],
 )
 def test_two_seconds_of_picture_and_sound_arrive_in_order(

@@ -18,7 +18,7 @@ from streammonitor_worker.ingest.options import Plan, plan
 from streammonitor_worker.ingest.readers.file import holds_transport_stream
 from streammonitor_worker.ingest.readers.http import MAX_REDIRECTS
 from streammonitor_worker.ingest.readers.program import no_programs
-from streammonitor_worker.ingest.relay import Redirected, Relay
+from streammonitor_worker.ingest.relay import DatagramsOnly, Redirected, Relay
 from streammonitor_worker.ingest.signing import Bucket
 from streammonitor_worker.ingest.stop import Stop
 
@@ -52,7 +52,7 @@ def open_container(
     Raises:
         SourceError: It must not or cannot be opened, or is no media.
     """
-    place = url
+    place, by_datagrams = url, False
     for _ in range(MAX_REDIRECTS + 1):
         planned = plan(place, headers, keys)
         access.check(place)
@@ -77,7 +77,7 @@ def open_container(
                 elif program is not None:
                     raise no_programs(place)
                 elif planned.relayed:
-                    way = Relay(place, access, stop)
+                    way = Relay(place, access, stop, by_datagrams=by_datagrams)
                 if way:
                     stack.callback(way.close)
                 container = _container(place, planned, way, stop)
@@ -86,7 +86,9 @@ def open_container(
                 stack.pop_all()
                 return Opened(container, planned, way)
         except Redirected as elsewhere:
-            place = elsewhere.url
+            place, by_datagrams = elsewhere.url, False
+        except DatagramsOnly:
+            by_datagrams = True
     raise SourceError(
         "TooManyRedirects",
         f"{redact(url)} cannot be opened: it redirects more than {MAX_REDIRECTS} times: check the "

@@ -104,8 +104,8 @@ def file_path(url: str) -> str:
 
 def _transport_options(scheme: str) -> dict[str, str]:
     if scheme in ("rtsp", "rtsps"):
-        # UDP would lose packets that the network of a cluster drops silently; TCP is also the
-        # only transport through most firewalls.
+        # A server that sends datagrams only is asked for them by the relay. They come second: the
+        # network of a cluster drops them silently, and most firewalls let only TCP through.
         return {"rtsp_transport": "tcp"}
     if scheme in ("rtmp", "rtmps"):
         return {"rtmp_live": "live", "rtmp_buffer": "100"}

@@ -24,6 +24,7 @@ from streammonitor_worker.ingest.readers.sockets import (
     tls,
     wake,
 )
+from streammonitor_worker.ingest.rtp import Datagrams
 from streammonitor_worker.ingest.stop import Stop
 
 PORTS = {"rtmp": 1935, "rtmps": 443, "rtsp": 554, "rtsps": 322}
@@ -34,6 +35,8 @@ MAX_SETUP_BYTES = 262_144
 _LOOPBACK = "127.0.0.1"
 _CHUNK_BYTES = 65_536
 _LOCATION = re.compile(rb"(?<!\ncontent-)location:([^\n]*)(\n?)", re.IGNORECASE)
+_REFUSED = re.compile(rb"^RTSP/1\.\d 461\b", re.MULTILINE)
+"""Unsupported transport (RFC 2326, 11.3.14)."""
 _ANY_LOCATION = re.compile(rb"location:([^\n]*)(\n?)", re.IGNORECASE)
 
 
@@ -49,8 +52,21 @@ class Redirected(SourceError):
         self.url = to
 
 
+class DatagramsOnly(SourceError):
+    """An RTSP server sends no media in its connection."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("DatagramsOnly", f"{redact(url)} sends datagrams only")
+
+
 class Relay:
     """One source behind a loopback port.
+
+    Args:
+        url: Of the source.
+        access: What may be reached.
+        stop: Ends it.
+        by_datagrams: Whether an RTSP server is asked for its media by UDP.
 
     Attributes:
         target: What FFmpeg opens.
@@ -64,10 +80,13 @@ class Relay:
     length: None = None
     """A connection has none; see `Opening.length`."""
 
-    def __init__(self, url: str, access: Access, stop: Stop) -> None:
+    def __init__(self, url: str, access: Access, stop: Stop, *, by_datagrams: bool = False) -> None:
         self._url = url
         self._access = access
         self._stop = stop
+        self._by_datagrams = by_datagrams
+        self._datagrams: Datagrams | None = None
+        self._playing = False
         self._split = split = urlsplit(url)
         self._authority = _authority(split, url)
         self._patience_s = RESPONSE_TIMEOUT_S
@@ -96,6 +115,7 @@ class Relay:
     def playing(self) -> None:
         """Media has come: from now on there must always be more soon."""
         self._patience_s = STALL_S
+        self._playing = True
 
     def close(self) -> None:
         """End the connection. Twice is once."""
@@ -143,22 +163,42 @@ class Relay:
 
     def _carry(self, inner: socket.socket, outer: socket.socket) -> None:
         """Carry bytes both ways until one side ends."""
-        self._setup = _Setup(self._url) if self._split.scheme.lower() in ("rtsp", "rtsps") else None
-        poll = select.poll()
-        for link in (inner, outer):
-            poll.register(link, select.POLLIN)
+        scheme = self._split.scheme.lower()
+        refusable = scheme == "rtsp" and not self._by_datagrams  # UDP has no TLS
+        self._setup = _Setup(self._url, refusable) if scheme in ("rtsp", "rtsps") else None
+        self._datagrams = Datagrams(self._url, outer) if self._by_datagrams else None
+        try:
+            with self._stop.waking(lambda: wake(outer)):
+                self._carry_on(inner, outer)
+        finally:
+            if self._datagrams:
+                self._datagrams.close()
+
+    def _carry_on(self, inner: socket.socket, outer: socket.socket) -> None:
         heard = time.monotonic()
-        with self._stop.waking(lambda: wake(outer)):
-            while not self._closed:
-                waited_s = time.monotonic() - heard
-                ready = {fd for fd, _ in poll.poll(max(0.0, self._patience_s - waited_s) * 1000)}
-                if inner.fileno() in ready and not self._sent(inner, outer):
-                    return
-                if outer.fileno() in ready:
-                    self._received(outer, inner)
-                    heard = time.monotonic()
-                elif not ready:
-                    raise stalled(redact(self._url), self._patience_s)
+        while not self._closed:
+            beside = self._datagrams.links() if self._datagrams else []
+            waited_s = time.monotonic() - heard
+            ready = _ready([inner, outer, *beside], max(0.0, self._patience_s - waited_s))
+            if inner in ready and not self._sent(inner, outer):
+                return
+            if outer in ready:
+                self._received(outer, inner)
+            # Where media comes beside the connection, what is said in it is none.
+            came = outer in ready and not (beside and self._playing)
+            for link in beside:
+                came |= link in ready and self._taken(link, inner)
+            if came:
+                heard = time.monotonic()
+            elif time.monotonic() - heard >= self._patience_s:
+                raise stalled(redact(self._url), self._patience_s)
+
+    def _taken(self, link: socket.socket, inner: socket.socket) -> bool:
+        """Carry on a datagram; whether it is media."""
+        data, is_media = self._datagrams.received(link) if self._datagrams else (b"", False)
+        with suppress(ConnectionError):
+            inner.sendall(data)
+        return is_media
 
     def _sent(self, inner: socket.socket, outer: socket.socket) -> bool:
         """Carry on what FFmpeg says; False if it has hung up."""
@@ -166,11 +206,12 @@ class Relay:
             said = inner.recv(_CHUNK_BYTES)
             if self._setup and said.startswith(b"PLAY "):
                 self._setup = None
-            if said and self._spoken:
-                said = said.replace(*self._spoken)
+            told = self._datagrams.asked(said) if self._datagrams else said
+            if told and self._spoken:
+                told = told.replace(*self._spoken)
             with suppress(OSError):
                 # Where it is gone, that is told where it is read from.
-                outer.sendall(said)
+                outer.sendall(told)
             return bool(said)
         return False
 
@@ -191,6 +232,8 @@ class Relay:
                 raise classify(ConnectionResetError(), self._url, opening=False)
             if self._setup:
                 data = self._setup.examined(data)
+            if self._datagrams:
+                data = self._datagrams.answered(data)
             with suppress(ConnectionError):
                 inner.sendall(data)
             # TLS may have decrypted more than was asked for, of which poll knows nothing.
@@ -208,17 +251,20 @@ class _Setup:
     for one, so that it does not depend on reading them as FFmpeg does.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, refusable: bool = False) -> None:
         self._url = url
+        self._refusable = refusable
         self._text = b""
 
     def examined(self, data: bytes) -> bytes:
         """Return what FFmpeg may see: all, or nothing until the address is complete.
 
         Raises:
-            SourceError: It redirects, or says too much.
+            SourceError: It redirects, sends no media in its connection, or says too much.
         """
         self._text += data
+        if self._refusable and _REFUSED.search(self._text):
+            raise DatagramsOnly(self._url)
         # After a dollar sign come binary data, and then a line may begin anywhere (RFC 2326, 10.12)
         found = (_ANY_LOCATION if b"$" in self._text else _LOCATION).search(self._text)
         if found and found[2]:
@@ -230,6 +276,15 @@ class _Setup:
                 f"{MAX_SETUP_BYTES} bytes before it plays: check the server",
             )
         return b"" if found else data
+
+
+def _ready(links: list[socket.socket], within_s: float) -> list[socket.socket]:
+    """Those of some sockets that have something, as soon as one has."""
+    poll = select.poll()
+    for link in links:
+        poll.register(link, select.POLLIN)
+    there = {fd for fd, _ in poll.poll(within_s * 1000)}
+    return [link for link in links if link.fileno() in there]
 
 
 def _elsewhere(url: str, location: str) -> str:
