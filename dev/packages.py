@@ -2,7 +2,7 @@
 
 import sys
 
-from dev import alerting, browser
+from dev import alerting, browser, prometheus
 from dev.cluster.binaries import VERSITYGW, build_alone
 from dev.host import apt_install, exit_code, run, timed
 from dev.media import muxers, servers
@@ -12,6 +12,7 @@ DEBIAN_PACKAGES = (
     *muxers.VLC_PACKAGES,
     *browser.DEBIAN_PACKAGES,
     *alerting.DEBIAN_PACKAGES,
+    *prometheus.DEBIAN_PACKAGES,
 )
 
 

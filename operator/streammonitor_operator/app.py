@@ -14,6 +14,7 @@ import aiohttp
 
 from streammonitor_api import names
 from streammonitor_operator.cache import Informer
+from streammonitor_operator.fleet_metrics import FleetCollector
 from streammonitor_operator.handlers import watch_monitors
 from streammonitor_operator.http import Health, serve
 from streammonitor_operator.kube import (
@@ -27,7 +28,7 @@ from streammonitor_operator.kube import (
 )
 from streammonitor_operator.kube_client import KubeClient, load_configuration
 from streammonitor_operator.leader import Leader, LeadershipLost
-from streammonitor_operator.metrics import LEADER
+from streammonitor_operator.metrics import LEADER, REGISTRY
 from streammonitor_operator.observe import Observer
 from streammonitor_operator.reconcile import Reconciler
 from streammonitor_operator.resync import Resync
@@ -124,6 +125,9 @@ async def _reconcile(
         resyncs = [
             Resync(client, namespace, world.monitors) for namespace in settings.namespaces or ("",)
         ]
+        fleet = FleetCollector(world.monitors, observer)
+        REGISTRY.register(fleet)
+        stack.callback(REGISTRY.unregister, fleet)
         health.watches = [*informers, *resyncs]
         loops = [*(one.run() for one in informers), *(one.run() for one in resyncs)]
         watches = [asyncio.create_task(loop) for loop in loops]

@@ -78,7 +78,9 @@ async def serve(health: Health, port: int, host: str = "0.0.0.0") -> web.AppRunn
 
     async def metrics(_: web.Request) -> web.Response:
         headers = {"Content-Type": CONTENT_TYPE_LATEST}
-        return web.Response(body=generate_latest(REGISTRY), headers=headers)
+        # In a thread: with thousands of StreamMonitors it takes longer than a timer may be late.
+        body = await asyncio.to_thread(generate_latest, REGISTRY)
+        return web.Response(body=body, headers=headers)
 
     app = web.Application()
     routes: list[tuple[str, Any]] = [

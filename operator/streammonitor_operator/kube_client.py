@@ -19,7 +19,7 @@ from yarl import URL
 
 from streammonitor_api import names
 from streammonitor_operator.kube import Manifest, Rejected, Resource, Unreachable
-from streammonitor_operator.metrics import API_REQUESTS
+from streammonitor_operator.metrics import API_REQUESTS, API_SECONDS
 
 REQUEST_TIMEOUT_S = 10.0
 WATCH_SERVER_TIMEOUT_S = 45
@@ -236,9 +236,10 @@ class KubeClient:
         url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else orjson.dumps(body)
         try:
-            answer = await self._session.request(
-                method, URL(url, encoded=True), headers=headers, data=data, timeout=timeout
-            )
+            with API_SECONDS.labels(method, resource.plural).time():
+                answer = await self._session.request(
+                    method, URL(url, encoded=True), headers=headers, data=data, timeout=timeout
+                )
         except _NETWORK_ERRORS as error:
             API_REQUESTS.labels(method, resource.plural, "unreachable").inc()
             raise Unreachable(f"{method} {path}: {error!r}") from error

@@ -1,6 +1,20 @@
-"""The operator's own metrics, in a registry of their own."""
+"""The operator's own metrics, in a registry of their own.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+Each says what its labels may be; docs/metrics.md is made from what is said here.
+"""
+
+from importlib.metadata import version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+disable_created_metrics()  # a second series for each counter, which nobody asks for
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)  # CPU, memory and file descriptors
@@ -10,6 +24,13 @@ API_REQUESTS = Counter(
     "Requests to the Kubernetes API.",
     ["method", "resource", "code"],
     registry=REGISTRY,
+)
+API_SECONDS = Histogram(
+    "streammonitor_operator_api_request_seconds",
+    "How long the Kubernetes API took to begin its answer; of watches too.",
+    ["method", "resource"],
+    registry=REGISTRY,
+    buckets=(0.005, 0.02, 0.1, 0.5, 2, 10),
 )
 PASSES = Counter(
     "streammonitor_operator_reconcile_passes",
@@ -23,6 +44,16 @@ PASS_SECONDS = Histogram(
     registry=REGISTRY,
     buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10),
 )
+MOVES = Counter(
+    "streammonitor_operator_stream_moves",
+    "Streams that were given to another worker, by why: lost (their worker does not answer or is "
+    "gone), evicted (its pod or node goes), replaced (it is to go: a roll-out, a drained node, "
+    "fewer workers), packed (it stays, and they find room elsewhere).",
+    ["reason"],
+    registry=REGISTRY,
+)
+for _reason in ("lost", "evicted", "replaced", "packed"):
+    MOVES.labels(_reason)  # 0 from the first scrape on
 POLLS = Counter(
     "streammonitor_operator_worker_polls",
     "Answers to /status polls by result: changed, same, failed.",
@@ -47,6 +78,13 @@ WATCH_RESTARTS = Counter(
     ["resource", "cause"],
     registry=REGISTRY,
 )
+INFO = Gauge(
+    "streammonitor_operator_info",
+    "1; its label says which version runs.",
+    ["version"],
+    registry=REGISTRY,
+)
+INFO.labels(version("streammonitor")).set(1)
 LEADER = Gauge("streammonitor_operator_leader", "1 while this process leads.", registry=REGISTRY)
 MONITORS_KNOWN = Gauge(
     "streammonitor_operator_monitors", "StreamMonitors that are reconciled.", registry=REGISTRY

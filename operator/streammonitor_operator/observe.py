@@ -81,9 +81,14 @@ class Observer:
 
         A process that is gone refuses; a network that is cut off, or a policy, says nothing.
         """
-        known = [seen for seen in self._seen.values() if seen.status is not None]
+        known = [seen for seen in list(self._seen.values()) if seen.status is not None]
         silent = sum(seen.failing_since is not None and not seen.refused for seen in known)
         return silent >= DOUBT_FROM and silent > DOUBT_RATIO * len(known)
+
+    def census(self) -> tuple[int, int]:
+        """How many pods do not answer, and how many there are."""
+        known = list(self._seen.values())
+        return sum(one.failing_since is not None for one in known), len(known)
 
     def take_departed(self, monitor: Key) -> list[WorkerStatus]:
         """The last words of a StreamMonitor's pods that are gone; each is handed out once."""

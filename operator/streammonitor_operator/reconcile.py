@@ -34,6 +34,7 @@ from streammonitor_operator.kube import Kube, NotLeader, Rejected
 from streammonitor_operator.ledger import Ledger
 from streammonitor_operator.metrics import PASS_SECONDS, PASSES
 from streammonitor_operator.monitors import Monitor, Monitors
+from streammonitor_operator.moves import count_moves
 from streammonitor_operator.naming import worker_name
 from streammonitor_operator.nodes import Node, read_node
 from streammonitor_operator.observe import Observation
@@ -261,6 +262,7 @@ class Reconciler:
             memory.told = listen(memory.told, workers.values(), urls)
         pushed = _pushed(monitor)
         plan = _plan(monitor, list(workers.values()), memory, doubtful=doubtful)
+        memory.placed = count_moves(memory.placed, plan, workers)
         return Work(
             world=self.world,
             monitor=monitor,

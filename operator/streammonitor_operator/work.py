@@ -24,6 +24,7 @@ from streammonitor_operator.handover import Handover, Share, Told
 from streammonitor_operator.kube import Kube, KubeError
 from streammonitor_operator.ledger import Ledger
 from streammonitor_operator.monitors import Monitor, Monitors
+from streammonitor_operator.moves import Placed
 from streammonitor_operator.nodes import Node
 from streammonitor_operator.observe import Observation
 from streammonitor_operator.plan import Plan, Worker
@@ -74,6 +75,8 @@ class Memory:
     """How far streams were told of."""
     severed: set[str] = field(default_factory=set)
     """Pods on their way out that Services do not lead to any more, by uid."""
+    placed: Placed = field(default_factory=dict)
+    """Where the last plan put each stream."""
     quarantine: Quarantine = field(default_factory=Quarantine)
     rollouts: Rollouts = field(default_factory=Rollouts)
     status_sent: bytes = b""

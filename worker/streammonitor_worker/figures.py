@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from streammonitor_api.incident import EndReason
+from streammonitor_worker.incidents import EventKind, IncidentEvent
+
+Counts = dict[tuple[str, str], int]
+"""By defect and severity."""
+
 
 @dataclass(slots=True)
 class Figures:
@@ -14,7 +20,8 @@ class Figures:
         connects: Times that the source was opened.
         discontinuities: Jumps of media time, reconnections included.
         internal_errors: Faults of our own that the supervisor survived.
-        incidents: Incidents started, by defect.
+        started: Incidents that began, by defect and the severity that they began with.
+        ended: Incidents that ended, by defect and the worst severity that they had.
         media_s: Media time of the last video frame, or sound where there is no video.
         analysed_s: How much media was analysed, what was missing left out.
         lag_s: From the arrival of the last frame's bytes to the end of its analysis.
@@ -28,9 +35,19 @@ class Figures:
     connects: int = 0
     discontinuities: int = 0
     internal_errors: int = 0
-    incidents: dict[str, int] = field(default_factory=dict)
+    started: Counts = field(default_factory=dict)
+    ended: Counts = field(default_factory=dict)
     media_s: float = 0.0
     analysed_s: float = 0.0
     lag_s: float = 0.0
     cpu_s: float = 0.0
     unknown_s: dict[str, float] = field(default_factory=dict)
+
+    def note(self, event: IncidentEvent) -> None:
+        """Count an event; what is interrupted goes on elsewhere, and did not end."""
+        incident = event.incident
+        counts = {EventKind.STARTED: self.started, EventKind.ENDED: self.ended}.get(event.kind)
+        if counts is None or incident.end_reason is EndReason.INTERRUPTED:
+            return
+        key = (incident.defect, incident.severity.value)
+        counts[key] = counts.get(key, 0) + 1

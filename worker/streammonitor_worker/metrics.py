@@ -1,12 +1,14 @@
 """Prometheus metrics, computed when they are scraped: a stream that is gone leaves no series.
 
-Labels are stream and defect; URLs never appear.
+Labels are names that the resource gives (stream, defect, sink, mute) and short closed lists (state,
+severity); URLs and ids never appear. docs/metrics.md is made from what is said here.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -15,7 +17,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from streammonitor_api.incident import Severity
 from streammonitor_api.worker_status import StreamState, StreamStatus
+from streammonitor_worker import __version__
 from streammonitor_worker.alerts import AlertDesk
 from streammonitor_worker.alerts.delivery import BUCKETS_S, SinkFigures
 from streammonitor_worker.board import StatusBoard
@@ -38,6 +42,10 @@ _COUNTERS: dict[str, tuple[str, Callable[[Figures], float]]] = {
     "internal_errors": (
         "Faults of the worker itself that it survived.",
         lambda f: f.internal_errors,
+    ),
+    "analysed_seconds": (
+        "Media time that was analysed, what was missing left out.",
+        lambda f: f.analysed_s,
     ),
     "stream_cpu_seconds": ("CPU time of the stream's thread.", lambda f: f.cpu_s),
 }
@@ -64,41 +72,74 @@ class WorkerCollector(Collector):
         streams = self._fleet.figures()
         yield from _per_stream(streams)
         yield _states(streams)
-        yield from self._incidents(streams)
+        yield from _incidents(streams)
+        yield self._active()
         if self._alerts is not None:
             yield from _sinks(self._alerts)
+        yield from self._process()
+
+    def _process(self) -> Iterator[Metric]:
+        info = GaugeMetricFamily(
+            "streammonitor_worker_info", "1; its label says which version runs.", labels=["version"]
+        )
+        info.add_metric([__version__], 1)
+        yield info
         yield GaugeMetricFamily(
             "streammonitor_assignment_epoch",
-            "The assignment that is carried out.",
+            "The assignment that is carried out; 0 before the first.",
             value=self._board.epoch,
+        )
+        yield GaugeMetricFamily(
+            "streammonitor_worker_problems",
+            "What is wrong with the worker as a whole: `problems` of its /status names it.",
+            value=len(self._board.document().problems),
         )
         yield CounterMetricFamily(
             "streammonitor_cpu_seconds", "CPU time of the process.", value=time.process_time()
         )
 
-    def _incidents(self, streams: Streams) -> Iterator[Metric]:
-        started = CounterMetricFamily(
-            "streammonitor_incidents", "Incidents started.", labels=["stream", "defect"]
-        )
-        unknown = CounterMetricFamily(
-            "streammonitor_detector_unknown_seconds",
-            "Media time that a detector could not judge.",
-            labels=["stream", "defect"],
-        )
-        for name, (_, figures) in streams.items():
-            for defect, count in figures.incidents.items():
-                started.add_metric([name, defect], count)
-            for defect, seconds in figures.unknown_s.items():
-                unknown.add_metric([name, defect], seconds)
-        active = GaugeMetricFamily(
+    def _active(self) -> Metric:
+        family = GaugeMetricFamily(
             "streammonitor_active_incidents",
             "Incidents that last now.",
             labels=["stream", "defect", "severity"],
         )
-        for incident in self._board.document().incidents:
-            if incident.active:
-                active.add_metric([incident.stream, incident.defect, incident.severity.value], 1)
-        yield from (started, unknown, active)
+        active = Counter(
+            (one.stream, one.defect, one.severity.value)
+            for one in self._board.document().incidents
+            if one.active
+        )
+        for labels, number in active.items():
+            family.add_metric(labels, number)
+        return family
+
+
+def _incidents(streams: Streams) -> Iterator[Metric]:
+    started = CounterMetricFamily(
+        "streammonitor_incidents_started",
+        "Incidents that began, by the severity that they began with; 0 from the first scrape on, "
+        "so that increase() counts the first one too.",
+        labels=["stream", "defect", "severity"],
+    )
+    ended = CounterMetricFamily(
+        "streammonitor_incidents_ended",
+        "Incidents that ended, by the worst severity that they had.",
+        labels=["stream", "defect", "severity"],
+    )
+    unknown = CounterMetricFamily(
+        "streammonitor_detector_unknown_seconds",
+        "Media time that a detector could not judge.",
+        labels=["stream", "defect"],
+    )
+    for name, (_, figures) in streams.items():
+        none = {(defect, one.value): 0 for defect in figures.unknown_s for one in Severity}
+        for (defect, severity), count in (none | figures.started).items():
+            started.add_metric([name, defect, severity], count)
+        for (defect, severity), count in figures.ended.items():
+            ended.add_metric([name, defect, severity], count)
+        for defect, seconds in figures.unknown_s.items():
+            unknown.add_metric([name, defect], seconds)
+    yield from (started, ended, unknown)
 
 
 def _per_stream(streams: Streams) -> Iterator[Metric]:
@@ -123,6 +164,13 @@ _SINK_COUNTERS: dict[str, tuple[str, Callable[[SinkFigures], float]]] = {
         lambda f: f.lost,
     ),
 }
+_SINK_GAUGES: dict[str, tuple[str, Callable[[SinkFigures], float]]] = {
+    "behind": ("Events in the spool that a sink has not come to yet.", lambda f: f.behind),
+    "oldest_seconds": (
+        "For how long the oldest event that a sink has not taken has waited.",
+        lambda f: f.oldest_s,
+    ),
+}
 
 
 def _sinks(alerts: AlertDesk) -> Iterator[Metric]:
@@ -133,11 +181,11 @@ def _sinks(alerts: AlertDesk) -> Iterator[Metric]:
         for sink, figures in sinks.items():
             counter.add_metric([sink], read(figures))
         yield counter
-    behind = GaugeMetricFamily(
-        "streammonitor_alerts_behind",
-        "Events in the spool that a sink has not come to yet.",
-        labels=["sink"],
-    )
+    for name, (text, read) in _SINK_GAUGES.items():
+        gauge = GaugeMetricFamily(f"streammonitor_alerts_{name}", text, labels=["sink"])
+        for sink, figures in sinks.items():
+            gauge.add_metric([sink], read(figures))
+        yield gauge
     delay = HistogramMetricFamily(
         "streammonitor_alerts_delay_seconds",
         "From the raise of an incident until a sink has taken its start.",
@@ -145,7 +193,6 @@ def _sinks(alerts: AlertDesk) -> Iterator[Metric]:
     )
     bounds = [*map(str, BUCKETS_S), "+Inf"]
     for sink, figures in sinks.items():
-        behind.add_metric([sink], figures.behind)
         buckets = list(zip(bounds, map(float, figures.delays), strict=True))
         delay.add_metric([sink], buckets, figures.delay_s)
     muted = CounterMetricFamily(
@@ -153,11 +200,16 @@ def _sinks(alerts: AlertDesk) -> Iterator[Metric]:
     )
     for mute, number in alerts.muted().items():
         muted.add_metric([mute], number)
-    yield from (behind, delay, muted)
+    yield from (delay, muted)
     yield CounterMetricFamily(
         "streammonitor_alerts_unsaved",
         "Events that could not be saved, and so not be sent.",
         value=alerts.unsaved,
+    )
+    yield GaugeMetricFamily(
+        "streammonitor_alerts_spool_bytes",
+        "Size of the spool on disk; it holds 24 MiB at most.",
+        value=alerts.spool_bytes,
     )
 
 
@@ -179,6 +231,7 @@ def build_registry(
     """A registry of its own: two fleets in one process (a test) do not meet."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(WorkerCollector(fleet, board, alerts))
+    ProcessCollector(registry=registry)  # CPU, memory and file descriptors
     return registry
 
 

@@ -131,7 +131,8 @@ class StreamRunner:
         with self._lock:
             return replace(
                 self._figures,
-                incidents=dict(self._figures.incidents),
+                started=dict(self._figures.started),
+                ended=dict(self._figures.ended),
                 unknown_s=dict(self._analysis.unknown_seconds()),
             )
 
@@ -484,9 +485,7 @@ class StreamRunner:
 
     def _emit(self, events: list[IncidentEvent]) -> None:
         for event in events:
-            if event.kind == "started":
-                counts, defect = self._figures.incidents, event.incident.defect
-                counts[defect] = counts.get(defect, 0) + 1
+            self._figures.note(event)
             self._around.reporter.incident_changed(event)
 
 

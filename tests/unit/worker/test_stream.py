@@ -135,7 +135,7 @@ def test_a_finite_source_is_completed_and_ends_what_is_open(
     assert rig.events[0].kind is EventKind.STARTED
     assert rig.events[-1].incident.end_reason is EndReason.EOF
     assert runner.figures().frames == 100
-    assert runner.figures().incidents == {"black": 1}
+    assert runner.figures().started == {("black", "warning"): 1}
     assert rig.events[-1].evidence is not None
     assert runner.evidence(rig.events[-1].incident.id) == rig.events[-1].evidence
 

@@ -42,6 +42,7 @@ class SinkFigures:
         refused: Events that it refuses for good, which are passed over.
         lost: Events that the spool had to drop before it took them.
         behind: Events of the spool that it has not come to yet.
+        oldest_s: For how long the oldest event that it has not taken has waited.
         delays: Starts of incidents by the time from the raise until it took them: for each of
             BUCKETS_S how many took at most so long; the last counts all.
         delay_s: The sum of those times.
@@ -52,6 +53,7 @@ class SinkFigures:
     refused: int = 0
     lost: int = 0
     behind: int = 0
+    oldest_s: float = 0.0
     delays: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_S) + 1))
     delay_s: float = 0.0
 
@@ -110,7 +112,11 @@ class Delivery:
         """What it was told so far."""
         behind = max(0, self._spool.last - self._reader.committed)
         return replace(
-            self._figures, lost=self._reader.lost, behind=behind, delays=[*self._figures.delays]
+            self._figures,
+            lost=self._reader.lost,
+            behind=behind,
+            oldest_s=self._oldest_s(),
+            delays=[*self._figures.delays],
         )
 
     def configure(self, asked: api.Sink, around: Around) -> None:
@@ -141,6 +147,13 @@ class Delivery:
         if self._thread.ident is not None:
             self._thread.join(1.0)
         self._reader.close()
+
+    def _oldest_s(self) -> float:
+        try:
+            _, event = self._pending[0]
+        except IndexError:  # also where it was taken this moment
+            return 0.0
+        return max(0.0, (now() - event.at).total_seconds())
 
     def _run(self) -> None:
         while not self._over():

@@ -148,6 +148,11 @@ class AlertDesk:
         """What each sink was told so far."""
         return {name: one.figures() for name, one in list(self._deliveries.items())}
 
+    @property
+    def spool_bytes(self) -> int:
+        """What the spool holds on disk."""
+        return self._spool.size if self._spool is not None else 0
+
     def muted(self) -> dict[str, int]:
         """Incidents that were not told, by the mute."""
         with self._lock:

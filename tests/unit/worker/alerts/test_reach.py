@@ -72,5 +72,6 @@ def test_delivery_is_counted_by_sink(rig: Rig, hook: Receiver) -> None:
     assert samples["streammonitor_alerts_sent_total", None] == 1
     assert samples["streammonitor_alerts_failures_total", None] == 0
     assert samples["streammonitor_alerts_behind", None] == 0
+    assert samples["streammonitor_alerts_oldest_seconds", None] == 0
     assert samples["streammonitor_alerts_delay_seconds_bucket", "+Inf"] == 1
     assert samples["streammonitor_alerts_delay_seconds_count", None] == 1
