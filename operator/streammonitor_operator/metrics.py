@@ -4,17 +4,13 @@ Each says what its labels may be; docs/metrics.md is made from what is said here
 """
 
 from importlib.metadata import version
+from typing import Any
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-disable_created_metrics()  # a second series for each counter, which nobody asks for
+_library: Any = prometheus_client  # it is typed for the most part, and this is not
+_library.disable_created_metrics()  # a second series for each counter, which nobody asks for
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)  # CPU, memory and file descriptors

@@ -13,10 +13,10 @@ from streammonitor_api import alerts as api
 from streammonitor_api.incident import Incident
 from streammonitor_api.worker_status import SinkProblem
 from streammonitor_worker.alerts.events import AlertEvent, as_seen_by, now
-from streammonitor_worker.spool import Record, Spool, SpoolReader
 from streammonitor_worker.alerts.sink import Around, NotDelivered, Pace, Sink
 from streammonitor_worker.alerts.sinks import build_sink
 from streammonitor_worker.incidents import EventKind
+from streammonitor_worker.spool import Record, Spool, SpoolReader
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_CAP_S = 30.0

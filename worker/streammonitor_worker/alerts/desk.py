@@ -13,10 +13,10 @@ from streammonitor_worker.alerts.delivery import Delivery, SinkFigures
 from streammonitor_worker.alerts.events import AlertEvent, now
 from streammonitor_worker.alerts.mutes import mute_faults, muting
 from streammonitor_worker.alerts.sink import Around
-from streammonitor_worker.spool import Spool
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.incidents import EventKind, IncidentEvent
 from streammonitor_worker.ingest import Access
+from streammonitor_worker.spool import Spool
 
 _log = logging.getLogger(__name__)
 
