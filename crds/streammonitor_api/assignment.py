@@ -80,6 +80,8 @@ class Assignment(Model):
     """Who is told of incidents. Secrets are named only: they are mounted."""
     results: Results | None = None
     """Where results are kept besides the worker's memory. Secrets are named only."""
+    show_decrypted_pictures: bool | None = None
+    """Whether pictures of encrypted streams are shown, too. Absent: they are not."""
     open_incidents: list[Incident] = []
     """Incidents that were open elsewhere: the worker adopts them with their ids."""
     released: list[Release] = []

@@ -49,6 +49,7 @@ def draft_assignment(
         detectors=detectors,
         alerts=spec.alerts,
         results=spec.results,
+        show_decrypted_pictures=spec.show_decrypted_pictures,
         open_incidents=_carried(view, share.holds, detectors, open_incidents),
         released=[*_kept_releases(view, share.streams), *_releases(view, gone, EndReason.REMOVED)],
     )

@@ -92,6 +92,7 @@ def played(url: str, keys: ContentKeys = NO_KEYS) -> Content:
             elif isinstance(item, AudioView):
                 sounds.append(hashlib.sha256(item.samples.tobytes()).hexdigest())
         assert source.counters.decode_errors == 0
+        assert source.decrypted or not keys
     return pictures, sounds
 
 

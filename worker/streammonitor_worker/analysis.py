@@ -37,6 +37,7 @@ from streammonitor_worker.runners import (
     causes_first,
 )
 from streammonitor_worker.severity import Scale
+from streammonitor_worker.thumbnails import Thumbnail
 
 __all__ = [
     "DetectorFigures",
@@ -224,6 +225,11 @@ class StreamAnalysis:
     def parameters(self) -> dict[str, DetectorParams]:
         """With which parameters each detector runs."""
         return {runner.name: runner.machine.params for runner in self._reported()}
+
+    @property
+    def picture(self) -> Thumbnail | None:
+        """The latest picture that is kept; None without one."""
+        return None if self._archive is None else self._archive.gallery.last
 
     def evidence(self, incident_id: str) -> Evidence | None:
         """What can be shown of an incident that is open or among the last that ended."""

@@ -75,6 +75,7 @@ class Fleet:
         self._detectors: dict[str, dict[str, Any]] = {}
         self._profile: str | None = None
         self._monitor_uid = ""
+        self._shows_decrypted = False
         self._leaving: list[StreamRunner] = []
         self._ticker = Ticker(lambda: list(self._runners.values()))
         if journal is not None:
@@ -102,6 +103,10 @@ class Fleet:
             if not runner.alive or (not runner.completed and now - runner.progress_at > STALLED_S)
         ]
 
+    def find(self, stream: str) -> StreamRunner | None:
+        """A stream that is monitored here, by its name."""
+        return self._runners.get(stream)
+
     def figures(self) -> dict[str, tuple[StreamStatus, Figures]]:
         """What each stream is and has done."""
         return {
@@ -116,6 +121,7 @@ class Fleet:
             stale: It may be out of date: analyse, and tell of it once it is applied again.
         """
         self._monitor_uid = assignment.monitor_uid
+        self._shows_decrypted = bool(assignment.show_decrypted_pictures)
         if self._alerts is not None:
             self._alerts.configure(assignment.alerts, assignment.monitor)
         detectors, problems = _usable(assignment.detectors)
@@ -225,6 +231,7 @@ class Fleet:
             worker=self._worker,
             access=self._access,
             evidence=self._evidence,
+            shows_decrypted=lambda: self._shows_decrypted,
         )
         self._runners[stream.name] = StreamRunner(stream, self._detectors, around, self._profile)
         _log.info("stream started", extra={"fields": {"stream": stream.name}})

@@ -9,6 +9,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 
 from streammonitor_api.durations import parse_duration
 from streammonitor_worker.board import StatusBoard
+from streammonitor_worker.live import LiveView
+from streammonitor_worker.looking import looking
 from streammonitor_worker.metrics import render
 
 MAX_WAIT_S = 60.0
@@ -57,6 +59,7 @@ class Endpoints:
         registry: The metrics.
         ailing: Names the streams whose threads hang; empty when the process is healthy.
         ready: Whether an assignment was read; independent of how the streams are.
+        live: Shows the streams to who looks at them; None: nobody can.
     """
 
     def __init__(
@@ -66,11 +69,13 @@ class Endpoints:
         *,
         ailing: Health,
         ready: Callable[[], bool],
+        live: LiveView | None = None,
     ) -> None:
         self._board = board
         self._registry = registry
         self._ailing = ailing
         self._ready = ready
+        self._live = live
         self._feed = StatusFeed(board)
 
     def application(self) -> web.Application:
@@ -84,6 +89,8 @@ class Endpoints:
                 web.get("/metrics", self.metrics),
             ]
         )
+        if self._live is not None:
+            app.add_routes(looking(self._live))
         return app
 
     async def healthz(self, request: web.Request) -> web.Response:

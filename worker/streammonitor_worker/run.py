@@ -22,6 +22,7 @@ from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.display import describe_incident, describe_stream, overview
 from streammonitor_worker.fleet import Fleet
 from streammonitor_worker.http import Endpoints, serving
+from streammonitor_worker.live import LiveView
 from streammonitor_worker.metrics import build_registry
 from streammonitor_worker.monitor_file import MonitorFile
 
@@ -81,6 +82,7 @@ class LaptopRun:
             streams=streams,
             profile=spec.profile,
             detectors=spec.detectors,
+            show_decrypted_pictures=spec.show_decrypted_pictures,
         )
 
     @asynccontextmanager
@@ -93,6 +95,7 @@ class LaptopRun:
             build_registry(self._fleet, self._board),
             ailing=self._fleet.healthy,
             ready=lambda: self._board.epoch > 0,
+            live=LiveView(self._fleet.find),
         )
         async with serving(endpoints.application(), port) as bound:
             self._console.print(f"serving http://localhost:{bound}/status and /metrics")

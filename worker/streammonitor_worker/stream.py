@@ -16,7 +16,7 @@ from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus
 from streammonitor_worker.allocation import give_back
 from streammonitor_worker.analysis import IncidentEvent, StreamAnalysis
-from streammonitor_worker.detectors.base import Kind
+from streammonitor_worker.detectors.base import DetectorParams, Kind
 from streammonitor_worker.evidence import Evidence
 from streammonitor_worker.figures import Figures
 from streammonitor_worker.frames import (
@@ -34,6 +34,8 @@ from streammonitor_worker.regions import PictureRegions
 from streammonitor_worker.secrets import Credentials, read_credentials
 from streammonitor_worker.splice import Splice
 from streammonitor_worker.surroundings import Surroundings
+from streammonitor_worker.thumbnails import Thumbnail
+from streammonitor_worker.traces import Traces
 from streammonitor_worker.voice import SILENT_S, Voice
 
 HEALTHY_S = 5.0
@@ -73,6 +75,8 @@ class StreamRunner:
         self._closed = threading.Event()
         self._connection = Stop()
         self._wake = threading.Event()
+        self._traces = Traces() if around.evidence else None
+        self._decrypted = False
         self._analysis = StreamAnalysis(
             monitor_uid=around.monitor_uid,
             stream=stream.name,
@@ -80,6 +84,7 @@ class StreamRunner:
             detectors=resolution.values,
             regions=PictureRegions(*_regions(stream)),
             evidence=around.evidence,
+            heard=self._traces.heard if self._traces is not None else None,
         )
         self._voice = Voice(self._analysis)
         self._faults = resolution.faults
@@ -140,6 +145,26 @@ class StreamRunner:
         """What can be shown of an incident that is open or among the last that ended."""
         with self._lock:
             return self._analysis.evidence(incident_id)
+
+    @property
+    def picture(self) -> Thumbnail | None:
+        """The latest picture, small; None without one."""
+        with self._lock:
+            return self._analysis.picture
+
+    @property
+    def hidden(self) -> bool:
+        """Whether its pictures must not leave the worker: it was decrypted here."""
+        return self._decrypted and not self._around.shows_decrypted()
+
+    def parameters(self) -> dict[str, DetectorParams]:
+        """By which each detector judges."""
+        with self._lock:
+            return self._analysis.parameters()
+
+    def traces(self) -> Traces | None:
+        """What was measured lately; None if that is not kept."""
+        return self._traces
 
     def start(self, delay_s: float = 0.0) -> None:
         """Begin, after a while; again has no effect."""
@@ -372,6 +397,7 @@ class StreamRunner:
             return False
 
     def _feed(self, item: MediaItem, source: Source) -> None:
+        self._decrypted |= source.decrypted
         if isinstance(item, FrameView | AudioView):
             self._voice.place(item, timed=isinstance(item, FrameView) or source.video is None)
         self._emit(self._analysis.feed(item))
@@ -478,10 +504,15 @@ class StreamRunner:
                     "load_m": self._load.load_m,
                     "pace_m": self._load.pace_m,
                     "damaged_per_min": self._load.damaged_per_min,
+                    "lag_ms": self._lag_ms,
                 }
             )
             if not self._closed.is_set():
                 self._around.reporter.stream_changed(self._status)
+
+    @property
+    def _lag_ms(self) -> int | None:
+        return round(self._figures.lag_s * 1000) if self._figures.analysed_s else None
 
     def _emit(self, events: list[IncidentEvent]) -> None:
         for event in events:

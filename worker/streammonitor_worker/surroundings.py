@@ -73,6 +73,7 @@ class Surroundings:
         worker: Name of the worker.
         access: Which sources may be opened.
         evidence: Whether small pictures and sound of incidents are kept.
+        shows_decrypted: Tells whether pictures of encrypted streams may leave the worker.
         backoff: Seconds to wait before the n-th attempt in a row, after failing for a reason.
     """
 
@@ -82,4 +83,5 @@ class Surroundings:
     worker: str
     access: Access = EVERYTHING
     evidence: bool = True
+    shows_decrypted: Callable[[], bool] = bool
     backoff: Callable[[int, str | None], float] = backoff_s

@@ -17,6 +17,7 @@ from streammonitor_worker.caution import Caution
 from streammonitor_worker.fleet import Fleet
 from streammonitor_worker.http import Endpoints, serving
 from streammonitor_worker.journal import Journal
+from streammonitor_worker.live import LiveView
 from streammonitor_worker.metrics import build_registry
 from streammonitor_worker.models import store
 from streammonitor_worker.settings import Settings
@@ -83,6 +84,7 @@ class Worker:
             build_registry(self._fleet, self._board, self._alerts),
             ailing=self._fleet.healthy,
             ready=lambda: self._board.epoch > 0,
+            live=LiveView(self._fleet.find),
         )
         async with serving(endpoints.application(), self._settings.port) as port:
             fields = {"worker": self._settings.worker, "port": port}

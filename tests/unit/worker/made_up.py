@@ -21,6 +21,7 @@ class MadeUpSource:
         self.audio = None
         self.counters = Counters(decode_errors=2)
         self.reading = True
+        self.decrypted = False
 
     def __enter__(self) -> Self:
         return self

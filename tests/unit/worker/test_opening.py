@@ -218,7 +218,9 @@ def test_segments_that_are_encrypted_as_a_whole_are_decrypted(
         "/one.ts": Answer((tmp_path / "b").read_bytes()),
     }
     with serving(answers) as web:
-        assert pictures(f"{web.url}/a.m3u8") == 25
+        with open_source(f"{web.url}/a.m3u8", live=False) as source:
+            assert sum(isinstance(item, FrameView) for item in source) == 25
+            assert source.decrypted
         answers["/the.key"] = Answer(bytes(16))
         with pytest.raises(SourceError) as caught:
             pictures(f"{web.url}/a.m3u8")

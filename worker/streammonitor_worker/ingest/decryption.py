@@ -28,9 +28,13 @@ class Decryption:
         keys: Its keys. They take the place of those that a playlist names.
         fetch: Opens what a playlist names.
         source: The URL of all of it, which messages name: those of segments are ever new ones.
+
+    Attributes:
+        used: Whether any of it was encrypted.
     """
 
     def __init__(self, keys: ContentKeys, fetch: Callable[[str], Reader], source: str) -> None:
+        self.used = bool(keys)
         self._keys = keys
         self._source = source
         self._fetch = fetch
@@ -85,6 +89,7 @@ class Decryption:
         return CencReader(reader, keys, self._source, tracks=tracks, position=place.first)
 
     def _keys_of(self, segment: SegmentKeys) -> ContentKeys:
+        self.used = True
         plain = next((key.uri for key in segment.keys if key.plain), None)
         if self._keys or plain is None:
             return self._keys

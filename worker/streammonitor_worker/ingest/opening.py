@@ -126,6 +126,11 @@ class Opening:
         return self._over or self._stop.is_set()
 
     @property
+    def decrypted(self) -> bool:
+        """Whether any of it was encrypted, or was given keys."""
+        return self._decryption.used
+
+    @property
     def length(self) -> int | None:
         """Bytes of the source, if it is one resource of known length."""
         return None if self._playlists else self._top.length
@@ -186,6 +191,7 @@ class Opening:
         if plain != url:
             key, iv = bytes.fromhex(options["key"]), bytes.fromhex(options["iv"])
             reader = AesReader(reader, key, iv)
+            self._decryption.used = True
         return self._segment(Place(plain, first), reader)
 
     def _named(self, url: str, first: int = 0, end: int | None = None) -> Reader:

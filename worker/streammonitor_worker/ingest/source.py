@@ -184,6 +184,11 @@ class Source:
         """It reads, and may wait for what it reads; otherwise it is busy with what came."""
         return self._decoding.reading
 
+    @property
+    def decrypted(self) -> bool:
+        """Whether any of it was encrypted, or was given keys."""
+        return bool(self._keys) or (isinstance(self._way, Opening) and self._way.decrypted)
+
     def __enter__(self) -> Self:
         return self
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from streammonitor_worker.report.recorder import Shot
 from streammonitor_worker.report.text import timecode
+from streammonitor_worker.thumbnails import Tiles
 from streammonitor_worker.waveform import Waveform
 
 LANE_PX = 44
@@ -31,14 +32,18 @@ def _tiles(shot: Shot) -> str:
     if shot.tiles is None or not shot.tiles.any():
         return ""
     rows, columns = shot.tiles.shape
-    path = "".join(
-        f"M{start} {row}h{end - start}v1h{start - end}z"
-        for row in range(rows)
-        for start, end in _runs(shot.tiles[row])
-    )
     return (
         f'<svg viewBox="0 0 {columns} {rows}" preserveAspectRatio="none" aria-hidden="true">'
-        f'<path class="tiles" d="{path}"/></svg>'
+        f'<path class="tiles" d="{tiles_path(shot.tiles)}"/></svg>'
+    )
+
+
+def tiles_path(tiles: Tiles) -> str:
+    """The defective tiles as the path of an SVG that is as many units wide as there are columns."""
+    return "".join(
+        f"M{start} {row}h{end - start}v1h{start - end}z"
+        for row in range(tiles.shape[0])
+        for start, end in _runs(tiles[row])
     )
 
 
