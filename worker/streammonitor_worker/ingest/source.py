@@ -134,6 +134,7 @@ class Source:
     ) -> None:
         self._container = container
         self._way = way
+        self._keyed = bool(planned.keys)
         self._notes = way.notes if isinstance(way, Opening) else Notes()
         self._stop = stop
         self.duration_s = _duration(container, planned)
@@ -187,7 +188,7 @@ class Source:
     @property
     def decrypted(self) -> bool:
         """Whether any of it was encrypted, or was given keys."""
-        return bool(self._keys) or (isinstance(self._way, Opening) and self._way.decrypted)
+        return self._keyed or (isinstance(self._way, Opening) and self._way.decrypted)
 
     def __enter__(self) -> Self:
         return self
