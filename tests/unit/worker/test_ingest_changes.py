@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from dev.media.clips import write_clip
+from dev.media.surgery import remuxed
 from streammonitor_worker.frames import AudioView, FormatChange, FrameView, MediaItem
 from streammonitor_worker.ingest import SourceError, open_source
+from tests.unit.worker.web import Answer, serving
 
 
 def part(folder: Path, **how: Any) -> bytes:
@@ -85,6 +87,42 @@ def test_sound_of_other_channels_and_another_rate_goes_on(
     ]
     assert heard == [(2, 48_000), (1 if layout == "mono" else 2, rate), (2, 48_000)]
     assert sum(isinstance(one, AudioView) for one in items) > 100
+
+
+def moved(folder: Path, clip: bytes, **tables: str) -> bytes:
+    """The same elementary streams at other PIDs, and tables that say so."""
+    (folder / "here.ts").write_bytes(clip)
+    return remuxed(folder / "here.ts", folder / "there.ts", **tables).read_bytes()
+
+
+@pytest.mark.parametrize("segmented", [False, True])
+def test_picture_and_sound_that_move_to_other_pids_go_on(segmented: bool, tmp_path: Path) -> None:
+    here = part(tmp_path)
+    there = moved(tmp_path, here, mpegts_start_pid="0x200", tables_version="5")
+    assert pids(here).isdisjoint(pids(there) - {0, 0x11, 0x1000})
+    parts = [here, there, here]
+    if segmented:
+        listed = "#EXT-X-DISCONTINUITY\n".join(f"#EXTINF:1,\n{n}.ts\n" for n in range(3))
+        text = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n{listed}#EXT-X-ENDLIST\n"
+        answers = {f"/{n}.ts": Answer(one) for n, one in enumerate(parts)}
+        with (
+            serving({**answers, "/a.m3u8": Answer(text.encode())}) as web,
+            open_source(f"{web.url}/a.m3u8", live=False) as source,
+        ):
+            items = list(source)
+    else:
+        items = read(b"".join(parts))
+
+    alone = read(here)
+    for kind in (FrameView, AudioView):
+        of_one = sum(isinstance(one, kind) for one in alone)
+        assert of_one > 0
+        assert sum(isinstance(one, kind) for one in items) == 3 * of_one
+
+
+def pids(data: bytes) -> set[int]:
+    """Of the packets of a transport stream."""
+    return {(data[at + 1] & 0x1F) << 8 | data[at + 2] for at in range(0, len(data), 188)}
 
 
 def test_another_codec_has_a_live_source_opened_anew_though_its_pictures_go_on(

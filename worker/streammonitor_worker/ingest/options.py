@@ -83,6 +83,9 @@ def plan(url: str, headers: Mapping[str, str], keys: ContentKeys = NO_KEYS) -> P
         "format_whitelist": _FORMATS,
         "analyzeduration": "3000000",
         "max_streams": str(MAX_STREAMS),
+        # Picture and sound of an MPEG-TS that move to other PIDs, as after an ad break or where an
+        # encoder takes over, go on in the place that they have in the program map.
+        "merge_pmt_versions": "1",
         **DECODER_OPTIONS,
     }
     if scheme != "file":
@@ -117,6 +120,7 @@ def _transport_options(scheme: str) -> dict[str, str]:
             "http_multiple": "0",
             # Origins serve segments under any name; what a playlist may name is decided elsewhere.
             "extension_picky": "0",
+            "seg_format_options": "merge_pmt_versions=1",
             "allowed_extensions": "ALL",
         }
     return {}
