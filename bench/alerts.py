@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from dev.alerting import receiver
+from dev.alerting import Request, receiver
 from streammonitor_api.alerts import Alerts
 from streammonitor_api.incident import Incident
 from streammonitor_worker.alerts import AlertDesk
@@ -22,9 +22,18 @@ from tests.integration.told import incident
 INCIDENTS = 500
 
 
-def measure(threads: int, pause_s: float) -> list[float]:
-    """Raise incidents from so many threads; how long each took in seconds, shortest first."""
+def measure(threads: int, pause_s: float, answer_s: float = 0.0) -> list[float]:
+    """Raise incidents from so many threads; how long each took in seconds, shortest first.
+
+    The endpoint takes `answer_s` for each request.
+    """
+
+    def answer(_: Request) -> int:
+        time.sleep(answer_s)
+        return 204
+
     with tempfile.TemporaryDirectory() as name, receiver() as hook:
+        hook.answer = answer
         access = Access(hosts=("127.0.0.1",), denied=())
         folder = Path(name)
         desk = AlertDesk(
@@ -54,8 +63,12 @@ def measure(threads: int, pause_s: float) -> list[float]:
 
 def main() -> int:
     """Measure one after another, and all at once."""
-    for what, threads, pause_s in (("one every 20 ms", 1, 0.02), ("20 threads at once", 20, 0.0)):
-        took = measure(threads, pause_s)
+    for what, threads, pause_s, answer_s in (
+        ("one every 20 ms", 1, 0.02, 0.0),
+        ("20 threads at once", 20, 0.0, 0.0),
+        ("20 threads at once, an endpoint that takes 10 ms", 20, 0.0, 0.01),
+    ):
+        took = measure(threads, pause_s, answer_s)
         shares = {share: took[int((len(took) - 1) * share)] * 1000 for share in (0.5, 0.95, 0.99)}
         told = ", ".join(f"p{share * 100:.0f} {ms:.0f} ms" for share, ms in shares.items())
         sys.stdout.write(f"{what}, {len(took)} incidents: {told}\n")

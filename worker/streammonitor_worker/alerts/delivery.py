@@ -12,6 +12,7 @@ from datetime import datetime
 from streammonitor_api import alerts as api
 from streammonitor_api.incident import Incident
 from streammonitor_api.worker_status import SinkProblem
+from streammonitor_worker.alerts.abreast import AHEAD, Lanes, Waiting
 from streammonitor_worker.alerts.events import AlertEvent, as_seen_by, now
 from streammonitor_worker.alerts.sink import Around, NotDelivered, Pace, Sink
 from streammonitor_worker.alerts.sinks import build_sink
@@ -25,9 +26,6 @@ TELL_AFTER = 2
 IDLE_S = 60.0
 BUCKETS_S = (0.05, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 600.0)
 """Bounds of the histogram of delays."""
-
-Waiting = tuple[Record, AlertEvent]
-"""A record of the spool, and what the sink is told of it."""
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +88,7 @@ class Delivery:
         self._around: Around | None = None
         self._reader: SpoolReader = spool.reader(name, self._would_miss)
         self._pending: deque[Waiting] = deque()
+        self._lanes = Lanes(name)
         self._singly = 0
         self._attempts = 0
         self._retry_at = self._sent_at = self._first_at = float("-inf")
@@ -169,6 +168,7 @@ class Delivery:
                 break  # nothing is left that could be delivered now
             if wait_s > 0:
                 self._poke.wait(min(wait_s, IDLE_S))
+        self._lanes.close()
         if self._sink is not None:
             self._sink.close()
 
@@ -222,10 +222,12 @@ class Delivery:
         return self._seen(line) is not None
 
     def _fill(self) -> None:
-        """Read ahead, as much as goes into one message."""
-        if self._sink is None:
+        """Read ahead, as much as goes into one message, or into those that go side by side."""
+        sink = self._sink
+        if sink is None:
             return
-        while len(self._pending) < self._sink.pace.most:
+        most = sink.pace.most if sink.lanes == 1 else sink.lanes * AHEAD
+        while len(self._pending) < most:
             record = self._reader.next()
             if record is None:
                 break
@@ -261,7 +263,9 @@ class Delivery:
         if sink is None:
             return
         try:
-            if self._pending:
+            if self._pending and sink.lanes > 1:
+                self._deliver_abreast(sink)
+            elif self._pending:
                 self._deliver(sink)
             else:
                 self._remind(sink)
@@ -284,12 +288,28 @@ class Delivery:
             self._figures.failures += 1
             self._pass_over(batch, error)
             return
+        self._delivered(batch)
+
+    def _deliver_abreast(self, sink: Sink[object]) -> None:
+        failed: NotDelivered | None = None
+        for one, error in self._lanes.send(sink, self._pending):
+            if error is None:
+                self._delivered([one])
+            elif error.final:
+                self._figures.failures += 1
+                self._pass_over([one], error)
+            else:
+                failed = error
+        if failed is not None:
+            raise failed
+
+    def _delivered(self, batch: list[Waiting]) -> None:
         done = now()
         self._take(batch)
         for _, event in batch:
             if event.kind is EventKind.STARTED:
                 self._figures.took((done - event.at).total_seconds())
-        self._figures.sent += number
+        self._figures.sent += len(batch)
 
     def _pass_over(self, batch: list[Waiting], error: NotDelivered) -> None:
         """A message that is refused for good: find out which event it is, and leave it out."""
@@ -302,11 +322,15 @@ class Delivery:
         self._take(batch)
 
     def _take(self, batch: list[Waiting]) -> None:
-        for _ in batch:
-            self._pending.popleft()
+        for one in batch:
+            self._pending.remove(one)
         self._singly = max(0, self._singly - len(batch))
         self._sent_at = self._first_at = time.monotonic()
-        self._commit(batch[-1][0].number)
+        # What was sent side by side is taken once all before it is.
+        oldest = self._pending[0][0].number if self._pending else None
+        done = self._reader.position if oldest is None else oldest - 1
+        if done > self._reader.committed:
+            self._commit(done)
 
     def _commit(self, number: int) -> None:
         self._reader.commit(number)

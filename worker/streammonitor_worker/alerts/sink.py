@@ -78,11 +78,14 @@ class Sink(ABC, Generic[Settings]):
     Attributes:
         kind: The field of the API's `Sink` that asks for it.
         pace: How events become messages.
+        lanes: How many messages may be under way at once, each of another stream; with more than
+            one, `send` is called from as many threads, with one event each.
         remind_s: How often `remind` is called; None: never.
     """
 
     kind: ClassVar[str]
     pace: Pace = Pace()
+    lanes: int = 1
     remind_s: float | None = None
 
     def __init__(self, settings: Settings, around: Around) -> None:
