@@ -354,11 +354,7 @@ class StreamAnalysis:
         events: list[IncidentEvent] = []
         before = time.thread_time()
         for measurement in runner.detector.observe(measures):
-            # What reaches back over its cause is a consequence, even if the cause has ended.
-            seen = [cause for cause in causes if cause.saw_defect(measurement.start_s)]
-            if seen and measurement.verdict is Verdict.BAD:
-                seen[0].machine.explain(runner.name)
-            events += runner.take(measurement, arrived_at, suppressed=bool(seen))
+            events += runner.take(measurement, arrived_at, causes)
         runner.figures.cpu_s += time.thread_time() - before
         return events
 

@@ -117,6 +117,11 @@ class IncidentMachine:
         return DetectorState.OK if self._known else DetectorState.UNKNOWN
 
     @property
+    def is_open(self) -> bool:
+        """Whether the defect has lasted long enough, be anybody told of it or not."""
+        return self._episode is not None
+
+    @property
     def incident(self) -> Incident | None:
         """The open incident, if somebody was told of it."""
         episode = self._episode
@@ -174,9 +179,12 @@ class IncidentMachine:
             return self._bad(measurement, arrived_at)
         if measurement.verdict is Verdict.GOOD:
             return self._gone(measurement)
-        if measurement.verdict is Verdict.UNKNOWN:
-            self._suspect = self._good = None
-        self._known = measurement.verdict is not Verdict.UNKNOWN
+        if measurement.verdict is not Verdict.BETWEEN:
+            self._good = None
+            # What is disputed is not raised, but its start is kept until the dispute is settled.
+            disputed = measurement.verdict is Verdict.DISPUTED and self._episode is None
+            self._suspect = self._suspicion(measurement) if disputed else None
+        self._known = measurement.verdict is Verdict.BETWEEN
         return []
 
     def adopt(self, incident: Incident) -> list[IncidentEvent]:

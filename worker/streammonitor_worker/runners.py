@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.worker_status import DetectorState
@@ -69,6 +70,8 @@ class DetectorRunner:
     until_s: float | None = None
     defect_until_s: float = float("-inf")
     """End of the last picture or sound that showed the defect, media time in seconds."""
+    certain_until_s: float = float("-inf")
+    """The same while an incident was open."""
     hush_s: float = float("inf")
     _rehearsal: Rehearsal | None = None
     _cue: _Cue | None = None
@@ -89,27 +92,56 @@ class DetectorRunner:
         """Whether anything from this media time on shows the defect."""
         return self.sees_defect or self.defect_until_s > since_s
 
+    def is_certain(self, since_s: float) -> bool:
+        """Whether an incident is open, or one was that showed from this media time on."""
+        return self.machine.is_open or self.certain_until_s > since_s
+
     def take(
-        self, measurement: Measurement, arrived_at: float, *, suppressed: bool = False
+        self, measurement: Measurement, arrived_at: float, causes: Iterable[Self] = ()
     ) -> list[IncidentEvent]:
-        """Hand a measurement to the machine, and count it."""
+        """Hand a measurement to the machine, and count it.
+
+        Args:
+            measurement: What was found.
+            arrived_at: Unix time at which what completed it had arrived.
+            causes: Those whose defect would explain this one.
+        """
         self.verdict = measurement.verdict
         if measurement.verdict is Verdict.BAD:
             self.defect_until_s = measurement.end_s
         self.primed |= measurement.verdict is not Verdict.UNKNOWN
-        if suppressed and measurement.verdict in (Verdict.BAD, Verdict.BETWEEN):
-            measurement = replace(measurement, verdict=Verdict.UNKNOWN)
+        measurement = self._explained(measurement, causes)
         start_s = measurement.start_s if self.until_s is None else self.until_s
         span_s = max(0.0, measurement.end_s - max(start_s, measurement.start_s))
         self.until_s = max(start_s, measurement.end_s)
-        if measurement.verdict is Verdict.UNKNOWN:
-            self.figures.unknown_s += span_s
-        else:
+        if measurement.verdict.tells:
             self.figures.observed_s += span_s
+        else:
+            self.figures.unknown_s += span_s
         if self.heard is not None:
             self.heard(self.name, measurement)
         events = self._judge(measurement, arrived_at)
+        if self.machine.is_open and measurement.verdict is Verdict.BAD:
+            self.certain_until_s = measurement.end_s
         return self._shown(events, measurement)
+
+    def _explained(self, measurement: Measurement, causes: Iterable[Self]) -> Measurement:
+        """What is left of it beside what would explain it.
+
+        Of a consequence nothing can be told. While the cause is only suspected it may be one: it is
+        held back, and goes on from its own start if the suspicion comes to nothing.
+        """
+        if measurement.verdict not in (Verdict.BAD, Verdict.BETWEEN):
+            return measurement
+        # What reaches back over its cause is a consequence, even if the cause has ended.
+        seen = [cause for cause in causes if cause.saw_defect(measurement.start_s)]
+        if seen and measurement.verdict is Verdict.BAD:
+            seen[0].machine.explain(self.name)
+        if any(cause.is_certain(measurement.start_s) for cause in seen):
+            return replace(measurement, verdict=Verdict.UNKNOWN)
+        if measurement.verdict is Verdict.BAD and any(cause.sees_defect for cause in seen):
+            return replace(measurement, verdict=Verdict.DISPUTED)
+        return measurement
 
     def mute(self, hush_s: float) -> None:
         """Follow without telling of what ends after a moment of media time: another will."""

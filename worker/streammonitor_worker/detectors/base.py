@@ -47,6 +47,14 @@ class Verdict(StrEnum):
     """Between the clear and the raise threshold: keeps whatever state there is."""
     BAD = "bad"
     """Above the raise threshold."""
+    DISPUTED = "disputed"
+    """Above the raise threshold, while a defect is suspected that would explain it: no detector
+    says so of itself."""
+
+    @property
+    def tells(self) -> bool:
+        """Whether it can be told what it is."""
+        return self not in (Verdict.UNKNOWN, Verdict.DISPUTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ LEARN_S = 5.0
 """A cadence is learnt from so many seconds."""
 APART = 3.0
 """What lies apart by so many times the distance of those that follow was an accident."""
+ONSET_S = 1.3
+"""What stutters began with the first hold from which each follows within so long."""
 JUDGE_EVERY = 4
 """A verdict holds for so many pictures."""
 
@@ -327,6 +329,21 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
             return True
         return False
 
+    def _onset(self, found: list[Misfit], odd: set[int]) -> Slot:
+        """Where it began: holds close before the first misfit belong to it, be they even or not."""
+        first = self._slots[found[0].at]
+        times_s = np.array([slot.time_s for slot in self._slots])[sorted(odd)]
+        later_s = np.diff(times_s[times_s >= first.time_s])
+        usual_s = float(np.median(later_s)) if len(later_s) else 0.0
+        for index in sorted(odd, reverse=True):
+            before = self._slots[index]
+            ahead_s = first.time_s - before.time_s
+            if ahead_s > min(ONSET_S, APART * usual_s) or before.time_s <= self._over_s:
+                break
+            if ahead_s > 0:
+                first = before
+        return first
+
     @property
     def _rate_hz(self) -> float:
         return 1 / statistics.median(self._intervals) if self._intervals else 25.0
@@ -352,7 +369,7 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
         return _Judgement(
             repeated=sum(one.slots for one in found if not one.lost) / count,
             dropped=lost / count,
-            first=slots[found[0].at] if found else None,
+            first=self._onset(found, {*others, *(one.at for one in every)}) if found else None,
             last=last,
             calm_s=WINDOW_S if last is None else newest - last.time_s,
             stutters=2 * doubts <= len(found) and cadence.is_stutter(found, smooth),

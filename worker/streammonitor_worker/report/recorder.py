@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streammonitor_worker.detectors import AnyDetector, registry
-from streammonitor_worker.detectors.base import DetectorParams, Measurement, Verdict
+from streammonitor_worker.detectors.base import DetectorParams, Measurement
 from streammonitor_worker.evidence import Evidence
 from streammonitor_worker.incidents import EventKind, IncidentEvent
 from streammonitor_worker.report.lines import Curve, Line, Spans
@@ -114,7 +114,7 @@ class Recorder:
         if measurement.end_s < start_s:
             return
         self._until[name] = measurement.end_s
-        if measurement.verdict is not Verdict.UNKNOWN:
+        if measurement.verdict.tells:
             self._known[name].add(start_s, measurement.end_s)
         for trace in registry[name].traces:
             value = trace.of(measurement.values)
