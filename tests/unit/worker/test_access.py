@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from streammonitor_worker.ingest import SourceError, open_source
+from streammonitor_worker.ingest import SourceError, Stop, open_source
 from streammonitor_worker.ingest.access import Access
 
 
@@ -73,11 +73,11 @@ def test_a_name_is_judged_by_the_address_it_has(monkeypatch: pytest.MonkeyPatch)
 
     # The one thing that is made up: the test has no name server that would say this.
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    assert Access().resolve("out.example", 80, socket.SOCK_STREAM, "x") == [
+    assert Access().resolve("out.example", 80, socket.SOCK_STREAM, Stop(), "x") == [
         (socket.AF_INET, ("203.0.113.7", 80))
     ]
     with pytest.raises(SourceError) as caught:
-        Access().resolve("in.example", 80, socket.SOCK_STREAM, "http://in.example/a")
+        Access().resolve("in.example", 80, socket.SOCK_STREAM, Stop(), "http://in.example/a")
     assert caught.value.reason == "AddressNotAllowed"
     assert "http://in.example/a is not opened: 169.254.169.254" in caught.value.message
 

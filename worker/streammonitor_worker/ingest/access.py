@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 from streammonitor_api.push import push_of
 from streammonitor_worker.ingest.errors import SourceError, redact
+from streammonitor_worker.ingest.names import look_up
+from streammonitor_worker.ingest.stop import Stop
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -93,7 +95,7 @@ class Access:
         return any(fnmatchcase(host, one) for one in self.hosts or ())
 
     def resolve(
-        self, host: str, port: int, kind: socket.SocketKind, where: str
+        self, host: str, port: int, kind: socket.SocketKind, stop: Stop, where: str
     ) -> list[tuple[socket.AddressFamily, SocketAddress]]:
         """Look a host up, and leave only the addresses that may be reached.
 
@@ -101,20 +103,16 @@ class Access:
             host: Name or address.
             port: Port of the result.
             kind: Stream or datagram.
+            stop: Ends the wait.
             where: What messages call it: the URL, without credentials.
 
         Returns:
             Address families and socket addresses, in the resolver's order.
 
         Raises:
-            SourceError: UnknownHost, or AddressNotAllowed if every address is denied.
+            SourceError: AddressNotAllowed if every address is denied; see `look_up`.
         """
-        try:
-            found = socket.getaddrinfo(host, port, type=kind)
-        except (OSError, UnicodeError):
-            raise SourceError(
-                "UnknownHost", f"{where} cannot be opened: host {host!r} has no address: check DNS"
-            ) from None
+        found = look_up(host, port, kind, stop, where)
         reachable: list[tuple[socket.AddressFamily, SocketAddress]] = [
             (family, cast(SocketAddress, address))
             for family, _, _, _, address in found

@@ -2,9 +2,7 @@
 
 import errno
 import re
-import socket
 import ssl
-from urllib.parse import urlsplit
 
 import av
 import av.error as ff
@@ -83,24 +81,7 @@ def classify(error: BaseException, url: str, *, opening: bool) -> SourceError:
     for kind, (reason, remedy) in _REASONS:
         if isinstance(error, kind):
             return SourceError(reason, f"{where} {verb}: {remedy}")
-    if opening and (host := _unknown_host(url)):
-        return SourceError(
-            "UnknownHost", f"{where} {verb}: host {host!r} has no address: check DNS"
-        )
     if isinstance(error, OSError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         return SourceError("HostUnreachable", f"{where} {verb}: no route leads there: check host")
     said = error.strerror if isinstance(error, OSError | av.FFmpegError) else None
     return SourceError("ReadFailed", f"{where} {verb}: {said or type(error).__name__}")
-
-
-def _unknown_host(url: str) -> str | None:
-    """Name the host of `url` if it does not resolve: FFmpeg says only "Input/output error"."""
-    try:
-        host = urlsplit(url).hostname
-        if host:
-            socket.getaddrinfo(host, None)
-    except OSError:
-        return host
-    except ValueError:
-        return None
-    return None

@@ -36,7 +36,7 @@ def connect(host: str, port: int, access: Access, stop: Stop, where: str) -> soc
         SourceError: Nothing answers, or nothing may be connected to.
     """
     last: OSError | None = None
-    for family, address in access.resolve(host, port, socket.SOCK_STREAM, where):
+    for family, address in access.resolve(host, port, socket.SOCK_STREAM, stop, where):
         link = socket.socket(family, socket.SOCK_STREAM)
         link.settimeout(CONNECT_TIMEOUT_S)
         try:

@@ -68,7 +68,7 @@ class SrtReader:
         self._buffer = ctypes.create_string_buffer(MESSAGE_BYTES)
         if mode == "caller":
             host, kind = split.hostname or "", socket.SOCK_DGRAM
-            (_, address), *_ = access.resolve(host, split.port, kind, self._where)
+            (_, address), *_ = access.resolve(host, split.port, kind, stop, self._where)
             self._socket = self._call(address, query)
         else:
             self._socket = self._listen((split.hostname or "0.0.0.0", split.port), query)

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from streammonitor_worker.ingest.access import Access
 from streammonitor_worker.ingest.errors import SourceError, redact, stopped
+from streammonitor_worker.ingest.names import look_up
 from streammonitor_worker.ingest.readers.sockets import ACCEPT_TIMEOUT_S, STALL_S, no_sender
 from streammonitor_worker.ingest.stop import Stop
 
@@ -45,7 +46,7 @@ class UdpReader:
         self._where = redact(url)
         self._stop = stop
         self._access = access
-        self._link, group = _bound(url)
+        self._link, group = _bound(url, stop)
         self._sender: tuple[object, ...] | None = None
         self._any_sender = group
         self._waiting: deque[bytes] = deque()
@@ -149,7 +150,7 @@ def _payload(datagram: bytes) -> bytes:
     return datagram[start:end]
 
 
-def _bound(url: str) -> tuple[socket.socket, bool]:
+def _bound(url: str, stop: Stop) -> tuple[socket.socket, bool]:
     """A socket that receives, and whether that is a group's."""
     split = urlsplit(url)
     query = {name: values[-1] for name, values in parse_qs(split.query).items()}
@@ -158,7 +159,7 @@ def _bound(url: str) -> tuple[socket.socket, bool]:
         raise SourceError(
             "BadUrl", f"{redact(url)} names no port: udp://@GROUP:PORT or udp://@:PORT"
         )
-    family, where = _address(host, split.port, url)
+    family, where = _address(host, split.port, url, stop)
     link = socket.socket(family, socket.SOCK_DGRAM)
     try:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -176,13 +177,10 @@ def _bound(url: str) -> tuple[socket.socket, bool]:
     return link, group.is_multicast
 
 
-def _address(host: str, port: int, url: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
-    try:
-        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    except OSError:
-        raise SourceError(
-            "UnknownHost", f"{redact(url)} cannot be opened: {host!r} is no address of this host"
-        ) from None
+def _address(
+    host: str, port: int, url: str, stop: Stop
+) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    family, _, _, _, where = look_up(host, port, socket.SOCK_DGRAM, stop, redact(url))[0]
     return family, (str(where[0]), port)
 
 
