@@ -22,7 +22,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade 'pip>=25.1'
-	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[operator,worker]' --group dev
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[operator,worker,results]' --group dev
 	@touch $@
 
 demo: install ## bring the product up on a real cluster and watch it catch defects (20 min the first time, then 2)
