@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from streammonitor_api.durations import Duration
+from streammonitor_api.incident import Incident
 from streammonitor_api.model import Model
 from streammonitor_api.source import ObjectStore
 
@@ -37,8 +38,6 @@ class EvidencePictures(Model):
     pictures_per_day: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """The most pictures of a stream that are kept of a day (UTC). They are JPEGs of at most 320
     pixels, some 15 kB each. Default: 300."""
-    decrypted: bool | None = None
-    """True also keeps pictures of streams that arrive encrypted. Default: false."""
 
 
 class Results(Model):
@@ -131,6 +130,17 @@ class Minute(Model):
     """What each detector did."""
     score: float | None = None
     """0..100; see `score_of`."""
+
+
+class KeptResults(Model):
+    """What a worker answers at `/results`: what it has in its memory, oldest first."""
+
+    schema_version: int = 1
+    worker: str
+    minutes: list[Minute] = []
+    """Contributions; put those of one minute and stream together with `merged`."""
+    incidents: list[Incident] = []
+    """Those that ended."""
 
 
 def score_of(*, watched: int, analysed: int, warning: int, critical: int) -> float | None:

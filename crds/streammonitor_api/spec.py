@@ -302,8 +302,8 @@ class StreamMonitorSpec(Model):
     """Where summaries of every minute and the incidents are kept. Default: in the worker's memory,
     for as long as it runs, and no more than some hours."""
     show_decrypted_pictures: bool | None = None
-    """True shows the pictures of encrypted streams, too, to those who look at them (the wall):
-    thumbnails and evidence of incidents. Default: false."""
+    """True shows the pictures of encrypted streams, too, to those who look at them (the wall),
+    and keeps them with the results: thumbnails and evidence of incidents. Default: false."""
     service: PushService | None = None
     """What the Services of streams look like that are sent to a worker."""
 

@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from streammonitor_api.incident import EndReason, Incident
-from streammonitor_api.worker_status import SinkProblem, StreamStatus, WorkerStatus
+from streammonitor_api.worker_status import (
+    SinkProblem,
+    StoreProblem,
+    StreamStatus,
+    WorkerStatus,
+)
 from streammonitor_worker import __version__
 
 MAX_ENDED = 200
@@ -35,6 +40,7 @@ class StatusBoard:
         self._draining = False
         self._problems: dict[str, list[str]] = {}
         self._sinks: list[SinkProblem] = []
+        self._results: StoreProblem | None = None
         self._streams: dict[str, StreamStatus] = {}
         self._open: OrderedDict[str, Incident] = OrderedDict()
         self._ended: deque[Incident] = deque(maxlen=MAX_ENDED)
@@ -67,6 +73,7 @@ class StatusBoard:
                 epoch=self._epoch,
                 problems=problems[:MAX_PROBLEMS],
                 sinks=self._sinks,
+                results=self._results,
                 draining=self._draining,
                 streams=list(self._streams.values()),
                 incidents=sorted([*self._ended, *self._open.values()], key=_changed_at),
@@ -93,6 +100,13 @@ class StatusBoard:
         """Replace what is said of the sinks that do not take what they are sent."""
         with self._lock:
             changed, self._sinks = self._sinks != problems, problems
+            self._bump(changed)
+        self._notify(changed)
+
+    def set_results(self, problem: StoreProblem | None) -> None:
+        """Replace what is said of the store of results."""
+        with self._lock:
+            changed, self._results = self._results != problem, problem
             self._bump(changed)
         self._notify(changed)
 

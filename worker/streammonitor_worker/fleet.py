@@ -20,8 +20,9 @@ from streammonitor_worker.figures import Figures
 from streammonitor_worker.ingest import EVERYTHING, Access
 from streammonitor_worker.journal import Journal
 from streammonitor_worker.logs import write_incident
+from streammonitor_worker.results import ResultsDesk
 from streammonitor_worker.stream import StreamRunner
-from streammonitor_worker.surroundings import Surroundings
+from streammonitor_worker.surroundings import Surroundings, unread
 from streammonitor_worker.ticker import Ticker
 
 STALLED_S = 90.0
@@ -46,6 +47,7 @@ class Fleet:
         access: Which sources may be opened.
         evidence: Whether small pictures and sound of incidents are kept.
         alerts: Tells the sinks; None: there are none.
+        results: Sums up every minute of every stream; None: nobody does.
         on_incident: Called with each incident event; default: a JSON line on standard output.
     """
 
@@ -60,6 +62,7 @@ class Fleet:
         access: Access = EVERYTHING,
         evidence: bool = True,
         alerts: AlertDesk | None = None,
+        results: ResultsDesk | None = None,
         on_incident: Callable[[str, Incident], None] = write_incident,
     ) -> None:
         self._board = board
@@ -70,6 +73,7 @@ class Fleet:
         self._access = access
         self._evidence = evidence
         self._alerts = alerts
+        self._results = results
         self._on_incident = on_incident
         self._runners: dict[str, StreamRunner] = {}
         self._detectors: dict[str, dict[str, Any]] = {}
@@ -124,6 +128,8 @@ class Fleet:
         self._shows_decrypted = bool(assignment.show_decrypted_pictures)
         if self._alerts is not None:
             self._alerts.configure(assignment.alerts, assignment.monitor)
+        if self._results is not None:
+            self._results.configure(assignment.results, assignment.monitor, assignment.group)
         detectors, problems = _usable(assignment.detectors)
         wanted = {stream.name: stream for stream in assignment.streams}
         muted = set(assignment.warming)
@@ -187,6 +193,8 @@ class Fleet:
         if self._alerts is not None:
             # Before the journal: a process that dies in between raises it anew, with the same id.
             self._alerts.tell(event)
+        if self._results is not None:
+            self._results.tell(event)
         if self._journal is not None:
             # What this process interrupts, its successor on this node goes on with.
             if incident.active or incident.expires_at is not None:
@@ -232,6 +240,7 @@ class Fleet:
             access=self._access,
             evidence=self._evidence,
             shows_decrypted=lambda: self._shows_decrypted,
+            minutes=self._results.minutes if self._results is not None else unread,
         )
         self._runners[stream.name] = StreamRunner(stream, self._detectors, around, self._profile)
         _log.info("stream started", extra={"fields": {"stream": stream.name}})
@@ -252,6 +261,8 @@ class Fleet:
             self._board.set_incident(incident)
         if self._alerts is not None:
             self._alerts.adopt(fresh)
+        if self._results is not None:
+            self._results.adopt(fresh)
         return fresh
 
     def _stop(self, name: str, reason: EndReason | None) -> None:
@@ -260,6 +271,8 @@ class Fleet:
             runner.let_go()
         else:
             runner.finish(reason)
+        if self._results is not None:
+            self._results.drop(name)
         self._let_go(name)
         self._board.drop_stream(name)
         if self._caution is not None:

@@ -1,13 +1,16 @@
-"""/healthz, /readyz, /status and /metrics on one port."""
+"""/healthz, /readyz, /status, /results and /metrics on one port."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 
 from streammonitor_api.durations import parse_duration
+from streammonitor_api.incident import Incident
+from streammonitor_api.results import KeptResults, Minute
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.live import LiveView
 from streammonitor_worker.looking import looking
@@ -17,6 +20,8 @@ MAX_WAIT_S = 60.0
 SETTLE_S = 0.02
 """Changes come in bursts; an answer that waits this long carries the burst as one."""
 Health = Callable[[], list[str]]
+Kept = Callable[[str | None, datetime | None], tuple[list[Minute], list[Incident]]]
+"""What is known of a stream (None: of all) since a moment: minutes, and incidents that ended."""
 
 
 class StatusFeed:
@@ -60,6 +65,7 @@ class Endpoints:
         ailing: Names the streams whose threads hang; empty when the process is healthy.
         ready: Whether an assignment was read; independent of how the streams are.
         live: Shows the streams to who looks at them; None: nobody can.
+        kept: What is in memory of past minutes.
     """
 
     def __init__(
@@ -70,12 +76,14 @@ class Endpoints:
         ailing: Health,
         ready: Callable[[], bool],
         live: LiveView | None = None,
+        kept: Kept = lambda stream, since: ([], []),
     ) -> None:
         self._board = board
         self._registry = registry
         self._ailing = ailing
         self._ready = ready
         self._live = live
+        self._kept = kept
         self._feed = StatusFeed(board)
 
     def application(self) -> web.Application:
@@ -86,6 +94,7 @@ class Endpoints:
                 web.get("/healthz", self.healthz),
                 web.get("/readyz", self.readyz),
                 web.get("/status", self.status),
+                web.get("/results", self.results),
                 web.get("/metrics", self.metrics),
             ]
         )
@@ -116,10 +125,27 @@ class Endpoints:
         text = await asyncio.to_thread(self._render)
         return web.Response(text=text, content_type="application/json")
 
+    async def results(self, request: web.Request) -> web.Response:
+        """Past minutes and incidents that ended, of ?stream=NAME or all, since ?since=TIME."""
+        try:
+            since = _moment(request.query.get("since"))
+        except ValueError as error:
+            return _text(400, str(error))
+        # To a thread: a day of a stream takes milliseconds to write.
+        text = await asyncio.to_thread(self._past, request.query.get("stream"), since)
+        return web.Response(text=text, content_type="application/json")
+
     async def metrics(self, request: web.Request) -> web.Response:
         """Prometheus's text format."""
         body = await asyncio.to_thread(render, self._registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def _past(self, stream: str | None, since: datetime | None) -> str:
+        minutes, incidents = self._kept(stream, since)
+        kept = KeptResults(
+            worker=self._board.document().worker, minutes=minutes, incidents=incidents
+        )
+        return kept.model_dump_json(by_alias=True, exclude_none=True)
 
     def _render(self) -> str:
         return self._board.document().model_dump_json(by_alias=True, exclude_none=True)
@@ -138,6 +164,18 @@ def _query(request: web.Request) -> tuple[int | None, float]:
     if wait_s > MAX_WAIT_S:
         raise ValueError(f"wait is {wait!r}: set at most {MAX_WAIT_S:g}s")
     return (int(since) if since is not None else None), wait_s
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(f"since is {text!r}: give a time with its zone, as 2027-03-01T20:00:00Z")
+    return moment
 
 
 def _text(status: int, text: str) -> web.Response:

@@ -25,6 +25,8 @@ from streammonitor_worker.alerts.delivery import BUCKETS_S, SinkFigures
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.figures import Figures
 from streammonitor_worker.fleet import Fleet
+from streammonitor_worker.results import ResultsDesk
+from streammonitor_worker.results.uploader import StoreFigures
 
 _COUNTERS: dict[str, tuple[str, Callable[[Figures], float]]] = {
     "frames": ("Video frames analysed.", lambda f: f.frames),
@@ -62,7 +64,14 @@ Streams = dict[str, tuple[StreamStatus, Figures]]
 class WorkerCollector(Collector):
     """Reads fleet and status board at scrape time."""
 
-    def __init__(self, fleet: Fleet, board: StatusBoard, alerts: AlertDesk | None = None) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        board: StatusBoard,
+        alerts: AlertDesk | None = None,
+        results: ResultsDesk | None = None,
+    ) -> None:
+        self._results = results
         self._fleet = fleet
         self._board = board
         self._alerts = alerts
@@ -76,6 +85,9 @@ class WorkerCollector(Collector):
         yield self._active()
         if self._alerts is not None:
             yield from _sinks(self._alerts)
+        figures = self._results.figures() if self._results is not None else None
+        if figures is not None:
+            yield from _store(figures)
         yield from self._process()
 
     def _process(self) -> Iterator[Metric]:
@@ -213,6 +225,26 @@ def _sinks(alerts: AlertDesk) -> Iterator[Metric]:
     )
 
 
+_STORE: dict[str, tuple[str, Callable[[StoreFigures], float]]] = {
+    "objects": ("Objects of results that the store took.", lambda f: f.objects),
+    "bytes": ("Size of those objects.", lambda f: f.bytes),
+    "failures": ("Uploads of results that failed.", lambda f: f.failures),
+    "lost": ("Lines of results that the spool had to drop.", lambda f: f.lost),
+    "deleted": ("Objects of results that were deleted for their age.", lambda f: f.deleted),
+}
+
+
+def _store(figures: StoreFigures) -> Iterator[Metric]:
+    """How results are uploaded."""
+    for name, (text, read) in _STORE.items():
+        yield CounterMetricFamily(f"streammonitor_results_{name}", text, value=read(figures))
+    yield GaugeMetricFamily(
+        "streammonitor_results_behind",
+        "Lines of results in the spool that are not uploaded yet.",
+        value=figures.behind,
+    )
+
+
 def _states(streams: Streams) -> Metric:
     family = GaugeMetricFamily(
         "streammonitor_stream_state",
@@ -226,11 +258,14 @@ def _states(streams: Streams) -> Metric:
 
 
 def build_registry(
-    fleet: Fleet, board: StatusBoard, alerts: AlertDesk | None = None
+    fleet: Fleet,
+    board: StatusBoard,
+    alerts: AlertDesk | None = None,
+    results: ResultsDesk | None = None,
 ) -> CollectorRegistry:
     """A registry of its own: two fleets in one process (a test) do not meet."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(WorkerCollector(fleet, board, alerts))
+    registry.register(WorkerCollector(fleet, board, alerts, results))
     ProcessCollector(registry=registry)  # CPU, memory and file descriptors
     return registry
 

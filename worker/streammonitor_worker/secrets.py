@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from streammonitor_api.source import SecretKeyRef
+from streammonitor_api.source import ObjectStore, SecretKeyRef
 from streammonitor_api.spec import Stream
 from streammonitor_worker.ingest import NO_KEYS, Bucket, ContentKey, ContentKeys, SourceError
 from streammonitor_worker.ingest.signing import OPTIONAL, SECRETS
@@ -53,7 +53,7 @@ def read_credentials(folder: Path, stream: Stream) -> Credentials:
     }
     split = urlsplit(stream.url)
     if split.scheme.lower() in SECRETS:
-        bucket = _bucket(folder, stream)
+        bucket = read_bucket(folder, stream.url, stream.object_store)
         return Credentials(bucket.url(stream.url), headers, keys, bucket)
     query = [split.query] if split.query else []
     for one in stream.query_from or ():
@@ -71,9 +71,13 @@ def read_credentials(folder: Path, stream: Stream) -> Credentials:
     return Credentials(url, headers, keys)
 
 
-def _bucket(folder: Path, stream: Stream) -> Bucket:
-    """The bucket of a stream, with its credentials."""
-    split, store = urlsplit(stream.url), stream.object_store
+def read_bucket(folder: Path, url: str, store: ObjectStore | None) -> Bucket:
+    """The bucket of an s3, gs or az URL, with its credentials.
+
+    Raises:
+        SourceError: A Secret, or a key of it, is not mounted (yet), or is no text.
+    """
+    split = urlsplit(url)
     kind, held = split.scheme.lower(), dict[str, str]()
     if store is None:
         return Bucket(kind, split.netloc)

@@ -16,7 +16,7 @@ from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus
 from streammonitor_worker.allocation import give_back
 from streammonitor_worker.analysis import IncidentEvent, StreamAnalysis
-from streammonitor_worker.detectors.base import DetectorParams, Kind
+from streammonitor_worker.detectors.base import DetectorParams, Kind, Measurement
 from streammonitor_worker.evidence import Evidence
 from streammonitor_worker.figures import Figures
 from streammonitor_worker.frames import (
@@ -72,6 +72,7 @@ class StreamRunner:
         self._around = around
         self._stream = stream
         self._lock = threading.RLock()
+        self._minutes = around.minutes(stream.name, self.figures)
         self._closed = threading.Event()
         self._connection = Stop()
         self._wake = threading.Event()
@@ -84,13 +85,13 @@ class StreamRunner:
             detectors=resolution.values,
             regions=PictureRegions(*_regions(stream)),
             evidence=around.evidence,
-            heard=self._traces.heard if self._traces is not None else None,
+            heard=self._heard,
         )
         self._voice = Voice(self._analysis)
         self._faults = resolution.faults
         self._figures = Figures()
         self._load = LoadMeter()
-        self._damaged = 0
+        self._damaged = self._refused = 0
         self._delay_s = 0.0
         self._port: int | None = None
         self._yielded = False
@@ -136,6 +137,7 @@ class StreamRunner:
         with self._lock:
             return replace(
                 self._figures,
+                decode_errors=self._figures.decode_errors + self._refused,
                 started=dict(self._figures.started),
                 ended=dict(self._figures.ended),
                 unknown_s=dict(self._analysis.unknown_seconds()),
@@ -335,6 +337,8 @@ class StreamRunner:
             if self._closed.is_set():
                 return False
             self._connection = connection = Stop()
+            self._figures.decode_errors += self._refused
+            self._refused = 0
             self._wake.clear()
             stream, kinds, port = self._stream, set(self._analysis.kinds_needed), self._port
         credentials = read_credentials(self._around.secrets_folder, stream)
@@ -384,7 +388,6 @@ class StreamRunner:
                 if self._rotated(credentials):
                     self._reopen()
                     break
-        self._figures.decode_errors += source.counters.decode_errors
 
     def _rotated(self, credentials: Credentials) -> bool:
         """Whether a Secret holds another value than the source was opened with."""
@@ -423,9 +426,10 @@ class StreamRunner:
         if isinstance(item, FrameView) or source.video is None:
             figures.media_s = item.time_s
             figures.analysed_s += item.duration_s
+            self._minutes.analysed(item, self._analysis.programme)
         figures.lag_s = max(0.0, time.time() - item.arrived_at)
-        refused = figures.decode_errors + source.counters.decode_errors
-        self._damaged = figures.corrupt_frames + refused
+        self._refused = source.counters.decode_errors
+        self._damaged = figures.corrupt_frames + figures.decode_errors + self._refused
 
     def _received(self, source: Source) -> None:
         reason, message = self._shortfall()
@@ -472,6 +476,7 @@ class StreamRunner:
     def _complete(self) -> bool:
         with self._lock:
             if not self._closed.is_set():
+                self._minutes.over = True
                 self._emit(self._analysis.finish(EndReason.EOF))
                 self._set_state(StreamState.COMPLETED, None, None)
         return True
@@ -514,9 +519,16 @@ class StreamRunner:
     def _lag_ms(self) -> int | None:
         return round(self._figures.lag_s * 1000) if self._figures.analysed_s else None
 
+    def _heard(self, detector: str, measurement: Measurement) -> None:
+        self._minutes.heard(detector, measurement)
+        if self._traces is not None:
+            self._traces.heard(detector, measurement)
+
     def _emit(self, events: list[IncidentEvent]) -> None:
         for event in events:
             self._figures.note(event)
+            if self.hidden:
+                event = replace(event, evidence=None)  # noqa: PLW2901 - it stays here
             self._around.reporter.incident_changed(event)
 
 

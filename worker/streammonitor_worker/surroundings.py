@@ -8,7 +8,9 @@ from typing import Protocol
 
 from streammonitor_api.worker_status import StreamStatus
 from streammonitor_worker.analysis import IncidentEvent
+from streammonitor_worker.figures import Figures
 from streammonitor_worker.ingest import EVERYTHING, Access
+from streammonitor_worker.results import Minutes
 
 BACKOFF_FIRST_S = 0.25
 BACKOFF_SOON_S = 1.0
@@ -52,6 +54,11 @@ def backoff_s(attempt: int, reason: str | None = None) -> float:
     return random.uniform(ceiling / 2, ceiling)
 
 
+def unread(stream: str, figures: Callable[[], Figures]) -> Minutes:
+    """Minutes that nobody asks for."""
+    return Minutes(stream, figures=figures)
+
+
 class Reporter(Protocol):
     """Where a stream tells what happens to it. Called from the stream's thread."""
 
@@ -74,6 +81,7 @@ class Surroundings:
         access: Which sources may be opened.
         evidence: Whether small pictures and sound of incidents are kept.
         shows_decrypted: Tells whether pictures of encrypted streams may leave the worker.
+        minutes: Where a stream tells what it analyses, by its name and its figures.
         backoff: Seconds to wait before the n-th attempt in a row, after failing for a reason.
     """
 
@@ -84,4 +92,5 @@ class Surroundings:
     access: Access = EVERYTHING
     evidence: bool = True
     shows_decrypted: Callable[[], bool] = bool
+    minutes: Callable[[str, Callable[[], Figures]], Minutes] = unread
     backoff: Callable[[int, str | None], float] = backoff_s

@@ -20,6 +20,7 @@ from streammonitor_worker.journal import Journal
 from streammonitor_worker.live import LiveView
 from streammonitor_worker.metrics import build_registry
 from streammonitor_worker.models import store
+from streammonitor_worker.results import ResultsDesk
 from streammonitor_worker.settings import Settings
 
 JOIN_S = 1.0
@@ -54,6 +55,13 @@ class Worker:
             secrets_folder=settings.secrets_folder,
             access=settings.sinks,
         )
+        self._results = ResultsDesk(
+            self._board,
+            settings.state_folder / "results",
+            worker=settings.worker,
+            secrets_folder=settings.secrets_folder,
+            access=settings.sinks,
+        )
         self._fleet = Fleet(
             self._board,
             journal=self._journal,
@@ -63,6 +71,7 @@ class Worker:
             access=settings.access,
             evidence=settings.evidence,
             alerts=self._alerts,
+            results=self._results,
         )
         self._file = AssignmentFile(settings.assignment_folder)
         self._draining = asyncio.Event()
@@ -81,10 +90,11 @@ class Worker:
         self._catch_signals()
         endpoints = Endpoints(
             self._board,
-            build_registry(self._fleet, self._board, self._alerts),
+            build_registry(self._fleet, self._board, self._alerts, self._results),
             ailing=self._fleet.healthy,
             ready=lambda: self._board.epoch > 0,
             live=LiveView(self._fleet.find),
+            kept=self._results.kept,
         )
         async with serving(endpoints.application(), self._settings.port) as port:
             fields = {"worker": self._settings.worker, "port": port}
@@ -97,7 +107,10 @@ class Worker:
                 self._over.set()
                 await following
             await asyncio.to_thread(self._fleet.interrupt)
-            await asyncio.to_thread(self._alerts.close, DELIVER_S)
+            await asyncio.gather(
+                asyncio.to_thread(self._alerts.close, DELIVER_S),
+                asyncio.to_thread(self._results.close, DELIVER_S),
+            )
         await asyncio.to_thread(self._fleet.join, JOIN_S)
         self._journal.close()
         _log.info("worker stopped", extra={"fields": {"worker": self._settings.worker}})

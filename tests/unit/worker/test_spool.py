@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
     """Make spools; a second one finds what a first one left when its process died."""
     made: list[Spool] = []
 
-    def one(folder: Path = tmp_path, **limits: int) -> Spool:
+    def one(folder: Path = tmp_path, **limits: Any) -> Spool:
         made.append(Spool(folder, **limits))
         return made[-1]
 

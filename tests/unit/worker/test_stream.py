@@ -149,7 +149,7 @@ def test_a_live_source_that_ends_is_opened_again_on_one_timeline(
 
     figures = runner.figures()
     assert figures.discontinuities == 2
-    assert figures.decode_errors == 4
+    assert figures.decode_errors == 6
 
 
 def test_a_live_playlist_that_was_closed_is_not_played_again(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from streammonitor_worker.ingest.errors import SourceError, redact
@@ -27,6 +27,9 @@ SECRETS: Mapping[str, tuple[str, ...]] = {
 }
 """What a Secret holds for each kind of store; a session token only for temporary credentials."""
 OPTIONAL = ("AWS_SESSION_TOKEN",)
+CLIENT = {"allow_http": True, "connect_timeout": "5s", "timeout": "30s"}
+RETRY = {"max_retries": 1, "retry_timeout": timedelta(seconds=10)}
+"""Of the store's own client. Whoever uses it tries again by itself, and says so."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Bucket:
         plain = urlsplit(url)._replace(query="", fragment="").geturl()
         path = unquote(plain.removeprefix(self.root))
         try:
-            signed = obstore.sign(self._store, "GET", path, VALID_FOR)
+            signed = obstore.sign(self.store, "GET", path, VALID_FOR)
         except Exception:
             # Whatever it says may quote what it was given.
             raise SourceError(
@@ -89,24 +92,32 @@ class Bucket:
         return str(signed)
 
     @cached_property
-    def _store(self) -> "S3Store | GCSStore | AzureStore":
+    def store(self) -> "S3Store | GCSStore | AzureStore":
+        """The store's own client. It looks at no rules of what may be reached.
+
+        Raises:
+            KeyError: The credentials lack something.
+        """
         from obstore.store import AzureStore, GCSStore, S3Store  # noqa: PLC0415
 
-        held = self.credentials
+        held, options = self.credentials, dict[str, Any](client_options=CLIENT, retry_config=RETRY)
         if self.kind == "gs":
-            return GCSStore(self.name, service_account_key=held["GOOGLE_SERVICE_ACCOUNT_KEY"])
+            if not held:
+                return GCSStore(self.name, skip_signature=True, **options)
+            account = held["GOOGLE_SERVICE_ACCOUNT_KEY"]
+            return GCSStore(self.name, service_account_key=account, **options)
         if self.kind == "az":
-            return AzureStore(
-                self.name,
-                account_name=held["AZURE_STORAGE_ACCOUNT_NAME"],
-                account_key=held["AZURE_STORAGE_ACCOUNT_KEY"],
-            )
+            # Without an account there is no place to ask.
+            account, key = held["AZURE_STORAGE_ACCOUNT_NAME"], held["AZURE_STORAGE_ACCOUNT_KEY"]
+            return AzureStore(self.name, account_name=account, account_key=key, **options)
         config: S3Config = {
             "endpoint": self.root.removesuffix(f"/{self.name}/"),
             "region": self.region or DEFAULT_REGION,
-            "access_key_id": held["AWS_ACCESS_KEY_ID"],
-            "secret_access_key": held["AWS_SECRET_ACCESS_KEY"],
         }
+        if not held:
+            return S3Store(self.name, config={**config, "skip_signature": True}, **options)
+        config["access_key_id"] = held["AWS_ACCESS_KEY_ID"]
+        config["secret_access_key"] = held["AWS_SECRET_ACCESS_KEY"]
         if token := held.get("AWS_SESSION_TOKEN"):
             config["session_token"] = token
-        return S3Store(self.name, config=config, client_options={"allow_http": True})
+        return S3Store(self.name, config=config, **options)
