@@ -41,6 +41,7 @@ class Store:
         split = urlsplit(results.url)
         self.name = f"{split.scheme}://{split.netloc or split.path}"
         self._access = around.access
+        self._stop = around.stop
         self._local = Path(unquote(split.path)) if split.scheme == "file" else None
         self._prefix = "" if self._local else unquote(split.path).strip("/")
         try:
@@ -64,7 +65,9 @@ class Store:
             self._access.check(where)
             if self.bucket is not None:
                 port = split.port or (443 if split.scheme == "https" else 80)
-                self._access.resolve(split.hostname or "", port, socket.SOCK_STREAM, where)
+                self._access.resolve(
+                    split.hostname or "", port, socket.SOCK_STREAM, where, self._stop
+                )
         except SourceError as error:
             raise NotDelivered(error.reason, error.message) from None
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from streammonitor_api.incident import EndReason
+from streammonitor_api.results import Results
 from streammonitor_worker.evidence import Evidence
 from streammonitor_worker.frames import FrameView
 from streammonitor_worker.ingest import Access
@@ -129,8 +130,7 @@ def test_what_is_interrupted_and_goes_on_elsewhere_is_told_as_such(rig: Rig) -> 
 
 def test_a_store_that_is_not_allowed_is_named(rig: Rig) -> None:
     rig.desk._access = Access(hosts=("minio.example",))
-    results = module.Results(url="s3://quality")
-    rig.desk.configure(results, "video/sports")
+    rig.desk.configure(Results(url="s3://quality"), "video/sports")
     rig.desk.tell(over(ended(incident())))
     uploader = rig.desk._uploader
     assert uploader is not None

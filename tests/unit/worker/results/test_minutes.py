@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,7 +135,7 @@ def test_counts_are_those_of_each_minute(day: Day) -> None:
     assert (second.frames, second.decode_errors, second.discontinuities) == (500, 4, 1)
 
 
-def found(begin_s: float, **more: object) -> Incident:
+def found(begin_s: float, **more: Any) -> Incident:
     """An incident whose defect began so many seconds after noon."""
     at = NOON + timedelta(seconds=begin_s)
     episode = round((NOON_S + begin_s) * 1000)

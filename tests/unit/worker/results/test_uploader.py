@@ -1,7 +1,8 @@
 """Uploads that fail, are repeated and are resumed: each line is in the store once."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from streammonitor_worker.alerts.sink import Around, NotDelivered
 from streammonitor_worker.ingest import EVERYTHING
 from streammonitor_worker.results import uploader as module
 from streammonitor_worker.results.objects import summary_line
+from streammonitor_worker.results.retention import Retention
 from streammonitor_worker.results.store import Store
 from streammonitor_worker.results.uploader import Uploader
 from streammonitor_worker.spool import Spool
@@ -174,7 +176,7 @@ def test_what_is_too_old_is_deleted_by_whole_days(
     day = 24 * 60
     process.save(-3 * day, -2 * day, -day, 0)
     process.uploader.step(hurry=True)
-    monkeypatch.setattr(module, "Retention", _noon(module.Retention))
+    monkeypatch.setattr(module, "Retention", partial(Retention, today=lambda: NOON))
     asked = process.rig.asked(retention="24h")
     process.uploader._fresh = (asked, Around(MONITOR, "w-1", process.rig.folder, EVERYTHING))
     stranger = process.rig.store / "kind=summary/namespace=video/monitor=other/date=2020-01-01/x"
@@ -187,12 +189,3 @@ def test_what_is_too_old_is_deleted_by_whole_days(
     assert process.minutes() == [-day, 0]
     assert process.uploader.figures().deleted == 2
     assert stranger.exists()
-
-
-def _noon(retention: type[module.Retention]) -> Callable[..., module.Retention]:
-    def made(retention_s: float, monitor: str, clock: Callable[[], float]) -> module.Retention:
-        return retention(
-            retention_s, monitor, clock, lambda: datetime(2026, 11, 21, 12, tzinfo=UTC)
-        )
-
-    return made
