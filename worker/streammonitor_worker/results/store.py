@@ -66,7 +66,7 @@ class Store:
             if self.bucket is not None:
                 port = split.port or (443 if split.scheme == "https" else 80)
                 self._access.resolve(
-                    split.hostname or "", port, socket.SOCK_STREAM, where, self._stop
+                    split.hostname or "", port, socket.SOCK_STREAM, self._stop, where
                 )
         except SourceError as error:
             raise NotDelivered(error.reason, error.message) from None
