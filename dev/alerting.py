@@ -95,8 +95,8 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def receiver(port: int = 0) -> Iterator[Receiver]:
-    """Have an endpoint on loopback; with a port of its own unless one is given."""
+def receiver(port: int = 0, host: str = "127.0.0.1") -> Iterator[Receiver]:
+    """Have an endpoint, by default on loopback; with a port of its own unless one is given."""
     one = Receiver()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -122,8 +122,8 @@ def receiver(port: int = 0) -> Iterator[Receiver]:
         daemon_threads = True
         allow_reuse_address = True
 
-    with Server(("127.0.0.1", port), Handler) as server:
-        one.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with Server((host, port), Handler) as server:
+        one.url = f"http://{host}:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
@@ -134,11 +134,12 @@ def receiver(port: int = 0) -> Iterator[Receiver]:
 
 
 @contextlib.contextmanager
-def alertmanager(notified: str) -> Iterator[str]:
+def alertmanager(notified: str, host: str = "127.0.0.1") -> Iterator[str]:
     """Have Debian's Alertmanager; yields its URL.
 
     Args:
         notified: The URL that it posts its notifications to.
+        host: The address that it listens on.
     """
     program = shutil.which("prometheus-alertmanager")
     require(program is not None, "Alertmanager", DEBIAN_PACKAGES)
@@ -149,11 +150,11 @@ def alertmanager(notified: str) -> Iterator[str]:
             str(program),
             f"--config.file={config}",
             f"--storage.path={folder}",
-            f"--web.listen-address=127.0.0.1:{port}",
+            f"--web.listen-address={host}:{port}",
             "--cluster.listen-address=",
         ]
         with process(command) as server:
-            url = f"http://127.0.0.1:{port}"
+            url = f"http://{host}:{port}"
             wait_until(lambda: bool(fetch(f"{url}/-/ready", text=True)), server, "Alertmanager")
             yield url
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dev import kube
 from dev.cluster import binaries
+from dev.cluster.addresses import HOST
 from dev.host import REPOSITORY, timed
 
 SYSTEM_NAMESPACE = "streammonitor-system"
@@ -18,6 +19,8 @@ _ORIGIN_SOURCE = REPOSITORY / "dev/origin/origin.py"
 _SERVED = "/served"
 _SOURCES = ("--set=worker.sources.denyClusterServices=false",)
 """The origin of the demo and of the tests is a Service of the cluster."""
+_SINKS = (f"--set=worker.sinks.allowedHosts={{{HOST}}}",)
+"""Whom the tests have told of incidents is on the machine that the local cluster runs on."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def install(access: kube.Access, images: Images) -> None:
     with timed("Installing the charts"):
         _release(access, CRDS_RELEASE, REPOSITORY / "charts/streammonitor-crds")
         values = {**_image("operator", images.operator), **_image("worker", images.worker)}
-        _release(access, RELEASE, REPOSITORY / "charts/streammonitor", values, *_SOURCES)
+        _release(access, RELEASE, REPOSITORY / "charts/streammonitor", values, *_SOURCES, *_SINKS)
 
 
 def _release(
