@@ -70,7 +70,8 @@ def test_pictures_of_another_size_and_rate_go_on(tmp_path: Path) -> None:
 
     sizes = [one.video.width for one in items if isinstance(one, FormatChange) and one.video]
     assert sizes == [64, 160, 64]
-    assert sum(isinstance(one, FrameView) for one in items) == 25 + 50 + 25
+    pictures = [one for one in items if isinstance(one, FrameView)]
+    assert [round(1 / one.duration_s) for one in pictures] == 25 * [25] + 50 * [50] + 25 * [25]
 
 
 @pytest.mark.parametrize(("layout", "rate"), [("mono", 48_000), ("stereo", 44_100)])
@@ -118,6 +119,48 @@ def test_picture_and_sound_that_move_to_other_pids_go_on(segmented: bool, tmp_pa
         of_one = sum(isinstance(one, kind) for one in alone)
         assert of_one > 0
         assert sum(isinstance(one, kind) for one in items) == 3 * of_one
+
+
+def spoken(folder: Path, *languages: str) -> bytes:
+    """A second of a picture, and of sound in some languages, in this order of the program map."""
+    part(folder)
+    with (
+        av.open(str(folder / "part.ts")) as inside,
+        av.open(
+            str(folder / "spoken.ts"), "w", options={"tables_version": str(len(languages) + 3)}
+        ) as outside,
+    ):
+        picture = outside.add_stream_from_template(inside.streams.video[0])
+        sounds = [outside.add_stream_from_template(inside.streams.audio[0]) for _ in languages]
+        for sound, language in zip(sounds, languages, strict=True):
+            sound.metadata["language"] = language
+        for packet in inside.demux():
+            if packet.dts is None:
+                continue
+            for stream in [picture] if packet.stream.type == "video" else sounds:
+                packet.stream = stream
+                outside.mux(packet)
+    return (folder / "spoken.ts").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("languages", "heard"),
+    [
+        pytest.param(["por"], 3, id="another language"),
+        pytest.param(["eng", "por"], 3, id="one more language"),
+        pytest.param([], 2, id="no sound for a while"),
+    ],
+)
+def test_sound_goes_on_where_its_languages_change(
+    languages: list[str], heard: int, tmp_path: Path
+) -> None:
+    english = spoken(tmp_path, "eng")
+    items = read(english + spoken(tmp_path, *languages) + english)
+
+    assert sum(isinstance(one, FrameView) for one in items) == 3 * 25
+    of_one = sum(isinstance(one, AudioView) for one in read(english))
+    assert of_one > 0
+    assert sum(isinstance(one, AudioView) for one in items) == heard * of_one
 
 
 def pids(data: bytes) -> set[int]:
