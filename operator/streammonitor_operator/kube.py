@@ -40,6 +40,9 @@ NODES = Resource("v1", "nodes")
 EVENTS = Resource("v1", "events")
 LEASES = Resource("coordination.k8s.io/v1", "leases")
 
+NAMESPACE_ENDING = "NamespaceTerminating"
+"""Why the API creates nothing in a namespace that is being deleted."""
+
 
 class KubeError(Exception):
     """The API did not do what was asked."""
@@ -54,7 +57,8 @@ class Rejected(KubeError):
 
     Attributes:
         status: the HTTP status code.
-        reason: Kubernetes' CamelCase reason, as in AlreadyExists.
+        reason: Kubernetes' CamelCase reason, as in AlreadyExists; of a namespace that is being
+            deleted, the cause that says so.
         retry_after_s: when the API asks to be left alone; 0 without such a wish.
     """
 
@@ -82,9 +86,14 @@ class Rejected(KubeError):
         return self.status == 409
 
     @property
+    def ending(self) -> bool:
+        """The namespace is being deleted: nothing can be made in it ever again."""
+        return self.reason == NAMESPACE_ENDING
+
+    @property
     def final(self) -> bool:
         """Trying again cannot help: a quota, a policy, a value that the API refuses."""
-        return self.status in (400, 403, 422)
+        return self.status in (400, 403, 422) and not self.ending
 
     @property
     def expired(self) -> bool:

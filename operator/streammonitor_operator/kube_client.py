@@ -18,7 +18,7 @@ from kubernetes.aio import client, config
 from yarl import URL
 
 from streammonitor_api import names
-from streammonitor_operator.kube import Manifest, Rejected, Resource, Unreachable
+from streammonitor_operator.kube import NAMESPACE_ENDING, Manifest, Rejected, Resource, Unreachable
 from streammonitor_operator.metrics import API_REQUESTS, API_SECONDS
 
 REQUEST_TIMEOUT_S = 10.0
@@ -273,4 +273,10 @@ async def _failure(response: aiohttp.ClientResponse) -> Rejected:
 
 def _rejected(code: int, document: Manifest, pause_s: float = 0.0) -> Rejected:
     message = str(document.get("message", "no message"))[:500]
-    return Rejected(code, str(document.get("reason", "Error")), message, retry_after_s=pause_s)
+    reason = str(document.get("reason", "Error"))
+    details = document.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    # Forbidden is all that its reason says; which of its causes it is makes a difference.
+    if any(one.get("reason") == NAMESPACE_ENDING for one in causes or ()):
+        reason = NAMESPACE_ENDING
+    return Rejected(code, reason, message, retry_after_s=pause_s)

@@ -65,6 +65,8 @@ _COALESCE_S = 0.05
 _STARTING_S = 1.0
 """A pod passes through several states until its process answers, which is what is waited for."""
 _BACKOFF_S = (0.5, 60.0)
+_REST_S = 60.0
+"""How long what is in a namespace that is being deleted is left alone, whatever happens there."""
 _CONFLICT_S = 0.1
 """After a conflict the newest version is only a watch event away."""
 
@@ -193,8 +195,9 @@ class Reconciler:
         self, monitor: Monitor, memory: Memory, failed: int
     ) -> tuple[float | None, int]:
         """One pass, and when the next is due; nothing that goes wrong in it ends the task."""
-        if monitor.deleting:
-            return None, 0
+        rest_s = memory.rests_until - asyncio.get_running_loop().time()
+        if monitor.deleting or rest_s > 0:
+            return None if monitor.deleting else rest_s, 0
         try:
             with PASS_SECONDS.time():
                 work = self._look(monitor, memory)
@@ -361,6 +364,10 @@ def _retry(monitor: Monitor, work: Work, failed: int) -> float:
     """When to try again what the API refused."""
     errors = [error for _, error in work.failures]
     rejected = [error for error in errors if isinstance(error, Rejected)]
+    if any(error.ending for error in rejected):
+        log.info("%s/%s: its namespace is being deleted: it is left alone.", *monitor.key)
+        work.memory.rests_until = work.now + _REST_S
+        return _REST_S
     if len(rejected) == len(errors) and all(error.conflict for error in rejected) and failed < 5:
         return _CONFLICT_S
     log.warning("%s/%s: %s", *monitor.key, "; ".join(str(error) for error in errors[:3]))

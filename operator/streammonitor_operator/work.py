@@ -79,6 +79,8 @@ class Memory:
     """Where the last plan put each stream."""
     quarantine: Quarantine = field(default_factory=Quarantine)
     rollouts: Rollouts = field(default_factory=Rollouts)
+    rests_until: float = float("-inf")
+    """Until when nothing is tried, by loop time: its namespace is being deleted."""
     status_sent: bytes = b""
     """Digest of the status that was written last."""
     status_returned: bytes = b""

@@ -99,6 +99,18 @@ async def test_an_error_says_what_kubernetes_said(api: Api, kube: KubeClient) ->
     assert "slow" in str(caught.value)
 
 
+async def test_a_namespace_that_is_being_deleted_is_told_from_a_missing_right(
+    api: Api, kube: KubeClient
+) -> None:
+    cause = {"reason": "NamespaceTerminating", "message": "namespace video is being terminated"}
+    told = {"reason": "Forbidden", "message": "no", "details": {"causes": [cause]}}
+    for document, ending in ((told, True), ({**told, "details": {}}, False)):
+        api.say(document, status=403)
+        with pytest.raises(Rejected) as caught:
+            await kube.create(CONFIG_MAPS, {"metadata": {"namespace": "video", "name": "a"}})
+        assert (caught.value.ending, caught.value.final) == (ending, not ending)
+
+
 async def test_an_error_of_a_proxy_is_understood_too(api: Api, kube: KubeClient) -> None:
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(status=502, text="<html>bad gateway</html>")

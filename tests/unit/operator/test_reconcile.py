@@ -8,7 +8,14 @@ import pytest
 
 from streammonitor_api import names
 from streammonitor_api.worker_status import StreamState, StreamStatus
-from streammonitor_operator.kube import CONFIG_MAPS, DEPLOYMENTS, EVENTS, MONITORS, PODS
+from streammonitor_operator.kube import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    EVENTS,
+    MONITORS,
+    NAMESPACE_ENDING,
+    PODS,
+)
 from streammonitor_operator.metrics import REGISTRY
 from tests.unit.operator.fake_kube import assignment_of, rejected
 from tests.unit.operator.fleet import KEY, Cluster, spec_of, stream
@@ -411,6 +418,21 @@ async def test_what_the_api_will_never_accept_is_said_in_the_status(cluster: Clu
     assert "403 Forbidden" in cluster.condition("Assigned")["message"]
     refused = [write for write in cluster.kube.writes if write[:2] == ("apply", "deployments")]
     assert len(refused) < 20, "with back-off"
+
+
+async def test_a_namespace_that_is_being_deleted_is_left_alone(cluster: Cluster) -> None:
+    await monitoring(cluster, "a", "b")
+    cluster.kube.fail = lambda verb, *_: (
+        rejected(403, NAMESPACE_ENDING) if verb in ("create", "apply") else None
+    )
+    cluster.kube.writes.clear()
+    for resource in (CONFIG_MAPS, DEPLOYMENTS):
+        for manifest in cluster.kube.all(resource):
+            cluster.kube.remove(resource, KEY[0], manifest["metadata"]["name"])
+            await cluster.settle(10)
+    assert len(cluster.kube.writes) <= 2, "one pass has noticed"
+    await cluster.settle(300)
+    assert len(cluster.kube.writes) <= 12, "and looks again once a minute"
 
 
 async def test_lost_and_expired_watches_are_survived(cluster: Cluster) -> None:
