@@ -139,6 +139,8 @@ class Simulation:
                     await worker.changed.wait()
             except TimeoutError:
                 pass
+        if request.headers.get("If-None-Match") == f'"{worker.pod}.{worker.revision}"':
+            return web.Response(status=304)
         return web.Response(body=worker.said(), content_type="application/json")
 
     async def incident(self, request: web.Request) -> web.Response:

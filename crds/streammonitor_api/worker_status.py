@@ -2,7 +2,8 @@
 
 `GET /status?since=REVISION&wait=10s` answers as soon as `revision` is greater than REVISION, or
 after `wait` with what there is. `revision` grows only with something worth knowing (a stream's
-state, an incident, an acknowledged epoch), so that an idle worker costs next to nothing.
+state, an incident, an acknowledged epoch), so that an idle worker costs next to nothing. Who sends
+`If-None-Match: "PROCESS.REVISION"` is answered 304, without a body, when there is nothing newer.
 """
 
 from datetime import datetime

@@ -5,7 +5,6 @@ that does not answer keeps its last status, with the moment since when it has be
 """
 
 import asyncio
-import hashlib
 import logging
 import random
 import re
@@ -21,7 +20,7 @@ from streammonitor_api.spec import NAME_PATTERN
 from streammonitor_api.worker_status import StreamStatus, WorkerStatus
 from streammonitor_operator.children import Key, WorkerPod
 from streammonitor_operator.metrics import POLLS
-from streammonitor_operator.questions import BadAnswer, Questions
+from streammonitor_operator.questions import BadAnswer, Question, Questions
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +37,15 @@ DOUBT_RATIO = 0.3
 _BACKOFF_S = (0.25, 2.0)
 _PAUSE_S = 0.1
 """Between two answers: a worker that changes all the time is asked ten times a second at most."""
+_SAME = POLLS.labels("same")
 _SHORT = 63
+_PROCESS = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _INCIDENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def _first() -> Question:
+    """What to ask first, without waiting: a new process counts its revisions anew."""
+    return Question("/status", _MARGIN_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,29 +135,35 @@ class Observer:
             questions.close()
 
     async def _ask_on(self, pod: WorkerPod, questions: Questions) -> None:
-        wait_s, query, delay_s, last = 0.0, "", _BACKOFF_S[0], b""
+        ask, delay_s = _first, _BACKOFF_S[0]
         while True:
             try:
-                body = await questions.get(f"/status{query}", wait_s + _MARGIN_S)
-                status = self._read(pod, body, last)
+                body = await questions.news(ask)
+                status = _parse(body, pod.worker)
             except (TimeoutError, OSError, BadAnswer) as error:
                 self._failed(pod, error)
-                # Ask without waiting next time: a new process counts its revisions anew.
-                wait_s, query, last = 0.0, "", b""
+                ask = _first
                 await asyncio.sleep(delay_s * random.uniform(0.7, 1.3))
                 delay_s = min(_BACKOFF_S[1], delay_s * 2)
                 continue
             self._answered(pod, status)
-            last, wait_s, delay_s = _fingerprint(body), self._wait_s, _BACKOFF_S[0]
-            query = f"?since={status.revision}&wait={wait_s:g}s"
+            ask, delay_s = self._next(status), _BACKOFF_S[0]
             await asyncio.sleep(_PAUSE_S)
 
-    def _read(self, pod: WorkerPod, body: bytes, last: bytes) -> WorkerStatus:
-        """What an answer says; one with the fingerprint of the last was read before."""
-        seen = self._seen.get(pod.uid)
-        if seen is not None and seen.status is not None and _fingerprint(body) == last:
-            return seen.status
-        return _parse(body, pod.worker)
+    def _next(self, status: WorkerStatus) -> Callable[[], Question]:
+        """What to ask a process for what is newer than this, over and over."""
+        times, since = 0, status.revision
+        known = f"{status.process}.{since}" if _PROCESS.fullmatch(status.process) else ""
+
+        def ask() -> Question:
+            nonlocal times
+            if times:
+                _SAME.inc()  # else it would not be asked again
+            times += 1
+            wait_s = self._wait_s
+            return Question(f"/status?since={since}&wait={wait_s:g}s", wait_s + _MARGIN_S, known)
+
+        return ask
 
     def _answered(self, pod: WorkerPod, status: WorkerStatus) -> None:
         before = self._seen.get(pod.uid, Observation())
@@ -177,10 +189,6 @@ class Observer:
         text = str(error) or type(error).__name__
         self._seen[pod.uid] = Observation(before.status, since, text[:200], refused)
         self._changed((pod.namespace, pod.monitor))
-
-
-def _fingerprint(body: bytes) -> bytes:
-    return hashlib.sha256(body).digest()
 
 
 def _parse(body: bytes, worker: str) -> WorkerStatus:

@@ -55,6 +55,8 @@ class Rollouts:
         self._recipes: dict[str, Recipe] = {}
         self._proving: dict[str, frozenset[str]] = {}
         self._terms: dict[str, Rollout] = {}
+        self._asked: tuple[StreamMonitorSpec, WorkerSettings] | None = None
+        """What `wanted` follows from."""
 
     def seed(self, groups: Iterable[GroupStatus]) -> None:
         """Begin with what an earlier operator left: it has announced these."""
@@ -78,8 +80,10 @@ class Rollouts:
         members: dict[str, list[WorkerView]] = {}
         for view in sorted(views, key=lambda one: one.name):
             members.setdefault(view.group, []).append(view)
-        secrets = all_secret_names(spec)
-        self.wanted = {one.name: recipe_of(one, secrets, settings) for one in spec.groups}
+        if self._asked is None or self._asked[0] is not spec or self._asked[1] is not settings:
+            self._asked = spec, settings
+            secrets = all_secret_names(spec)
+            self.wanted = {one.name: recipe_of(one, secrets, settings) for one in spec.groups}
         self._learn(view for some in members.values() for view in some)
         self.turns, self._proving = Turns(), {}
         for gone in self.records.keys() - self.wanted.keys():

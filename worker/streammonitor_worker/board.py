@@ -52,6 +52,11 @@ class StatusBoard:
         return self._revision
 
     @property
+    def tag(self) -> str:
+        """The revision and whose it is, as an HTTP entity tag."""
+        return f'"{self._process}.{self._revision}"'
+
+    @property
     def epoch(self) -> int:
         """The assignment that is carried out; 0 before the first."""
         return self._epoch

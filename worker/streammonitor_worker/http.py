@@ -121,6 +121,8 @@ class Endpoints:
             return _text(400, str(error))
         if since is not None:
             await self._feed.wait(since, wait_s)
+        if request.headers.get("If-None-Match") == self._board.tag:
+            return web.Response(status=304)  # what changes without a new revision can wait
         # To a thread: with hundreds of streams the document takes milliseconds to write.
         text = await asyncio.to_thread(self._render)
         return web.Response(text=text, content_type="application/json")

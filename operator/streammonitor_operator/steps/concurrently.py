@@ -19,6 +19,7 @@ async def each(
     work: Work, items: Iterable[T], name: Callable[[T], str], act: Callable[[T], Awaitable[None]]
 ) -> None:
     """Do something for every item; what the API refuses becomes a failure of that item."""
+    todo = list(items)
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def one(item: T) -> None:
@@ -30,7 +31,10 @@ async def each(
             except KubeError as error:
                 work.failures.append((name(item), error))
 
-    await asyncio.gather(*(one(item) for item in items))
+    if len(todo) > 1:
+        await asyncio.gather(*map(one, todo))
+    elif todo:
+        await one(todo[0])  # a task of its own would only cost time
 
 
 def soonest(delays: Iterable[float | None]) -> float | None:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from streammonitor_operator.questions import BadAnswer, Questions
+from streammonitor_operator.questions import BadAnswer, Question, Questions
 
 LONGEST = 1000
+NO_NEWS = b'HTTP/1.1 304 Not Modified\r\nETag: "1"\r\n\r\n'
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
@@ -27,12 +28,14 @@ class Server:
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
         number = self._connections
-        while question := await reader.readuntil(b"\r\n\r\n") if self._answers else b"":
-            self.asked.append((number, question.decode().splitlines()[0]))
-            answer = self._answers.pop(0)
-            writer.write(answer)
-            if not answer or not answer.startswith(OK[:12]) or answer.endswith(b"-"):
-                break
+        with suppress(asyncio.IncompleteReadError):  # whoever asked does not listen any more
+            while question := await reader.readuntil(b"\r\n\r\n") if self._answers else b"":
+                self.asked.append((number, question.decode().splitlines()[0]))
+                answer = self._answers.pop(0)
+                writer.write(answer)
+                whole = answer.startswith((OK[:12], NO_NEWS[:12])) and not answer.endswith(b"-")
+                if not whole:
+                    break
         writer.close()
 
 
@@ -80,6 +83,7 @@ async def test_a_connection_that_was_closed_without_a_word_is_made_anew() -> Non
     [
         (b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", "answered 500"),
         (b"HTTP/1.1 200 OK\r\n\r\nhi", "how long"),
+        (NO_NEWS, "answered 304"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", "how long"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "how long"),
         (OK.replace(b"2\r", b"1001\r"), "longer than 1000 bytes"),
@@ -95,6 +99,39 @@ async def test_what_is_no_answer_is_said(answer: bytes, said: str) -> None:
         with pytest.raises(BadAnswer, match=said):
             await questions.get("/", 30)
         assert await questions.get("/", 30) == b"hi"
+
+
+async def test_an_answer_without_news_is_followed_by_the_next_question() -> None:
+    server = Server(NO_NEWS, NO_NEWS, OK)
+    numbers = iter(range(9))
+    async with asking(server) as questions:
+        said = await questions.news(lambda: Question(f"/{next(numbers)}", 30, known="1"))
+    assert said == b"hi"
+    assert server.asked == [(1, f"GET /{n} HTTP/1.1") for n in range(3)]
+
+
+async def test_a_connection_that_ends_while_there_is_no_news_is_made_anew() -> None:
+    server = Server(NO_NEWS, b"", OK)
+    async with asking(server) as questions:
+        assert await questions.news(lambda: Question("/", 30, known="1")) == b"hi"
+    assert [number for number, _ in server.asked] == [1, 1, 2]
+
+
+async def test_one_that_falls_silent_after_it_had_no_news_is_given_up() -> None:
+    closed = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(NO_NEWS)
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        closed.set()
+
+    async with asking(silent) as questions:
+        with pytest.raises(TimeoutError):
+            await questions.news(lambda: Question("/", 0.2, known="1"))
+        await asyncio.wait_for(closed.wait(), 30)
 
 
 async def test_an_answer_in_pieces_is_put_together() -> None:

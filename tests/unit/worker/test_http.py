@@ -102,6 +102,17 @@ async def test_a_poll_without_change_answers_after_its_wait(client: Client) -> N
     assert loop.time() - started >= 0.2
 
 
+async def test_who_knows_the_revision_is_told_that_there_is_nothing_newer(
+    rig: Rig, client: Client
+) -> None:
+    known = {"If-None-Match": rig.board.tag}
+    async with client.get("/status?since=1&wait=1ms", headers=known) as reply:
+        assert (reply.status, await reply.read()) == (304, b"")
+    rig.board.acknowledge(1)
+    async with client.get("/status?since=1&wait=1ms", headers=known) as reply:
+        assert (await reply.json())["revision"] == 2
+
+
 async def test_many_polls_are_answered_by_one_change(rig: Rig, client: Client) -> None:
     polls = [asyncio.create_task(_status(client, "?since=1&wait=30s")) for _ in range(20)]
     await asyncio.sleep(0)
