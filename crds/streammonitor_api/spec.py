@@ -123,6 +123,10 @@ class Stream(Model):
     program: Program | None = None
     """Which program of an MPEG-TS source with several, by http, https, srt, tcp or udp. Default:
     the first one with a picture."""
+    reference_url: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
+    """A feed of the same programme to compare the stream with, as the one before an encoder: avSync
+    finds what sound and pictures lost of being in sync between the two. Like url, but fetched, and
+    without credentials. Default: none."""
     profile: ProfileName | None = None
     """Takes the place of spec.profile for this stream. Default: spec.profile."""
     detectors: dict[str, dict[str, Any]] | None = None
@@ -155,7 +159,7 @@ class Stream(Model):
     @property
     def source(self) -> Self:
         """What of it concerns the connection: whatever else changes, that can stay open."""
-        looks = ("profile", "detectors", "region", "ignore_regions")
+        looks = ("profile", "detectors", "region", "ignore_regions", "reference_url")
         return self.model_copy(update=dict.fromkeys(looks))
 
 

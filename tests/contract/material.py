@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dev.media.made_ts import transport_stream
 from streammonitor_api.worker_status import AudioFormat, VideoFormat
 from streammonitor_worker.deliveries import STREAM, Connected, Container, Delivered
-from streammonitor_worker.facts import Packet, Track
+from streammonitor_worker.facts import Compared, Outcome, Packet, Track
 from streammonitor_worker.frames import (
     AudioView,
     Chroma,
@@ -230,3 +230,17 @@ def packets(
     }
     mixed = merge(*(each[name] for name in tracks), key=lambda view: view.time_s)
     yield from takewhile(lambda view: view.time_s < start_s + duration_s, mixed)
+
+
+def compared(first: int, count: int, skew_s: float) -> Iterator[TransportView]:
+    """What comparing with a reference brings, each half second from number `first` on.
+
+    Args:
+        first: Number of the first look.
+        count: How many.
+        skew_s: How much earlier sound comes than its pictures.
+    """
+    for index in range(first, first + count):
+        time_s = index / 2
+        fact = Compared(Outcome.ALIKE, time_s - 5, time_s, 1.0, 1.0 - skew_s, 0.98)
+        yield TransportView(time_s, EPOCH_S + time_s, fact)

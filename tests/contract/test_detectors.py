@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
+from heapq import merge
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from tests.contract.material import (
     RATE,
     View,
     buffers,
+    compared,
     deep,
     delivered,
     packets,
@@ -50,7 +52,8 @@ def clean(kind: Kind) -> list[View]:
     if kind is Kind.VIDEO:
         return list(views(pan(150)))
     if kind is Kind.TRANSPORT:
-        return list(delivered(CLEAN_S))
+        beside = compared(0, round(2 * CLEAN_S), 0.0)
+        return list(merge(delivered(CLEAN_S), beside, key=lambda view: view.time_s))
     return list(buffers(tone(CLEAN_S, -26.0)))
 
 

@@ -10,6 +10,7 @@ from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.worker_status import DetectorState
 from streammonitor_worker.ad_breaks import AdBreaks
 from streammonitor_worker.checks import check_detector
+from streammonitor_worker.comparison import Comparison
 from streammonitor_worker.deliveries import AdCue
 from streammonitor_worker.detectors import causes_of, registry
 from streammonitor_worker.detectors.base import DetectorParams, Kind, Verdict
@@ -123,15 +124,26 @@ class StreamAnalysis:
         self._archive = Archive() if evidence else None
         self._heard = heard
         self._breaks = AdBreaks()
+        self._comparison: Comparison | None = None
         self.set_parameters(detectors)
 
     @property
     def kinds_needed(self) -> frozenset[Kind]:
         """What is looked at; what runs unreported looks only at what is there anyway."""
         runners = self._runners.values()
+        compared = {Kind.VIDEO, Kind.AUDIO} if self._comparers() else set()
         return frozenset(
             one.detector.kind for one in runners if one.reported or one.detector.kind.decoded
-        )
+        ).union(compared)
+
+    @property
+    def wants_reference(self) -> bool:
+        """Whether a detector looks at what comparing with a reference feed brings."""
+        return any(runner.detector.compares for runner in self._reported())
+
+    def compare_with(self, comparison: Comparison | None) -> None:
+        """Compare the stream with its reference, which somebody else feeds; None: with nothing."""
+        self._comparison = comparison
 
     def mute(self, hush_s: float) -> None:
         """Tell nobody of what is found after a moment of media time: another worker does."""
@@ -278,6 +290,12 @@ class StreamAnalysis:
                 self._archive.keep(event.incident.id, event.evidence)
         return events
 
+    def _comparers(self) -> list[DetectorRunner]:
+        """Those for whom the stream is compared with its reference."""
+        if self._comparison is None:
+            return []
+        return [runner for runner in self._reported() if runner.detector.compares]
+
     def _reported(self) -> list[DetectorRunner]:
         return [runner for runner in self._runners.values() if runner.reported]
 
@@ -308,16 +326,18 @@ class StreamAnalysis:
         self.frames += 1
         self.corrupt_frames += view.corrupt
         events = self._advance(Kind.VIDEO, view)
-        runners = self._of(Kind.VIDEO)
-        if runners:
+        runners, comparers = self._of(Kind.VIDEO), self._comparers()
+        if runners or comparers:
             before = time.thread_time()
             measures = self._pictures.measure(self._regions.apply(view))
+            if self._comparison and comparers:
+                self._comparison.show(measures)
             archive = self._archive
             with nullcontext() if archive is None else archive.gallery.showing(measures):
-                runners[0].figures.cpu_s += time.thread_time() - before
+                (runners or comparers)[0].figures.cpu_s += time.thread_time() - before
                 for runner in runners:
                     events += self._observe(runner, measures, view.arrived_at)
-        return events
+        return events + self._compare(view)
 
     def _feed_sound(self, view: AudioView) -> list[IncidentEvent]:
         events = self._advance(Kind.AUDIO, view)
@@ -330,7 +350,22 @@ class StreamAnalysis:
             runners[0].figures.cpu_s += time.thread_time() - before
             for runner in runners:
                 events += self._observe(runner, measures, view.arrived_at)
-        return events
+        if self._comparison and self._comparers():
+            self._comparison.play(view)
+        return events + self._compare(view)
+
+    def _compare(self, view: FrameView | AudioView) -> list[IncidentEvent]:
+        """Tell what comparing with the reference brought, if it is time."""
+        comparers, comparison = self._comparers(), self._comparison
+        if not comparers or comparison is None:
+            return []
+        before = time.thread_time()
+        until_s = self._media.until_s
+        compared = comparison.compare(until_s)
+        comparers[0].figures.cpu_s += time.thread_time() - before
+        if compared is None:
+            return []
+        return self._feed_fact(TransportView(until_s, view.arrived_at, compared))
 
     def _feed_fact(self, view: TransportView) -> list[IncidentEvent]:
         media = self._media
@@ -406,5 +441,7 @@ class StreamAnalysis:
         for kind in (Kind.VIDEO, Kind.AUDIO):
             events += self._interrupt(kind, item.time_s, item.gap_s)
             self._media.seen_s[kind] = item.time_s
+        if self._comparison is not None:
+            self._comparison.jumped()
         self._media.until_s = max(self._media.until_s, item.time_s)
         return events

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -23,6 +24,7 @@ from streammonitor_worker.analysis import (
     IncidentEvent,
     StreamAnalysis,
 )
+from streammonitor_worker.comparison import Comparison
 from streammonitor_worker.detectors.base import Kind
 from streammonitor_worker.frames import AudioView, Discontinuity, FormatChange, FrameView
 from streammonitor_worker.ingest import Source, SourceError, open_source, redact
@@ -37,6 +39,7 @@ from streammonitor_worker.options import (
 )
 from streammonitor_worker.parameters import RawParameters
 from streammonitor_worker.progress import Bars, Told
+from streammonitor_worker.reference import Companion
 from streammonitor_worker.regions import PictureRegions
 from streammonitor_worker.report import Chapter, Record, Recorder, render_page, render_text
 
@@ -109,6 +112,7 @@ class _Examination:
 
     def __init__(self, task: Task, recorder: Recorder | None = None) -> None:
         self._name, self._program = task.name, task.program
+        self._reference = task.reference
         self._recorder = recorder
         self._analysis = StreamAnalysis(
             monitor_uid="",
@@ -131,16 +135,8 @@ class _Examination:
         wall_s, cpu_s = time.monotonic(), time.process_time()
         readable = True
         try:
-            kinds = self._analysis.kinds_needed
-            with open_source(
-                self._name,
-                video=Kind.VIDEO in kinds,
-                audio=Kind.AUDIO in kinds,
-                watch=Kind.TRANSPORT in kinds,
-                program=self._program,
-                live=False,
-            ) as source:
-                self._read(source, told)
+            with self._beside() as companion, self._opened() as source:
+                self._read(source, companion, told)
         except SourceError as error:
             readable = False
             self._notes.append(error.message)
@@ -157,8 +153,29 @@ class _Examination:
     def _blind_spots(self) -> Iterable[tuple[str, tuple[str, str]]]:
         return self._analysis.blind_spots().items() if self._duration_s else ()
 
-    def _read(self, source: Source, told: Told | None) -> None:
+    def _opened(self) -> Source:
+        kinds = self._analysis.kinds_needed
+        return open_source(
+            self._name,
+            video=Kind.VIDEO in kinds,
+            audio=Kind.AUDIO in kinds,
+            watch=Kind.TRANSPORT in kinds,
+            program=self._program,
+            live=False,
+        )
+
+    def _beside(self) -> AbstractContextManager[Companion | None]:
+        """The reference to read in step, if there is one."""
+        if self._reference is None or not self._analysis.wants_reference:
+            return nullcontext()
+        comparison = Comparison()
+        self._analysis.compare_with(comparison)
+        return Companion(self._reference, comparison)
+
+    def _read(self, source: Source, companion: Companion | None, told: Told | None) -> None:
         for item in source:
+            if companion is not None and isinstance(item, FrameView | AudioView):
+                companion.read_to(item.time_s)
             if isinstance(item, FormatChange):
                 self._video, self._audio = item.video or self._video, item.audio or self._audio
             elif isinstance(item, FrameView | AudioView):
@@ -276,6 +293,14 @@ def analyze_command(
             "with a picture.",
         ),
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INPUT",
+            help="A feed of the same programme to compare with: what came out of sync since then. "
+            "Default: the stream's, if it names one.",
+        ),
+    ] = None,
     models: Annotated[
         Path | None,
         typer.Option(help="Folder of ONNX models. Default: the StreamMonitor's, else this one."),
@@ -298,7 +323,16 @@ def analyze_command(
     """Examine files or URLs for defects, and report."""
     try:
         work = resolve(
-            Request(inputs or [], detectors, settings or [], monitor, stream, profile, program)
+            Request(
+                inputs or [],
+                detectors,
+                settings or [],
+                monitor,
+                stream,
+                profile,
+                program,
+                reference,
+            )
         )
     except UsageError as error:
         _refuse(str(error))

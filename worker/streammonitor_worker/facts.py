@@ -66,4 +66,41 @@ class Seam:
     reason: str
 
 
-Fact = Packet | Waiting | Seam | Delivery
+class Outcome(StrEnum):
+    """What came of comparing a stream with its reference."""
+
+    ALIKE = "alike"
+    """They show or play the same."""
+    MISMATCH = "mismatch"
+    """They show and play different things."""
+    UNKNOWN = "unknown"
+    """Not enough was seen, or nothing of it can be recognised: nothing moves, all is silent."""
+    NO_REFERENCE = "noReference"
+    """The reference cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A stream was compared with its reference.
+
+    Attributes:
+        outcome: What came of it.
+        from_s: Start of what was compared, in seconds of media time.
+        until_s: Its end.
+        picture_lag_s: By how much later pictures come than in the reference, in seconds of the two
+            media times; None where that cannot be told.
+        sound_lag_s: The same of sound.
+        likeness: How alike they are, 0..1.
+        detail: A sentence for people where the reference cannot be had.
+    """
+
+    outcome: Outcome
+    from_s: float = 0.0
+    until_s: float = 0.0
+    picture_lag_s: float | None = None
+    sound_lag_s: float | None = None
+    likeness: float = 0.0
+    detail: str = ""
+
+
+Fact = Packet | Waiting | Seam | Compared | Delivery

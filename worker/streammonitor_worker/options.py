@@ -19,6 +19,8 @@ from streammonitor_worker.parameters import resolve as resolve_parameters
 
 BY_DEFAULT = sorted(name for name, detector in registry.items() if detector.self_contained)
 """The detectors that run where none are named: those that need nothing from their user."""
+COMPARING = sorted(name for name, detector in registry.items() if detector.compares)
+"""Those that run as well where there is a reference to compare with."""
 
 Parameters = dict[str, dict[str, Any]]
 
@@ -44,6 +46,7 @@ class Task:
         region: The part of the picture to look at; None: all of it.
         ignored: Parts of it that are not looked at.
         program: Which program of a transport stream; None: the first one with a picture.
+        reference: A feed of the same programme to compare it with; None: none.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Task:
     region: Region | None = None
     ignored: tuple[Region, ...] = ()
     program: Program | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Request:
         stream: The stream of the monitor whose parameters and regions count; None: the only one.
         profile: In place of what the monitor and its streams say.
         program: Number or name, in place of what the streams say.
+        reference: A feed of the same programme, in place of what the streams say.
     """
 
     inputs: Sequence[str] = ()
@@ -74,6 +79,7 @@ class Request:
     stream: str | None = None
     profile: str | None = None
     program: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +102,9 @@ def resolve(request: Request) -> Work:
         UsageError: It is not valid; says what, where and the remedy.
     """
     spec = _spec(request.monitor)
+    by_default = BY_DEFAULT if request.reference is None else [*BY_DEFAULT, *COMPARING]
     chosen = _chosen(
-        request.detectors, spec.detectors if spec else {name: {} for name in BY_DEFAULT}
+        request.detectors, spec.detectors if spec else {name: {} for name in by_default}
     )
     settings = _settings(request.settings, chosen)
     refused = [text for name, params in settings.items() for text in _refusals(name, params)]
@@ -112,6 +119,9 @@ def resolve(request: Request) -> Work:
     if request.program is not None:
         program = _program(request.program)
         streams = [stream.model_copy(update={"program": program}) for stream in streams]
+    if request.reference is not None:
+        reference = {"reference_url": request.reference}
+        streams = [stream.model_copy(update=reference) for stream in streams]
     tasks = [_task(_with(stream, settings, request.profile), chosen, profile) for stream in streams]
     return Work(tasks, notes)
 
@@ -191,7 +201,14 @@ def _task(stream: Stream, detectors: Parameters, profile: str | None) -> Task:
     if resolution.faults:
         raise UsageError("\n".join(resolution.faults))
     ignored = tuple(stream.ignore_regions or ())
-    return Task(stream.url, resolution.values, stream.region, ignored, stream.program)
+    return Task(
+        stream.url,
+        resolution.values,
+        stream.region,
+        ignored,
+        stream.program,
+        stream.reference_url,
+    )
 
 
 def _chosen(detectors: str | None, declared: Parameters) -> Parameters:

@@ -4,7 +4,8 @@ An incident is critical once its *exposure* reaches `criticalAfter`: the seconds
 lasted, each weighted with the defective area as a multiple of `criticalArea`. So a defect that
 covers five times that area is critical after a fifth of the time, and a small one stays a warning
 for longer. Where no area is measured, or damage is reported that cannot be seen, exposure is plain
-duration.
+duration. A detector whose values have a critical threshold of their own, as the error of sync has,
+is critical at once beyond it.
 """
 
 from dataclasses import dataclass, field
@@ -39,6 +40,10 @@ class Scale:
         found = [trace.excess(values, params) for trace in self.traces]
         return max((excess for excess in found if excess is not None), default=None)
 
+    def critical(self, values: dict[str, float], params: DetectorParams) -> bool:
+        """Whether what was measured is critical however short it lasts."""
+        return any(trace.critical(values, params) for trace in self.traces)
+
     def weight(self, values: dict[str, float], params: DetectorParams, before: float) -> float:
         """How much a second of this counts; `before` is what the second before it did."""
         if self.area is None or not isinstance(params, AreaParams):
@@ -59,6 +64,7 @@ class Course:
         weight: Of the latest second.
         badness: Of the worst so far; None if nothing tells, and then the latest counts as worst.
         worst: The worst measurement; of equal ones, the first. None for what was seen elsewhere.
+        critical: Something was measured that is critical however short it lasts.
         consequences: Detectors that saw their own defect because of it.
     """
 
@@ -68,6 +74,7 @@ class Course:
     weight: float = 1.0
     badness: float | None = None
     worst: Measurement | None = None
+    critical: bool = False
     consequences: dict[str, None] = field(default_factory=dict)
 
     def follow(self, measurement: Measurement, scale: Scale, params: DetectorParams) -> None:
@@ -84,11 +91,12 @@ class Course:
 
     def compare(self, measurement: Measurement, scale: Scale, params: DetectorParams) -> None:
         """Take a defective measurement: it may be the worst."""
+        self.critical = self.critical or scale.critical(measurement.values, params)
         badness = scale.badness(measurement.values, params)
         if badness is None or self.badness is None or badness > self.badness:
             self.worst, self.badness = measurement, badness
 
     def severity(self, params: DetectorParams) -> Severity:
         """How bad it is by now."""
-        critical = self.exposure_s >= params.critical_after - TOLERANCE_S
+        critical = self.critical or self.exposure_s >= params.critical_after - TOLERANCE_S
         return Severity.CRITICAL if critical else Severity.WARNING

@@ -30,6 +30,7 @@ from streammonitor_worker.incidents import expiring
 from streammonitor_worker.ingest import Freshness, Source, SourceError, Stop, open_source, redact
 from streammonitor_worker.load import LoadMeter, Tally
 from streammonitor_worker.parameters import resolve
+from streammonitor_worker.reference import Beside
 from streammonitor_worker.regions import PictureRegions
 from streammonitor_worker.secrets import Credentials, read_credentials
 from streammonitor_worker.splice import Splice
@@ -88,6 +89,7 @@ class StreamRunner:
             heard=self._heard,
         )
         self._voice = Voice(self._analysis)
+        self._beside = Beside(self._analysis, around.access, around.backoff)
         self._faults = resolution.faults
         self._figures = Figures()
         self._load = LoadMeter()
@@ -172,6 +174,7 @@ class StreamRunner:
         """Begin, after a while; again has no effect."""
         if self._thread.ident is None:
             self._delay_s = delay_s
+            self._beside.follow(self._stream.reference_url)
             self._publish()
             self._thread.start()
 
@@ -207,6 +210,7 @@ class StreamRunner:
             before, self._stream = self._stream, stream
             needed = self._analysis.kinds_needed
             self._emit(self._analysis.set_parameters(resolution.values))
+            self._beside.follow(stream.reference_url)
             if _regions(before) != _regions(stream):
                 self._emit(self._analysis.set_regions(PictureRegions(*_regions(stream))))
             self._faults = resolution.faults
@@ -256,6 +260,7 @@ class StreamRunner:
         """Stop; what is open belongs to another worker now."""
         with self._lock:
             self._closed.set()
+            self._beside.close()
             self._connection.set()
             self._wake.set()
 
@@ -475,6 +480,7 @@ class StreamRunner:
 
     def _complete(self) -> bool:
         with self._lock:
+            self._beside.close()
             if not self._closed.is_set():
                 self._minutes.over = True
                 self._emit(self._analysis.finish(EndReason.EOF))

@@ -288,7 +288,7 @@ def test_needs_only_what_its_detectors_look_at() -> None:
 @pytest.mark.parametrize(
     ("detectors", "words"),
     [
-        ({"blakc": {}}, ["blakc", "audioDropout, black, blockCorruption"]),
+        ({"blakc": {}}, ["blakc", "audioDropout, avSync, black"]),
         ({"black": {"threshold": 0.9}}, ["black.threshold", "0.9", "0.5"]),
         ({"black": {"minDuration": "1ms"}}, ["black.minDuration", "1ms", "100ms"]),
         ({"silence": {"minDuration": 10}}, ["silence.minDuration", "10s"]),

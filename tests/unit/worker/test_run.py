@@ -53,7 +53,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     [
         (
             {"detectors": {"blakc": {}}},
-            "there is no detector 'blakc': use one of audioDropout, black",
+            "there is no detector 'blakc': use one of audioDropout, avSync, black",
         ),
         ({"detectors": {"black": {"colour": 1}}}, "black has no parameter 'colour'"),
         ({"profile": "lax"}, "spec.profile is 'lax': use one of strict, broadcast, relaxed"),

@@ -93,6 +93,7 @@ class Trace:
         raise_at: The raise threshold, from the parameters.
         clear_at: The clear threshold, from the parameters; None where there is no such.
         below: It is bad at or below the raise threshold rather than at or above it.
+        critical_at: From where on it is critical at once; None where only time makes it so.
     """
 
     values: tuple[str, ...]
@@ -100,6 +101,15 @@ class Trace:
     raise_at: Callable[[Any], float]
     clear_at: Callable[[Any], float] | None = None
     below: bool = False
+    critical_at: Callable[[Any], float] | None = None
+
+    def critical(self, values: Mapping[str, float], params: "DetectorParams") -> bool:
+        """Whether a measurement is critical however short it lasts."""
+        value = self.of(values)
+        if value is None or self.critical_at is None:
+            return False
+        limit = self.critical_at(params)
+        return value <= limit if self.below else value >= limit
 
     def of(self, values: Mapping[str, float]) -> float | None:
         """What is drawn of one measurement; None where it was not measured."""
@@ -191,6 +201,8 @@ class Detector(ABC, Generic[P, M]):
     """A hint for planning: CPU time as a share of decoding the same 1080p video."""
     self_contained: ClassVar[bool] = True
     """Whether it needs nothing from its user; others run only where they are asked for."""
+    compares: ClassVar[bool] = False
+    """Whether it looks at what comparing with a reference feed brings."""
     traces: ClassVar[tuple[Trace, ...]] = ()
     """The values by which it judges."""
     area: ClassVar[str | None] = None
