@@ -42,11 +42,11 @@ class Store:
         self.name = f"{split.scheme}://{split.netloc or split.path}"
         self._access = around.access
         self._stop = around.stop
-        self._local = Path(unquote(split.path)) if split.scheme == "file" else None
-        self._prefix = "" if self._local else unquote(split.path).strip("/")
+        self.local = Path(unquote(split.path)) if split.scheme == "file" else None
+        self._prefix = "" if self.local else unquote(split.path).strip("/")
         try:
             self.bucket: Bucket | None = None
-            if self._local is None:
+            if self.local is None:
                 folder = around.secrets_folder
                 self.bucket = read_bucket(folder, results.url, results.object_store)
         except SourceError as error:
@@ -147,7 +147,7 @@ class Store:
         from obstore.store import LocalStore  # noqa: PLC0415
 
         if self.bucket is None:
-            return LocalStore(self._local, mkdir=True)
+            return LocalStore(self.local, mkdir=True)
         return self.bucket.store
 
     def _full(self, path: str) -> str:
