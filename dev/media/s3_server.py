@@ -13,11 +13,16 @@ ACCESS_KEY, SECRET_KEY = "test-access", "test-secret"
 
 
 @contextlib.contextmanager
-def s3_server(folder: Path) -> Iterator[str]:
-    """Yield the endpoint; the folders in `folder` are buckets."""
-    program, port = build_alone(VERSITYGW), free_port()
+def s3_server(folder: Path, port: int | None = None) -> Iterator[str]:
+    """Yield the endpoint, at a free port by default; the folders in `folder` are buckets.
+
+    Beside it, what is known of objects is kept: without it no request would be conditional.
+    """
+    known = folder.with_name(f"known-{folder.name}")
+    known.mkdir(exist_ok=True)
+    program, port = build_alone(VERSITYGW), port or free_port()
     command = [str(program), "--access", ACCESS_KEY, "--secret", SECRET_KEY]
-    command += ["--port", f"127.0.0.1:{port}", "posix", "--nometa", str(folder)]
+    command += ["--port", f"127.0.0.1:{port}", "posix", "--sidecar", str(known), str(folder)]
     url = f"http://127.0.0.1:{port}"
     with process(command) as server:
         wait_until(lambda: _answers(url), server, "versitygw")

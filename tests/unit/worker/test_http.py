@@ -11,6 +11,7 @@ from aiohttp.web import Application, Request
 from prometheus_client import CollectorRegistry
 
 from streammonitor_api.incident import EndReason, Incident, Severity
+from streammonitor_api.results import KeptResults, Minute
 from streammonitor_api.worker_status import DetectorState, StreamState, StreamStatus, WorkerStatus
 from streammonitor_worker.board import MAX_ENDED, StatusBoard
 from streammonitor_worker.http import Endpoints
@@ -25,6 +26,13 @@ class Rig:
     def __init__(self) -> None:
         self.board = StatusBoard("w")
         self.ailing: list[str] = []
+        self.asked: list[tuple[str | None, datetime | None]] = []
+
+    def kept(
+        self, stream: str | None, since: datetime | None
+    ) -> tuple[list[Minute], list[Incident]]:
+        self.asked.append((stream, since))
+        return [Minute(stream="a", worker="w", minute=NOW, watched=2**60 - 1)], [_incident(1)]
 
 
 @pytest.fixture
@@ -39,6 +47,7 @@ async def client(rig: Rig) -> AsyncIterator[Client]:
         CollectorRegistry(),
         ailing=lambda: rig.ailing,
         ready=lambda: rig.board.epoch > 0,
+        kept=rig.kept,
     )
     async with TestClient(TestServer(endpoints.application())) as one:
         yield one
@@ -138,6 +147,17 @@ async def test_a_bad_query_is_refused_with_a_sentence(
     async with client.get(f"/status{query}") as reply:
         assert reply.status == 400
         assert said in await reply.text()
+
+
+async def test_past_minutes_are_told_of_a_stream_and_a_time(rig: Rig, client: Client) -> None:
+    async with client.get("/results?stream=a&since=2026-01-01T00:00:00Z") as reply:
+        kept = KeptResults.model_validate_json(await reply.text())
+    assert rig.asked == [("a", NOW)]
+    assert (kept.worker, kept.minutes[0].watched) == ("w", 2**60 - 1)
+    assert [one.id for one in kept.incidents] == ["1"]
+    async with client.get("/results?since=yesterday") as reply:
+        assert reply.status == 400
+        assert "since is 'yesterday'" in await reply.text()
 
 
 async def test_health_names_the_streams_that_hang(rig: Rig, client: Client) -> None:

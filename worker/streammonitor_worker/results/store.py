@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _REASONS = {
     "PermissionDeniedError": ("Forbidden", "refuses access: allow its credentials to write there"),
     "UnauthenticatedError": ("Unauthorized", "does not accept the credentials: check the Secret"),
-    "NotFoundError": ("NotFound", "knows no such bucket: create it or correct the URL"),
+    "FileNotFoundError": ("NotFound", "knows no such bucket: create it or correct the URL"),
 }
 _OTHER = ("Unavailable", "does not answer as an object store does: check the endpoint and its log")
 
