@@ -7,10 +7,15 @@ import json
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from playwright.sync_api import Browser, sync_playwright
+
 DEBIAN_PACKAGES = ("chromium",)
+PROGRAM = "/usr/bin/chromium"
 TIMEOUT_S = 60
 _FLAGS = (
     "--headless",
@@ -20,6 +25,7 @@ _FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--enable-logging=stderr",
 )
+_STEERED = ("--no-sandbox", "--disable-gpu", "--no-first-run")
 
 
 @dataclass(frozen=True)
@@ -68,3 +74,14 @@ def _requests(log: dict[str, object]) -> list[str]:
         if str(params.get("network_isolation_key", "")).startswith("file://") and "url" in params:
             found.append(params["url"])
     return found
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, steered by Playwright; it ends with the context."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=PROGRAM, args=list(_STEERED))
+        try:
+            yield browser
+        finally:
+            browser.close()

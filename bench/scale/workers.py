@@ -71,10 +71,16 @@ class SimulatedWorker:
 
 
 class Simulation:
-    """All of them."""
+    """All of them.
 
-    def __init__(self, api: Api) -> None:
+    Args:
+        api: Where assignments and pods are.
+        kind: What each worker is.
+    """
+
+    def __init__(self, api: Api, kind: type[SimulatedWorker] = SimulatedWorker) -> None:
         self._api = api
+        self._kind = kind
         self._by_address: dict[str, SimulatedWorker] = {}
         self._by_name: dict[tuple[str, str], SimulatedWorker] = {}
         self._assignments: dict[tuple[str, str], dict[str, Any]] = {}
@@ -110,7 +116,7 @@ class Simulation:
                 continue
             worker = self._by_address.get(address)
             if worker is None or worker.pod != metadata["uid"]:
-                worker = SimulatedWorker(name, metadata["uid"])
+                worker = self._kind(name, metadata["uid"])
                 self._by_address[address] = self._by_name[place] = worker
             nudge = metadata.get("annotations", {}).get(names.ANNOTATION_NUDGE, "")
             worker.nudge = nudge
@@ -124,10 +130,14 @@ class Simulation:
         if worker.epoch == 0 or assignment["epoch"] <= int(worker.nudge.partition(".")[0] or 0):
             worker.read(assignment)
 
+    def asked_for(self, request: web.Request) -> SimulatedWorker | None:
+        """The worker of the address that was asked."""
+        assert request.transport is not None  # noqa: S101 - it asks right now
+        return self._by_address.get(request.transport.get_extra_info("sockname")[0])
+
     async def status(self, request: web.Request) -> web.Response:
         """What the worker of the address that was asked says; it waits as a real one does."""
-        assert request.transport is not None  # noqa: S101 - it asks right now
-        worker = self._by_address.get(request.transport.get_extra_info("sockname")[0])
+        worker = self.asked_for(request)
         if worker is None:
             return web.Response(status=503)
         self.asked += 1

@@ -103,9 +103,9 @@ class StreamStatus(Model):
     """Programme time until when it did; from then on it follows silently."""
     held_frames: int = 0
     """Pictures that were analysed from `heldFromS` to `heldUntilS`, or until now."""
-    lag_ms: int | None = None
-    """How long after its bytes had arrived the last picture or sound was analysed. Absent before
-    the first, and from workers that do not say."""
+    lag_s: int | None = None
+    """How long after its bytes had arrived a picture or sound is analysed, in coarse steps of whole
+    seconds. Absent before the first, and from workers that do not say."""
     first_frame_at: datetime | None = None
     """When this worker analysed the stream's first frame (UTC)."""
 

@@ -29,7 +29,7 @@ def main() -> None:
     try:
         asyncio.run(run(settings))
     except PortTaken as error:
-        sys.exit(_complain(f"HTTP_PORT: {error}"))
+        sys.exit(_complain(str(error)))
     except ConfigException as error:
         sys.exit(_complain(f"no way to reach a cluster: {error}"))
 

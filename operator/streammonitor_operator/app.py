@@ -34,6 +34,7 @@ from streammonitor_operator.reconcile import Reconciler
 from streammonitor_operator.resync import Resync
 from streammonitor_operator.settings import Settings
 from streammonitor_operator.sources import Sources
+from streammonitor_operator.wall.run import mark, showing
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ async def run(settings: Settings) -> None:
         leader = Leader(
             lease_client, settings.lease, namespace=settings.namespace, identity=settings.identity
         )
+        if settings.wall_port:
+            await mark(lease_client, settings, leading=False)
         health = Health()
         runner = await serve(health, settings.http_port)
         stack.push_async_callback(runner.cleanup)
@@ -134,6 +137,8 @@ async def _reconcile(
         stack.push_async_callback(_stop, health, reconciler, observer, watches)
         await _first(stop, *(informer.synced.wait() for informer in informers))
         reconciler.start(observer.of, observer.take_departed, lambda: observer.doubtful)
+        if settings.wall_port:
+            await stack.enter_async_context(showing(settings, configuration, world, observer))
         await _watch(settings, configuration, reconciler, stop)
 
 

@@ -93,7 +93,7 @@ async def serve(health: Health, port: int, host: str = "0.0.0.0") -> web.AppRunn
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
         await runner.cleanup()
-        raise PortTaken(f"port {port} cannot be used: {error.strerror}") from error
+        raise PortTaken(f"HTTP_PORT {port} cannot be used: {error.strerror}") from error
     return runner
 
 

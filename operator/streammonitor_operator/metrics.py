@@ -81,6 +81,12 @@ INFO = Gauge(
     registry=REGISTRY,
 )
 INFO.labels(version("streammonitor")).set(1)
+WALL_REQUESTS = Counter(
+    "streammonitor_operator_wall_requests",
+    "Requests to the wall by route and HTTP status.",
+    ["route", "code"],
+    registry=REGISTRY,
+)
 LEADER = Gauge("streammonitor_operator_leader", "1 while this process leads.", registry=REGISTRY)
 MONITORS_KNOWN = Gauge(
     "streammonitor_operator_monitors", "StreamMonitors that are reconciled.", registry=REGISTRY

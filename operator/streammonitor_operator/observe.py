@@ -76,6 +76,8 @@ class Observer:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._seen: dict[str, Observation] = {}
         self._departed: dict[Key, list[WorkerStatus]] = {}
+        self.listeners: list[Callable[[WorkerPod, WorkerStatus], None]] = []
+        """Called with everything new that a worker says."""
 
     def of(self, pod_uid: str) -> Observation | None:
         """What is known of a pod; None until it answered or failed to."""
@@ -175,6 +177,8 @@ class Observer:
         POLLS.labels("same" if same else "changed").inc()
         if not same:
             self._seen[pod.uid] = Observation(status)
+            for listener in self.listeners:
+                listener(pod, status)
             self._changed((pod.namespace, pod.monitor))
 
     def _failed(self, pod: WorkerPod, error: Exception) -> None:

@@ -36,6 +36,14 @@ class BadAnswer(Exception):
     """What came back is not the answer that it should be."""
 
 
+class Refused(BadAnswer):
+    """The answer has another code than 200."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"it answered {code}")
+        self.code = code
+
+
 class Questions:
     """Asks one server, one question at a time, on one connection as long as that holds.
 
@@ -64,7 +72,7 @@ class Questions:
             ask: What to ask now; called again after each answer without news.
 
         Raises:
-            BadAnswer: The answer is none, has another code than 200, or is too long.
+            BadAnswer: The answer is none, has another code than 200 (Refused), or is too long.
             OSError: There is no connection, or it broke; ConnectionRefusedError: nobody listens.
             TimeoutError: An answer took longer than its question allows.
         """
@@ -217,7 +225,7 @@ class _Line(asyncio.Protocol):
         code = rest.partition(" ")[0]
         self._unchanged = code == "304" and self._known != ""
         if code != "200" and not self._unchanged:
-            raise BadAnswer(f"/status answered {code[:8]}")
+            raise Refused(code[:8])
         fields = {}
         for line in lines:
             name, _, value = line.partition(":")
@@ -226,7 +234,7 @@ class _Line(asyncio.Protocol):
         if not (length.isascii() and length.isdecimal()):
             raise BadAnswer("it does not say how long its answer is")
         if len(length) > len(str(self._longest)) or int(length) > self._longest:
-            raise BadAnswer(f"/status is longer than {self._longest} bytes")
+            raise BadAnswer(f"its answer is longer than {self._longest} bytes")
         self._length = int(length)
         self._last = version == "HTTP/1.0" or fields.get("connection", "").lower() == "close"
 

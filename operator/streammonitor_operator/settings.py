@@ -94,6 +94,8 @@ class Settings:
     """POD_NAME: who holds the Lease; the host's name and a random suffix without it."""
     http_port: int = 8080
     """HTTP_PORT: /healthz /readyz /metrics."""
+    wall_port: int = 0
+    """WALL_PORT: the wall, for people; 0: there is none."""
     log_level: str = "INFO"
     """LOG_LEVEL: DEBUG, INFO, WARNING or ERROR."""
     discovery_hosts: tuple[str, ...] = ()
@@ -113,7 +115,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         namespaces=_names(environ, "WATCH_NAMESPACES"),
         namespace=environ.get("POD_NAMESPACE") or _own_namespace(),
         identity=environ.get("POD_NAME") or f"{socket.gethostname()}-{uuid4().hex[:8]}",
-        http_port=_port(environ),
+        http_port=_port(environ, "HTTP_PORT", Settings.http_port),
+        wall_port=_port(environ, "WALL_PORT", Settings.wall_port),
         log_level=environ.get("LOG_LEVEL", "").upper() or "INFO",
         discovery_hosts=_hosts(environ, "DISCOVERY_ALLOWED_HOSTS"),
         lease=_lease(environ),
@@ -171,10 +174,11 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
         raise SettingsError(f"{name}: {error}") from error
 
 
-def _port(environ: Mapping[str, str]) -> int:
-    text = environ.get("HTTP_PORT") or str(Settings.http_port)
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise SettingsError(f"HTTP_PORT is {text!r}: give a port from 1 to 65535")
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    least = min(1, default)
+    if not text.isdecimal() or not least <= int(text) < 65536:
+        raise SettingsError(f"{name} is {text!r}: give a port from {least} to 65535")
     return int(text)
 
 

@@ -19,7 +19,7 @@ MAX_ENDED = 200
 """Ended incidents that are still told."""
 MAX_PROBLEMS = 50
 
-_QUIET = {"detectors", "position_s", "held_frames", "lag_ms"}
+_QUIET = {"detectors", "position_s", "held_frames"}
 """Fields of a stream that are told but do not make a change worth waking anyone for: whatever of
 a detector's state matters is an incident."""
 

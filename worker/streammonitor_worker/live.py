@@ -13,9 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from streammonitor_api.worker_status import StreamStatus
 from streammonitor_worker.detectors import registry
 from streammonitor_worker.detectors.base import DetectorParams
 from streammonitor_worker.evidence import Evidence
+from streammonitor_worker.figures import Figures
 from streammonitor_worker.report.drawings import MAX_PEAKS, tiles_path
 from streammonitor_worker.thumbnails import Thumbnail
 from streammonitor_worker.traces import BIN_S, BINS, Traces
@@ -39,6 +41,13 @@ class Shown(Protocol):
     @property
     def picture(self) -> Thumbnail | None:
         """The latest picture."""
+
+    @property
+    def status(self) -> StreamStatus:
+        """What is known of it."""
+
+    def figures(self) -> Figures:
+        """What it has done so far."""
 
     def parameters(self) -> dict[str, DetectorParams]:
         """By which each detector judges."""
@@ -111,7 +120,7 @@ class LiveView:
         return made
 
     def traces(self, stream: str) -> Document | None:
-        """The values by which a stream's detectors judged in the last minutes."""
+        """What a stream's detectors know, and the values by which they judged in the last minutes."""
         shown = self._find(stream)
         traces = shown.traces() if shown is not None else None
         if shown is None or traces is None:
@@ -121,6 +130,8 @@ class LiveView:
         return {
             "from": until_s - BINS * BIN_S,
             "binSeconds": BIN_S,
+            "detectors": {name: one.value for name, one in shown.status.detectors.items()},
+            "lagMs": round(shown.figures().lag_s * 1000),
             "graphs": [
                 graph
                 for name, params in sorted(shown.parameters().items())

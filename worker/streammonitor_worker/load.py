@@ -82,3 +82,20 @@ class LoadMeter:
 
 def _is_news(old: int | None, new: int) -> bool:
     return old is None or abs(new - old) > max(NEWS_M, NEWS_RATIO * old)
+
+
+_LAGS_S = (0, 1, 2, 3, 5, 8, 15, 30, 60, 120, 300, 600)
+
+
+def coarse_lag_s(lag_s: float, told_s: int) -> int:
+    """How late a stream is, so that what hardly changes is not told anew.
+
+    Args:
+        lag_s: How late it is, in seconds.
+        told_s: What was told last.
+
+    >>> coarse_lag_s(0.9, 0), coarse_lag_s(3.4, 0), coarse_lag_s(2.5, 3), coarse_lag_s(1.2, 3)
+    (0, 3, 3, 1)
+    """
+    step_s = max(step for step in _LAGS_S if step <= lag_s or step == 0)
+    return told_s if step_s < told_s and lag_s > 0.7 * told_s else step_s

@@ -28,7 +28,7 @@ from streammonitor_worker.frames import (
 )
 from streammonitor_worker.incidents import expiring
 from streammonitor_worker.ingest import Freshness, Source, SourceError, Stop, open_source, redact
-from streammonitor_worker.load import LoadMeter, Tally
+from streammonitor_worker.load import LoadMeter, Tally, coarse_lag_s
 from streammonitor_worker.parameters import resolve
 from streammonitor_worker.reference import Beside
 from streammonitor_worker.regions import PictureRegions
@@ -515,15 +515,16 @@ class StreamRunner:
                     "load_m": self._load.load_m,
                     "pace_m": self._load.pace_m,
                     "damaged_per_min": self._load.damaged_per_min,
-                    "lag_ms": self._lag_ms,
+                    "lag_s": self._lag_s(),
                 }
             )
             if not self._closed.is_set():
                 self._around.reporter.stream_changed(self._status)
 
-    @property
-    def _lag_ms(self) -> int | None:
-        return round(self._figures.lag_s * 1000) if self._figures.analysed_s else None
+    def _lag_s(self) -> int | None:
+        if not self._figures.analysed_s:
+            return None
+        return coarse_lag_s(self._figures.lag_s, self._status.lag_s or 0)
 
     def _heard(self, detector: str, measurement: Measurement) -> None:
         self._minutes.heard(detector, measurement)

@@ -41,6 +41,7 @@ def test_everything_can_be_set() -> None:
         ({}, "WORKER_IMAGE is not set"),
         (IMAGE | {"DISCOVERY_ALLOWED_HOSTS": "https://a/"}, "DISCOVERY_ALLOWED_HOSTS names 'https"),
         (IMAGE | {"HTTP_PORT": "http"}, "HTTP_PORT is 'http'"),
+        (IMAGE | {"WALL_PORT": "70000"}, "WALL_PORT is '70000'"),
         (IMAGE | {"LEASE_DURATION": "15"}, "LEASE_DURATION: '15' is no duration"),
         (IMAGE | {"LEASE_DURATION": "5s"}, "LEASE_RENEW_DEADLINE, and that shorter"),
     ],

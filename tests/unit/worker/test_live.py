@@ -4,6 +4,7 @@ import base64
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import chain
 
 import cv2
@@ -13,11 +14,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
 from prometheus_client import CollectorRegistry
 
+from streammonitor_api.worker_status import StreamState, StreamStatus
 from streammonitor_worker.analysis import StreamAnalysis
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.detectors import registry
 from streammonitor_worker.detectors.base import DetectorParams, Measurement, Verdict
 from streammonitor_worker.evidence import Evidence
+from streammonitor_worker.figures import Figures
 from streammonitor_worker.frames import FrameView
 from streammonitor_worker.http import Endpoints
 from streammonitor_worker.live import PICTURE_EVERY_S, HiddenPicture, LiveView
@@ -50,6 +53,15 @@ class Watched:
         for view in pictures:
             for event in self.analysis.feed(replace(view, arrived_at=delay_s + view.time_s)):
                 self.incident = event.incident.id
+
+    @property
+    def status(self) -> StreamStatus:
+        states = self.analysis.detector_states()
+        now = datetime.now(UTC)
+        return StreamStatus(name="arena", state=StreamState.RECEIVING, since=now, detectors=states)
+
+    def figures(self) -> Figures:
+        return Figures(lag_s=0.25)
 
     @property
     def picture(self) -> Thumbnail | None:
@@ -129,6 +141,7 @@ def test_traces_are_the_values_of_each_second_and_their_limits() -> None:
     watched.feed(views(chain(pan(50), flat(50, 16))), until_s - 4.0)
     traces = LiveView({"arena": watched}.get).traces("arena")
     assert traces is not None
+    assert (traces["detectors"], traces["lagMs"]) == ({"black": "active"}, 250)
     (graph, *_) = traces["graphs"]
     assert graph["detector"] == "black"
     assert len(graph["high"]) == len(graph["low"]) == BINS

@@ -1,0 +1,1 @@
+"""How soon the wall shows a thousand streams, and what that costs the operator."""
