@@ -84,4 +84,5 @@ def test_no_label_is_a_url_an_id_or_a_time() -> None:
     assert labels == {
         "stream", "defect", "severity", "state", "sink", "mute", "version", "namespace", "monitor",
         "type", "method", "resource", "code", "result", "reason", "source", "phase", "cause",
+        "route",
     }  # fmt: skip
