@@ -133,9 +133,9 @@ class Studio(Simulation):
                 ("silence", "levelDbfs", "dBFS", -90.0, -60.0),
             )
         ]  # fmt: skip
-        return web.json_response(
-            {"from": int(time.time()) - 600, "binSeconds": 1, "graphs": graphs, **known}
-        )
+        states = dict.fromkeys(("black", "freeze", "silence"), "ok")
+        known = {"from": int(time.time()) - 600, "binSeconds": 1, "detectors": states, "lagMs": 80}
+        return web.json_response({**known, "graphs": graphs})
 
 
 async def main(port: int) -> None:

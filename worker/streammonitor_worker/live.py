@@ -120,7 +120,7 @@ class LiveView:
         return made
 
     def traces(self, stream: str) -> Document | None:
-        """What a stream's detectors know, and the values by which they judged in the last minutes."""
+        """What a stream's detectors know, and by what they judged in the last minutes."""
         shown = self._find(stream)
         traces = shown.traces() if shown is not None else None
         if shown is None or traces is None:
