@@ -19,6 +19,9 @@ from streammonitor_worker.rhythm import Rhythm
 JOIN_S = 5.0
 """What was overdue for less was held up on its way, and adjoins what came before."""
 NOWHERE = float("-inf")
+USELESS_S, USELESS_RATIO = 10.0, 4.0
+"""A connection of which nothing has come for this time, and so many times the longest pause that is
+usual, is of no use, though bytes come: its program has another number, or none of it is decoded."""
 
 
 class Splice:
@@ -49,6 +52,7 @@ class Splice:
         self._reached_s = NOWHERE
         self._lost_at: float | None = None
         self._joining = False
+        self._connected_s = 0.0
         self._format: FormatChange | None = None
 
     def lost(self) -> None:
@@ -59,6 +63,7 @@ class Splice:
     def connected(self) -> None:
         """Another connection begins."""
         self._joining = self._end_s > 0
+        self._connected_s = self._clock()
         if self._joining:
             self.lost()
             self._rhythm.resume()
@@ -71,6 +76,13 @@ class Splice:
         if waiting.overdue_s:
             self._reached_s = max(self._reached_s, self._end_s + waiting.overdue_s)
         yield TransportView(self._position_s, self._wall(), waiting)
+
+    def useless(self) -> bool:
+        """Whether so little comes of this connection that another one is to be tried."""
+        now_s = self._clock()
+        waiting = self._rhythm.waiting(now_s)
+        idle_s = min(waiting.waited_s, now_s - self._connected_s)
+        return idle_s > USELESS_S + USELESS_RATIO * waiting.due_s
 
     def place(self, item: MediaItem) -> Iterator[MediaItem]:
         """Yield `item` at its place, preceded by the discontinuity it makes, if it makes one."""

@@ -5,18 +5,16 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from streammonitor_api.assignment import Turn
 from streammonitor_api.incident import EndReason, Incident
-from streammonitor_api.push import at_port
 from streammonitor_api.regions import Region
 from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus
 from streammonitor_worker.allocation import give_back
 from streammonitor_worker.analysis import IncidentEvent, StreamAnalysis
-from streammonitor_worker.detectors.base import DetectorParams, Kind, Measurement
+from streammonitor_worker.detectors.base import DetectorParams, Measurement
 from streammonitor_worker.evidence import Evidence
 from streammonitor_worker.figures import Figures
 from streammonitor_worker.frames import (
@@ -27,13 +25,13 @@ from streammonitor_worker.frames import (
     MediaItem,
 )
 from streammonitor_worker.incidents import expiring
-from streammonitor_worker.ingest import Freshness, Source, SourceError, Stop, open_source, redact
-from streammonitor_worker.load import LoadMeter, Tally, coarse_lag_s
+from streammonitor_worker.ingest import Source, SourceError, Stop, redact
 from streammonitor_worker.parameters import resolve
+from streammonitor_worker.reception import HOPELESS, Reception
 from streammonitor_worker.reference import Beside
 from streammonitor_worker.regions import PictureRegions
-from streammonitor_worker.secrets import Credentials, read_credentials
 from streammonitor_worker.splice import Splice
+from streammonitor_worker.standing import Standing
 from streammonitor_worker.surroundings import Surroundings
 from streammonitor_worker.thumbnails import Thumbnail
 from streammonitor_worker.traces import Traces
@@ -41,15 +39,6 @@ from streammonitor_worker.voice import SILENT_S, Voice
 
 HEALTHY_S = 5.0
 """Reception of this length forgets earlier failures."""
-PUBLISH_S = 0.5
-"""How often what changed quietly (detectors' states) is published."""
-HOPELESS = ("UnsupportedScheme", "SchemeNotAllowed", "HostNotAllowed", "BadUrl")
-"""Reasons that no retry changes."""
-
-ELSEWHERE = ("NoSender", "Stalled", "Ended", "ConnectionLost", "Unauthorized")
-"""Reasons for which who listens goes on to listen at once: there is nobody to spare."""
-LISTEN_AGAIN_S = 0.02
-
 Detectors = Mapping[str, Mapping[str, Any]]
 _log = logging.getLogger(__name__)
 
@@ -90,24 +79,19 @@ class StreamRunner:
         )
         self._voice = Voice(self._analysis)
         self._beside = Beside(self._analysis, around.access, around.backoff)
-        self._faults = resolution.faults
-        self._figures = Figures()
-        self._load = LoadMeter()
-        self._damaged = self._refused = 0
+        self._standing = Standing(
+            stream.name, self._analysis, self._voice, self._lock, self._stream_changed
+        )
+        self._standing.faults = resolution.faults
+        self._reception = Reception(stream, around)
         self._delay_s = 0.0
-        self._port: int | None = None
         self._yielded = False
         self._splice = Splice(self._analysis.programme)
-        self._was_live = False
-        self._freshness = Freshness()
         self._source: Source | None = None
         self._healthy_since: float | None = None
-        self._status = StreamStatus(
-            name=stream.name, state=StreamState.CONNECTING, since=datetime.now(UTC)
-        )
-        self._published_at = 0.0
         self.progress_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"stream-{self.name}", daemon=True)
+        self._standing.thread = self._thread
 
     @property
     def stream(self) -> Stream:
@@ -117,7 +101,7 @@ class StreamRunner:
     @property
     def status(self) -> StreamStatus:
         """What is known of the stream."""
-        return self._status
+        return self._standing.status
 
     @property
     def alive(self) -> bool:
@@ -132,18 +116,12 @@ class StreamRunner:
     @property
     def completed(self) -> bool:
         """Whether a finite source was played to its end."""
-        return self._status.state is StreamState.COMPLETED
+        return self._standing.state is StreamState.COMPLETED
 
     def figures(self) -> Figures:
         """What it has done so far, consistent in itself."""
         with self._lock:
-            return replace(
-                self._figures,
-                decode_errors=self._figures.decode_errors + self._refused,
-                started=dict(self._figures.started),
-                ended=dict(self._figures.ended),
-                unknown_s=dict(self._analysis.unknown_seconds()),
-            )
+            return self._standing.copied()
 
     def evidence(self, incident_id: str) -> Evidence | None:
         """What can be shown of an incident that is open or among the last that ended."""
@@ -175,7 +153,7 @@ class StreamRunner:
         if self._thread.ident is None:
             self._delay_s = delay_s
             self._beside.follow(self._stream.reference_url)
-            self._publish()
+            self._standing.publish()
             self._thread.start()
 
     def hold(self, turn: Turn | None, incidents: list[Incident]) -> None:
@@ -185,7 +163,7 @@ class StreamRunner:
             if self._stream.push is not None:
                 self._yield()
             if self._thread.ident is not None:
-                self._publish()
+                self._standing.publish()
 
     def follow(self, turn: Turn | None, recall: list[Incident] | None = None) -> None:
         """Follow the stream, and tell nobody of incidents; see `Voice.follow`."""
@@ -195,7 +173,7 @@ class StreamRunner:
     def listen(self, port: int | None) -> None:
         """Wait for what is sent at this port instead of the URL's; None: at that."""
         with self._lock:
-            before, self._port = self._port, port
+            before, self._reception.port = self._reception.port, port
             if before != port:
                 self._reopen()
 
@@ -213,15 +191,9 @@ class StreamRunner:
             self._beside.follow(stream.reference_url)
             if _regions(before) != _regions(stream):
                 self._emit(self._analysis.set_regions(PictureRegions(*_regions(stream))))
-            self._faults = resolution.faults
-            if self._status.state is StreamState.RECEIVING:
-                self._set_state(StreamState.RECEIVING, *self._shortfall())
-            else:
-                self._publish()
-            if before.source != stream.source:
-                self._was_live, self._freshness = False, Freshness()
-                self._reopen()
-            elif self._analysis.kinds_needed != needed:
+            self._standing.faults = resolution.faults
+            self._standing.configured()
+            if self._reception.follow(stream) or self._analysis.kinds_needed != needed:
                 self._reopen()
 
     def finish(self, reason: EndReason) -> None:
@@ -252,7 +224,10 @@ class StreamRunner:
             ]
             self._emit(events)
             if events:
-                self._publish()
+                self._standing.publish()
+            if source is not None and self._splice.useless():
+                _log.warning("nothing usable comes", extra={"fields": {"stream": self.name}})
+                self._reopen()
         finally:
             self._lock.release()
 
@@ -297,7 +272,7 @@ class StreamRunner:
             except Exception:
                 # The supervisor's boundary: a fault in one stream must not stop its siblings.
                 ended = False
-                self._figures.internal_errors += 1
+                self._standing.figures.internal_errors += 1
                 _log.exception("stream failed", extra={"fields": {"stream": self.name}})
                 self._lost("InternalError", "the analysis failed: see the worker's log")
             if ended:
@@ -327,12 +302,8 @@ class StreamRunner:
 
     def _pause(self, attempt: int) -> None:
         self._source = None
-        status = self._status
-        hopeless = status.state is StreamState.FAILED
-        deadline = None if hopeless else self._around.backoff(attempt, status.reason)
-        if self._stream.push is not None and status.reason in ELSEWHERE:
-            deadline = LISTEN_AGAIN_S
-        while not self._wake.wait(60 if deadline is None else deadline) and deadline is None:
+        pause_s = self._reception.pause_s(attempt, self._standing.status.reason)
+        while not self._wake.wait(60 if pause_s is None else pause_s) and pause_s is None:
             self.progress_at = time.monotonic()
         self.progress_at = time.monotonic()
 
@@ -342,44 +313,24 @@ class StreamRunner:
             if self._closed.is_set():
                 return False
             self._connection = connection = Stop()
-            self._figures.decode_errors += self._refused
-            self._refused = 0
+            self._standing.connecting()
             self._wake.clear()
-            stream, kinds, port = self._stream, set(self._analysis.kinds_needed), self._port
-        credentials = read_credentials(self._around.secrets_folder, stream)
-        with open_source(
-            at_port(credentials.url, port),
-            video=Kind.VIDEO in kinds or not kinds,
-            audio=Kind.AUDIO in kinds,
-            watch=Kind.TRANSPORT in kinds,
-            headers=credentials.headers,
-            live=True,
-            stop=connection,
-            access=self._around.access,
-            variant=stream.variant,
-            program=stream.program,
-            keys=credentials.keys,
-            bucket=credentials.bucket,
-            freshness=self._freshness,
-        ) as source:
-            if self._replays(source):
+            kinds = set(self._analysis.kinds_needed)
+        with self._reception.opened(kinds, connection) as source:
+            if self._reception.replays(source):
                 return self._complete()
-            self._was_live = not source.finite
-            self._figures.connects += 1
+            self._standing.figures.connects += 1
             give_back()
             self._source = source
-            self._play(source, connection, credentials)
+            self._play(source, connection)
             if connection.is_set():
                 return False
             if source.finite:
                 return self._complete()
-        raise SourceError("Ended", f"{redact(stream.url)} ended: a live source should go on")
+        where = redact(self._stream.url)
+        raise SourceError("Ended", f"{where} ended: a live source should go on")
 
-    def _replays(self, source: Source) -> bool:
-        # A live playlist that was closed turns into a recording of what was seen already.
-        return self._was_live and source.finite
-
-    def _play(self, source: Source, connection: Stop, credentials: Credentials) -> None:
+    def _play(self, source: Source, connection: Stop) -> None:
         self._splice.connected()
         for raw in source:
             self.progress_at = time.monotonic()
@@ -388,21 +339,11 @@ class StreamRunner:
                     return
                 for item in self._splice.place(raw):
                     self._feed(item, source)
-            if self.progress_at - self._published_at >= PUBLISH_S:
-                self._refresh(source)
-                if self._rotated(credentials):
+            if self._standing.due(self.progress_at):
+                self._standing.refresh(source)
+                if self._reception.rotated():
                     self._reopen()
                     break
-
-    def _rotated(self, credentials: Credentials) -> bool:
-        """Whether a Secret holds another value than the source was opened with."""
-        if not self._stream.secret_names:
-            return False
-        try:
-            return read_credentials(self._around.secrets_folder, self._stream) != credentials
-        except SourceError:
-            # It is gone; what was opened with it may go on.
-            return False
 
     def _feed(self, item: MediaItem, source: Source) -> None:
         self._decrypted |= source.decrypted
@@ -413,70 +354,26 @@ class StreamRunner:
             told, awaited = self._voice.step(self.progress_at)
             self._emit(told)
             if awaited:
-                self._publish()
-            self._count(item, source)
-            if self._status.state is not StreamState.RECEIVING:
+                self._standing.publish()
+            self._standing.count(item, source)
+            if isinstance(item, FrameView) or source.video is None:
+                self._minutes.analysed(item, self._analysis.programme)
+            if self._standing.state is not StreamState.RECEIVING:
                 self._healthy_since = time.monotonic()
-                self._received(source)
+                self._standing.received(source)
         elif isinstance(item, Discontinuity):
-            self._figures.discontinuities += 1
-        elif isinstance(item, FormatChange) and self._status.state is StreamState.RECEIVING:
-            self._received(source)
-
-    def _count(self, item: FrameView | AudioView, source: Source) -> None:
-        figures = self._figures
-        if isinstance(item, FrameView):
-            figures.frames += 1
-            figures.corrupt_frames += item.corrupt
-        if isinstance(item, FrameView) or source.video is None:
-            figures.media_s = item.time_s
-            figures.analysed_s += item.duration_s
-            self._minutes.analysed(item, self._analysis.programme)
-        figures.lag_s = max(0.0, time.time() - item.arrived_at)
-        self._refused = source.counters.decode_errors
-        self._damaged = figures.corrupt_frames + figures.decode_errors + self._refused
-
-    def _received(self, source: Source) -> None:
-        reason, message = self._shortfall()
-        self._set_state(
-            StreamState.RECEIVING,
-            reason,
-            message,
-            video=source.video,
-            audio=source.audio,
-            first_frame_at=self._status.first_frame_at or datetime.now(UTC),
-        )
-
-    def _refresh(self, source: Source) -> None:
-        blind: tuple[str | None, str | None] = (None, None)
-        if self._status.state is StreamState.RECEIVING:
-            blind = self._shortfall()
-        if blind == (self._status.reason, self._status.message):
-            self._publish()
-        else:
-            self._received(source)
-
-    def _shortfall(self) -> tuple[str | None, str | None]:
-        """What cannot be monitored as it was asked for: reason and message."""
-        for name, (reason, message) in self._analysis.blind_spots().items():
-            return reason, f"detector {name!r} cannot tell: {message}"
-        if self._faults:
-            return "InvalidParameter", "; ".join(
-                f"{fault}: it is ignored" for fault in self._faults
-            )
-        return None, None
+            self._standing.figures.discontinuities += 1
+        elif isinstance(item, FormatChange) and self._standing.state is StreamState.RECEIVING:
+            self._standing.received(source)
 
     def _lost(self, reason: str, message: str) -> None:
         state = StreamState.FAILED if reason in HOPELESS else StreamState.RETRYING
-        if self._port is not None:  # which nobody outside the pod knows
-            inside = redact(at_port(self._stream.url, self._port))
-            message = message.replace(inside, redact(self._stream.url))
+        message = self._reception.outside(message)
         _log.warning(
             "stream lost", extra={"fields": {"stream": self.name, "reason": reason, "why": message}}
         )
         self._splice.lost()
-        self._load.restart()
-        self._set_state(state, reason, message)
+        self._standing.lost(state, reason, message)
 
     def _complete(self) -> bool:
         with self._lock:
@@ -484,47 +381,12 @@ class StreamRunner:
             if not self._closed.is_set():
                 self._minutes.over = True
                 self._emit(self._analysis.finish(EndReason.EOF))
-                self._set_state(StreamState.COMPLETED, None, None)
+                self._standing.set(StreamState.COMPLETED)
         return True
 
-    def _set_state(
-        self, state: StreamState, reason: str | None, message: str | None, **more: object
-    ) -> None:
-        with self._lock:
-            before = self._status
-            same = (before.state, before.reason) == (state, reason)
-            update = {"state": state, "reason": reason, "message": message, **more}
-            if not same:
-                update["since"] = datetime.now(UTC)
-            self._status = before.model_copy(update=update)
-            self._publish()
-
-    def _publish(self) -> None:
-        self._published_at = time.monotonic()
-        with self._lock:
-            if threading.current_thread() is self._thread:
-                figures = self._figures
-                figures.cpu_s = time.thread_time()
-                done = Tally(figures.cpu_s, figures.analysed_s, self._damaged)
-                self._load.measure(done, self._published_at, closely=self._voice.silent)
-            warm = self._analysis.warm and self._status.state is StreamState.RECEIVING
-            self._status = self._status.model_copy(
-                update={
-                    **self._voice.status(warm=warm),
-                    "detectors": self._analysis.detector_states(),
-                    "load_m": self._load.load_m,
-                    "pace_m": self._load.pace_m,
-                    "damaged_per_min": self._load.damaged_per_min,
-                    "lag_s": self._lag_s(),
-                }
-            )
-            if not self._closed.is_set():
-                self._around.reporter.stream_changed(self._status)
-
-    def _lag_s(self) -> int | None:
-        if not self._figures.analysed_s:
-            return None
-        return coarse_lag_s(self._figures.lag_s, self._status.lag_s or 0)
+    def _stream_changed(self, status: StreamStatus) -> None:
+        if not self._closed.is_set():
+            self._around.reporter.stream_changed(status)
 
     def _heard(self, detector: str, measurement: Measurement) -> None:
         self._minutes.heard(detector, measurement)
@@ -533,7 +395,7 @@ class StreamRunner:
 
     def _emit(self, events: list[IncidentEvent]) -> None:
         for event in events:
-            self._figures.note(event)
+            self._standing.figures.note(event)
             if self.hidden:
                 event = replace(event, evidence=None)  # noqa: PLW2901 - it stays here
             self._around.reporter.incident_changed(event)

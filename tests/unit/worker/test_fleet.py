@@ -13,7 +13,7 @@ import pytest
 from streammonitor_api.assignment import Assignment
 from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.worker_status import StreamState, StreamStatus, VideoFormat
-from streammonitor_worker import stream as module
+from streammonitor_worker import reception
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.fleet import Fleet
 from streammonitor_worker.frames import FormatChange, FrameView, MediaItem
@@ -86,7 +86,7 @@ class Rig:
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     one = Rig(tmp_path)
-    monkeypatch.setattr(module, "open_source", one.open_source)
+    monkeypatch.setattr(reception, "open_source", one.open_source)
     yield one
     one.fleet.finish(EndReason.REMOVED)
     assert one.fleet.join(10)

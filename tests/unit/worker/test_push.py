@@ -15,7 +15,7 @@ from dev.media.servers import free_port
 from streammonitor_api.assignment import Turn
 from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState
-from streammonitor_worker import stream as module
+from streammonitor_worker import reception
 from streammonitor_worker.frames import FormatChange, FrameView, MediaItem
 from streammonitor_worker.ingest.access import EVERYTHING, Access
 from streammonitor_worker.ingest.errors import SourceError
@@ -229,7 +229,7 @@ def test_a_stream_that_is_to_be_handed_over_is_closed_at_once_and_taken_back_if_
         rig.opened.append(url)
         return playing(timed(0 if len(stops) == 1 else 60, 50, stop))
 
-    monkeypatch.setattr(module, "open_source", open_source)
+    monkeypatch.setattr(reception, "open_source", open_source)
     stream = Stream(name="a", url="udp://:5000")
     runner = StreamRunner(stream, {"black": {}}, rig.around)
     runner.listen(20_000)

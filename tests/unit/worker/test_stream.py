@@ -1,8 +1,11 @@
 """The supervisor of one stream, with sources that a test makes up."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,14 +17,16 @@ from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.regions import IgnoreRegion
 from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState, StreamStatus, VideoFormat
+from streammonitor_worker import reception, splice
 from streammonitor_worker import stream as module
 from streammonitor_worker.analysis import EventKind, IncidentEvent
 from streammonitor_worker.frames import FormatChange, FrameView, MediaItem
-from streammonitor_worker.ingest import Access, ContentKeys, SourceError
-from streammonitor_worker.splice import Splice
+from streammonitor_worker.ingest import EVERYTHING, Access, ContentKeys, SourceError, open_source
+from streammonitor_worker.splice import USELESS_RATIO, USELESS_S, Splice
 from streammonitor_worker.stream import StreamRunner
 from streammonitor_worker.surroundings import Surroundings
 from tests.unit.worker.made_up import MadeUpSource
+from tests.unit.worker.test_ingest_changes import moved, part
 
 VIDEO = VideoFormat(codec="h264", width=64, height=36, frame_rate=25)
 STEP_S = 0.04
@@ -96,7 +101,7 @@ class Rig:
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     one = Rig(tmp_path)
-    monkeypatch.setattr(module, "open_source", one.open_source)
+    monkeypatch.setattr(reception, "open_source", one.open_source)
     return one
 
 
@@ -184,6 +189,82 @@ def test_wall_time_passes_for_a_source_that_waits_and_not_for_one_that_is_busy(
     runner.tick()
     over.set()
     assert [event.incident.defect for event in rig.events] == ["stall"]
+
+
+def test_a_connection_of_which_nothing_can_be_used_is_replaced(
+    rig: Rig, start: Callable[..., StreamRunner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(module, "Splice", partial(Splice, clock=lambda: now[0]))
+    waiting, over = threading.Event(), threading.Event()
+
+    def stopping() -> Iterator[MediaItem]:
+        yield from frames(50)
+        waiting.set()
+        over.wait(10)
+
+    runner = start(playing(stopping()), playing(_endless()))
+    assert waiting.wait(10)
+    now[0] += USELESS_S
+    runner.tick()
+    assert not runner._connection.is_set()
+    now[0] += USELESS_RATIO * 50 * STEP_S  # they came at once, and so much ahead of their time
+    runner.tick()
+    assert not runner._connection.is_set()
+    now[0] += 0.01
+    runner.tick()
+    assert runner._connection.is_set()
+    over.set()
+    rig.wait(lambda: runner.figures().connects == 2)
+    assert StreamState.RETRYING not in {one.state for one in rig.statuses}
+
+
+def test_a_program_with_another_number_is_opened_anew(
+    rig: Rig,
+    start: Callable[..., StreamRunner],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(reception, "open_source", open_source)
+    monkeypatch.setattr(splice, "USELESS_S", 0.3)
+    monkeypatch.setattr(splice, "USELESS_RATIO", 0.0)
+    rig.around = replace(rig.around, access=EVERYTHING)
+    here = part(tmp_path)
+    there = moved(tmp_path, here, mpegts_service_id="9", mpegts_start_pid="0x200")
+    with flowing([here, there], there) as url:
+        runner = start(url=url)
+
+        def replaced() -> bool:
+            runner.tick()
+            return runner.figures().connects >= 2
+
+        rig.wait(replaced)
+        rig.wait(lambda: runner.figures().frames >= 50)
+        runner.let_go()
+
+
+@contextmanager
+def flowing(first: Sequence[bytes], later: bytes) -> Iterator[str]:
+    """A live source: parts for the first who connects, then one over and over for everybody."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            parts = list(first)
+            while not over.is_set():
+                with suppress(OSError), listener.accept()[0] as link:
+                    for one in parts:
+                        link.sendall(one)
+                    parts.clear()
+                    while not over.wait(0.05):
+                        link.sendall(later)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 def test_a_fault_of_ours_is_survived_and_counted(
