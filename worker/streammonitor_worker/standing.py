@@ -14,6 +14,8 @@ from streammonitor_worker.ingest import Source
 from streammonitor_worker.load import LoadMeter, Tally, coarse_lag_s
 from streammonitor_worker.voice import Voice
 
+HEALTHY_S = 5.0
+"""Reception of this length forgets earlier failures."""
 PUBLISH_S = 0.5
 """How often what changed quietly (detectors' states) is published."""
 
@@ -50,6 +52,7 @@ class Standing:
         self._load = LoadMeter()
         self._damaged = self._refused = 0
         self._published_at = 0.0
+        self._received_s: float | None = None
         self.faults: Sequence[object] = ()
         self.figures = Figures()
         self.thread: threading.Thread | None = None
@@ -95,6 +98,8 @@ class Standing:
 
     def received(self, source: Source) -> None:
         """The source is received, in the format that it has now."""
+        if self.state is not StreamState.RECEIVING:
+            self._received_s = time.monotonic()
         self.set(
             StreamState.RECEIVING,
             *self._shortfall(),
@@ -119,6 +124,11 @@ class Standing:
             self.set(StreamState.RECEIVING, *self._shortfall())
         else:
             self.publish()
+
+    def was_healthy(self) -> bool:
+        """Whether what has just ended was received for long enough; to be asked once."""
+        since_s, self._received_s = self._received_s, None
+        return since_s is not None and time.monotonic() - since_s >= HEALTHY_S
 
     def lost(self, state: StreamState, reason: str, message: str) -> None:
         """The source is not received."""

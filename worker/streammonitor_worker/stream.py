@@ -37,8 +37,6 @@ from streammonitor_worker.thumbnails import Thumbnail
 from streammonitor_worker.traces import Traces
 from streammonitor_worker.voice import SILENT_S, Voice
 
-HEALTHY_S = 5.0
-"""Reception of this length forgets earlier failures."""
 Detectors = Mapping[str, Mapping[str, Any]]
 _log = logging.getLogger(__name__)
 
@@ -88,7 +86,6 @@ class StreamRunner:
         self._yielded = False
         self._splice = Splice(self._analysis.programme)
         self._source: Source | None = None
-        self._healthy_since: float | None = None
         self.progress_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"stream-{self.name}", daemon=True)
         self._standing.thread = self._thread
@@ -262,7 +259,6 @@ class StreamRunner:
         attempt = 0
         self._closed.wait(self._delay_s)
         while not self._closed.is_set():
-            self._healthy_since = None
             try:
                 ended = self._receive()
             except SourceError as error:
@@ -277,15 +273,11 @@ class StreamRunner:
                 self._lost("InternalError", "the analysis failed: see the worker's log")
             if ended:
                 return
-            attempt = 1 if self._was_healthy() else attempt + 1
+            attempt = 1 if self._standing.was_healthy() else attempt + 1
             if self._yielded:
                 self._stand_by()
             else:
                 self._pause(attempt)
-
-    def _was_healthy(self) -> bool:
-        since = self._healthy_since
-        return since is not None and time.monotonic() - since >= HEALTHY_S
 
     def _stand_by(self) -> None:
         """Let the other worker receive; take it back if it does not."""
@@ -359,7 +351,6 @@ class StreamRunner:
             if isinstance(item, FrameView) or source.video is None:
                 self._minutes.analysed(item, self._analysis.programme)
             if self._standing.state is not StreamState.RECEIVING:
-                self._healthy_since = time.monotonic()
                 self._standing.received(source)
         elif isinstance(item, Discontinuity):
             self._standing.figures.discontinuities += 1
