@@ -1,7 +1,7 @@
 """One stream's analysis: from views to incident events. Pure: no thread, no clock, no I/O."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -10,7 +10,6 @@ from streammonitor_api.incident import EndReason, Incident
 from streammonitor_api.worker_status import DetectorState
 from streammonitor_worker.ad_breaks import AdBreaks
 from streammonitor_worker.checks import check_detector
-from streammonitor_worker.comparison import Comparison
 from streammonitor_worker.deliveries import AdCue
 from streammonitor_worker.detectors import causes_of, registry
 from streammonitor_worker.detectors.base import DetectorParams, Kind, Verdict
@@ -26,6 +25,7 @@ from streammonitor_worker.frames import (
 from streammonitor_worker.incidents import EventKind, IncidentEvent, IncidentMachine, Subject
 from streammonitor_worker.measures.picture import PictureMeter
 from streammonitor_worker.measures.sound import SoundMeter
+from streammonitor_worker.onlookers import Onlooker
 from streammonitor_worker.parameters import RawParameters
 from streammonitor_worker.programme import ProgrammeClock
 from streammonitor_worker.regions import PictureRegions
@@ -124,26 +124,28 @@ class StreamAnalysis:
         self._archive = Archive() if evidence else None
         self._heard = heard
         self._breaks = AdBreaks()
-        self._comparison: Comparison | None = None
+        self._comparison: Onlooker | None = None
+        self._onlookers: list[tuple[DetectorRunner, Onlooker]] = []
         self.set_parameters(detectors)
 
     @property
     def kinds_needed(self) -> frozenset[Kind]:
         """What is looked at; what runs unreported looks only at what is there anyway."""
         runners = self._runners.values()
-        compared = {Kind.VIDEO, Kind.AUDIO} if self._comparers() else set()
+        looked_at = {Kind.VIDEO, Kind.AUDIO} if self._onlookers else set()
         return frozenset(
             one.detector.kind for one in runners if one.reported or one.detector.kind.decoded
-        ).union(compared)
+        ).union(looked_at)
 
     @property
     def wants_reference(self) -> bool:
         """Whether a detector looks at what comparing with a reference feed brings."""
         return any(runner.detector.compares for runner in self._reported())
 
-    def compare_with(self, comparison: Comparison | None) -> None:
+    def compare_with(self, comparison: Onlooker | None) -> None:
         """Compare the stream with its reference, which somebody else feeds; None: with nothing."""
         self._comparison = comparison
+        self._invite()
 
     def mute(self, hush_s: float) -> None:
         """Tell nobody of what is found after a moment of media time: another worker does."""
@@ -232,6 +234,7 @@ class StreamAnalysis:
         self._runners = {
             name: self._runner(name, wanted.get(name)) for name in causes_first(wanted)
         }
+        self._invite()
         return events
 
     def parameters(self) -> dict[str, DetectorParams]:
@@ -290,11 +293,14 @@ class StreamAnalysis:
                 self._archive.keep(event.incident.id, event.evidence)
         return events
 
-    def _comparers(self) -> list[DetectorRunner]:
-        """Those for whom the stream is compared with its reference."""
-        if self._comparison is None:
-            return []
-        return [runner for runner in self._reported() if runner.detector.compares]
+    def _invite(self) -> None:
+        """Let those look at pictures and sound of whom a detector wants to be told."""
+        self._onlookers = [
+            (runner, one)
+            for runner in self._reported()
+            for one in (runner.onlooker, self._comparison if runner.detector.compares else None)
+            if one is not None
+        ]
 
     def _reported(self) -> list[DetectorRunner]:
         return [runner for runner in self._runners.values() if runner.reported]
@@ -318,7 +324,7 @@ class StreamAnalysis:
                 runner.mute(self._hush_s)
             return runner
         if old.machine.params != params:
-            old.detector = kind(params)
+            old.change(kind(params))
             old.machine.params = params
         return old
 
@@ -326,18 +332,18 @@ class StreamAnalysis:
         self.frames += 1
         self.corrupt_frames += view.corrupt
         events = self._advance(Kind.VIDEO, view)
-        runners, comparers = self._of(Kind.VIDEO), self._comparers()
-        if runners or comparers:
+        runners = self._of(Kind.VIDEO)
+        if runners or self._onlookers:
             before = time.thread_time()
             measures = self._pictures.measure(self._regions.apply(view))
-            if self._comparison and comparers:
-                self._comparison.show(measures)
             archive = self._archive
             with nullcontext() if archive is None else archive.gallery.showing(measures):
-                (runners or comparers)[0].figures.cpu_s += time.thread_time() - before
+                for payer in runners[:1]:
+                    payer.figures.cpu_s += time.thread_time() - before
                 for runner in runners:
                     events += self._observe(runner, measures, view.arrived_at)
-        return events + self._compare(view)
+            events += self._look(view, lambda one: one.show(measures))
+        return events
 
     def _feed_sound(self, view: AudioView) -> list[IncidentEvent]:
         events = self._advance(Kind.AUDIO, view)
@@ -350,22 +356,22 @@ class StreamAnalysis:
             runners[0].figures.cpu_s += time.thread_time() - before
             for runner in runners:
                 events += self._observe(runner, measures, view.arrived_at)
-        if self._comparison and self._comparers():
-            self._comparison.play(view)
-        return events + self._compare(view)
+        return events + self._look(view, lambda one: one.play(view))
 
-    def _compare(self, view: FrameView | AudioView) -> list[IncidentEvent]:
-        """Tell what comparing with the reference brought, if it is time."""
-        comparers, comparison = self._comparers(), self._comparison
-        if not comparers or comparison is None:
-            return []
-        before = time.thread_time()
-        until_s = self._media.until_s
-        compared = comparison.compare(until_s)
-        comparers[0].figures.cpu_s += time.thread_time() - before
-        if compared is None:
-            return []
-        return self._feed_fact(TransportView(until_s, view.arrived_at, compared))
+    def _look(
+        self, view: FrameView | AudioView, take: Callable[[Onlooker], None]
+    ) -> list[IncidentEvent]:
+        """Let onlookers take a view, and pass on what they tell."""
+        events: list[IncidentEvent] = []
+        for runner, onlooker in self._onlookers:
+            before = time.thread_time()
+            take(onlooker)
+            fact = onlooker.tell(self._media.until_s)
+            runner.figures.cpu_s += time.thread_time() - before
+            if fact is not None:
+                told = TransportView(self._media.until_s, view.arrived_at, fact)
+                events += self._feed_fact(told)
+        return events
 
     def _feed_fact(self, view: TransportView) -> list[IncidentEvent]:
         media = self._media
@@ -441,7 +447,7 @@ class StreamAnalysis:
         for kind in (Kind.VIDEO, Kind.AUDIO):
             events += self._interrupt(kind, item.time_s, item.gap_s)
             self._media.seen_s[kind] = item.time_s
-        if self._comparison is not None:
-            self._comparison.jumped()
+        for _, onlooker in self._onlookers:
+            onlooker.jumped()
         self._media.until_s = max(self._media.until_s, item.time_s)
         return events

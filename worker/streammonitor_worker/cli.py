@@ -87,6 +87,8 @@ def _add_desk_commands() -> None:
     app.command(name="analyze")(analyze.analyze_command)
     explain = importlib.import_module("streammonitor_worker.explain")
     app.command(name="explain")(explain.explain_command)
+    marker_clip = importlib.import_module("streammonitor_worker.marker_clip")
+    app.command(name="marker")(marker_clip.marker_command)
 
 
 def _add_plugins() -> None:

@@ -103,4 +103,15 @@ class Compared:
     detail: str = ""
 
 
-Fact = Packet | Waiting | Seam | Compared | Delivery
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A marker of sync came: a flash and a beep that belong together.
+
+    Attributes:
+        skew_s: How much earlier the beep came than the flash, in seconds; negative: later.
+    """
+
+    skew_s: float
+
+
+Fact = Packet | Waiting | Seam | Compared | Marked | Delivery

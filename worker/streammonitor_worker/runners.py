@@ -11,6 +11,7 @@ from streammonitor_worker.detectors.base import Kind, Measurement, Verdict
 from streammonitor_worker.evidence import Witness
 from streammonitor_worker.frames import AudioView, FrameView
 from streammonitor_worker.incidents import EventKind, IncidentEvent, IncidentMachine
+from streammonitor_worker.onlookers import Onlooker
 from streammonitor_worker.rehearsal import Rehearsal
 from streammonitor_worker.severity import TOLERANCE_S
 
@@ -73,8 +74,18 @@ class DetectorRunner:
     certain_until_s: float = float("-inf")
     """The same while an incident was open."""
     hush_s: float = float("inf")
+    onlooker: Onlooker | None = field(init=False)
+    """Looks at pictures and sound for the detector; None if it needs nobody."""
     _rehearsal: Rehearsal | None = None
     _cue: _Cue | None = None
+
+    def __post_init__(self) -> None:
+        self.onlooker = self.detector.onlooker()
+
+    def change(self, detector: AnyDetector) -> None:
+        """Go on with another detector of the same name."""
+        self.detector = detector
+        self.onlooker = detector.onlooker()
 
     @property
     def name(self) -> str:

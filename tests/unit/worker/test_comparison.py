@@ -84,7 +84,7 @@ def compared(
                 comparison.show(meter.measure(item))
             else:
                 comparison.play(item)
-        if (told := comparison.compare(index / RATE)) is not None:
+        if (told := comparison.tell(index / RATE)) is not None:
             found.append(told)
     return found
 
@@ -144,7 +144,7 @@ def test_a_reference_that_is_gone_is_said() -> None:
     comparison = Comparison()
     comparison.lose("connection refused")
 
-    told = comparison.compare(0.0)
+    told = comparison.tell(0.0)
 
     assert told == Compared(Outcome.NO_REFERENCE, detail="connection refused")
 

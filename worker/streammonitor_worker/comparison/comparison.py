@@ -107,7 +107,7 @@ class Comparison:
             self._reference.clear()
             self._restart()
 
-    def compare(self, until_s: float) -> Compared | None:
+    def tell(self, until_s: float) -> Compared | None:
         """What is known by now; None until a second of the stream has passed since the last time.
 
         Args:

@@ -17,13 +17,17 @@ from streammonitor_worker.detectors.base import (
     Units,
     Verdict,
 )
-from streammonitor_worker.facts import Compared, Outcome, Seam
+from streammonitor_worker.facts import Compared, Fact, Marked, Outcome, Seam
 from streammonitor_worker.frames import TransportView
+from streammonitor_worker.markers import MarkerReader
+from streammonitor_worker.onlookers import Onlooker
 
 CLEAR_RATIO = 0.75
 """An error is gone below this share of what raises it."""
 STEADY_S = 0.02
 """Two looks that differ by less found the same place."""
+UNMARKED_S = 10.0
+"""Markers come every three seconds; without any for so long nothing can be told."""
 BEHIND_S = 5.0
 """What is known is known of so long ago, or a little less: feeds are aligned by stretches."""
 
@@ -45,6 +49,10 @@ class AvSyncParams(DetectorParams):
     """From where on sound that is early is critical at once."""
     critical_late: float = Field(default=185.0, ge=10.0, le=10_000.0)
     """From where on sound that is late is critical at once."""
+
+    markers: bool = False
+    """Whether the stream shows markers, a white flash and a beep that begin together every three
+    seconds, as streammonitor marker writes them; then they are what is judged by."""
 
     units: ClassVar[Units] = {
         "early": "ms",
@@ -68,7 +76,10 @@ class AvSyncDetector(Detector[AvSyncParams, TransportView]):
     of up to a minute. What cannot be told is unknown: nothing moves, all is silent, what is played
     comes again and again, or the two show different things, as in advertisements.
 
-    Input: pictures and sound of both feeds.
+    With `markers`, flashes and beeps in the stream itself are judged by, and no reference is
+    needed: for a channel that shows nothing else, or a test before a programme.
+
+    Input: pictures and sound of both feeds, or of the stream with markers.
 
     Values: `skewMilliseconds`, how much earlier sound comes than its pictures, against the
     reference (negative: later); `pictureDelayMilliseconds` and `soundDelayMilliseconds`, by how
@@ -77,7 +88,8 @@ class AvSyncDetector(Detector[AvSyncParams, TransportView]):
     Source: thresholds of ITU-R BT.1359-1: detectable beyond +45 and -125 ms, unacceptable beyond
     +90 and -185 ms.
 
-    Blind spots: an error that the reference has, too. Without `referenceUrl`, everything.
+    Blind spots: an error that the reference has, too. Without `referenceUrl` and markers,
+    everything.
     """
 
     name: ClassVar[str] = "avSync"
@@ -97,22 +109,29 @@ class AvSyncDetector(Detector[AvSyncParams, TransportView]):
 
     def __init__(self, params: AvSyncParams) -> None:
         super().__init__(params)
-        self._trouble: Trouble | None = Trouble(
-            "NoReference",
-            "there is nothing to compare the stream with: give it a referenceUrl",
-        )
+        self._trouble: Trouble | None = None
+        if not params.markers:
+            self._trouble = Trouble(
+                "NoReference",
+                "there is nothing to compare the stream with: give it a referenceUrl",
+            )
         self.reset()
 
     def reset(self) -> None:
         """Forget what was seen of the feeds."""
         self._until_s: float | None = None
         self._seen_s = self._arrived_at = 0.0
+        self._marked_s: float | None = None
         self._before_s: float | None = None
 
     def flush(self) -> Iterator[Measurement]:
         """Of the last seconds nothing is known."""
         if self._until_s is not None:
             yield from self._span(self._seen_s, Verdict.UNKNOWN, 1.0, {})
+
+    def onlooker(self) -> Onlooker | None:
+        """Who finds markers, if there are to be any."""
+        return MarkerReader() if self.params.markers else None
 
     def trouble(self) -> Trouble | None:
         """Why there is nothing to compare with."""
@@ -126,8 +145,23 @@ class AvSyncDetector(Detector[AvSyncParams, TransportView]):
             self._until_s = measures.time_s
         if isinstance(fact, Seam):
             self._before_s = None
-        if not isinstance(fact, Compared):
-            return
+        if self.params.markers:
+            yield from self._judge_marker(measures.time_s, fact)
+        elif isinstance(fact, Compared):
+            yield from self._judge(measures, fact)
+
+    def _judge_marker(self, time_s: float, fact: Fact) -> Iterator[Measurement]:
+        """Judge by a marker: what it says holds until the next."""
+        before_s = self._until_s if self._marked_s is None else self._marked_s
+        if isinstance(fact, Marked):
+            self._trouble, self._marked_s = None, time_s
+            values = {"skewMilliseconds": round(fact.skew_s * 1000, 1)}
+            yield from self._span(time_s, self._verdict(fact.skew_s * 1000), 1.0, values)
+        elif before_s is not None and time_s - before_s >= UNMARKED_S:
+            self._trouble = Trouble("NoMarkers", "no flash and beep came for 10 s")
+            yield from self._span(time_s, Verdict.UNKNOWN, 1.0, {})
+
+    def _judge(self, measures: TransportView, fact: Compared) -> Iterator[Measurement]:
         self._trouble = _trouble(fact)
         if fact.picture_lag_s is None or fact.sound_lag_s is None:
             self._before_s = None

@@ -20,6 +20,7 @@ from streammonitor_worker.frames import TransportView
 from streammonitor_worker.measures.hops import Hop
 from streammonitor_worker.measures.picture import PictureMeasures
 from streammonitor_worker.measures.sound import SoundMeasures
+from streammonitor_worker.onlookers import Onlooker
 
 
 class Kind(StrEnum):
@@ -227,6 +228,10 @@ class Detector(ABC, Generic[P, M]):
     def flush(self) -> Iterator[Measurement]:
         """Yield what was still held back: nothing adjoins what was observed last."""
         yield from ()
+
+    def onlooker(self) -> Onlooker | None:
+        """Who is to look at pictures and sound for it; None: it needs nobody."""
+        return None
 
     def trouble(self) -> Trouble | None:
         """Why it cannot tell anything for want of something outside the stream; None if it can."""
