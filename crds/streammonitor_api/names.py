@@ -25,6 +25,8 @@ ANNOTATION_MONITOR = f"{GROUP}/monitor"
 """The full name of the StreamMonitor that an object belongs to."""
 ANNOTATION_NUDGE = f"{GROUP}/epoch"
 """Set on a pod, not on its template: makes the kubelet refresh mounted ConfigMaps at once."""
+ANNOTATION_DRAIN = f"{GROUP}/drain"
+"""Set on a worker's Deployment by a person: others take its streams over, then it goes."""
 
 ASSIGNMENT_KEY = "assignment.json"
 """The key of the assignment in its ConfigMap, and so its file name in the worker."""

@@ -85,6 +85,8 @@ class WorkerDeployment:
     """What its pods are made of; empty if it does not say."""
     text: bytes
     """The rest as JSON: there are thousands of them, and one is looked into now and then."""
+    drained: bool = False
+    """Whether a person wants its streams elsewhere, and it gone."""
 
     @property
     def manifest(self) -> Manifest:
@@ -207,6 +209,7 @@ def read_deployment(manifest: Manifest) -> WorkerDeployment:
         text=orjson.dumps(
             {"metadata": kept, "spec": manifest["spec"]}, option=orjson.OPT_SORT_KEYS
         ),
+        drained=names.ANNOTATION_DRAIN in (metadata.get("annotations") or {}),
     )
 
 

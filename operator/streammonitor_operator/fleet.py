@@ -167,7 +167,9 @@ class WorkerView:
 
     @property
     def unsettled(self) -> bool:
-        """Whether it runs where no pod should be put any more."""
+        """Whether it runs where no pod should be put any more, or a person wants it gone."""
+        if self.deployment is not None and self.deployment.drained:
+            return True
         nodes = [pod.node for pod in self.staying if pod.node is not None and pod.node.taints]
         if not nodes or len(nodes) < len(self.staying):
             return False

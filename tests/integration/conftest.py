@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.scale.__main__ import prepare
+from dev.cluster.loopback import Loopback, loopback
 from dev.media.clips import Defect, write_clip
 from tests.integration.live import LiveOrigin
 from tests.integration.rig import WorkerRig
@@ -38,3 +40,11 @@ def rig(tmp_path: Path) -> Iterator[WorkerRig]:
 def clean_origin(media: Path) -> LiveOrigin:
     """A live channel without defects; serve it with `serving()`."""
     return LiveOrigin(media / "clean.ts")
+
+
+@pytest.fixture(scope="session")
+def plane() -> Iterator[Loopback]:
+    """A real API server that knows StreamMonitors; who makes something there removes it."""
+    with loopback() as plane:
+        prepare(plane)
+        yield plane

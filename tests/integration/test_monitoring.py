@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.scale.__main__ import prepare
 from bench.scale.monitors import NAMESPACE, monitor
 from bench.scale.product import Operator, start_operator
 from dev.alerting import Receiver, fetch, receiver
 from dev.charts import monitored
-from dev.cluster.loopback import Loopback, free_port, loopback
+from dev.cluster.loopback import Loopback, free_port
 from dev.gen.metrics import PREFIX, exported, operator_families, worker_families
 from dev.gen.panels import OPERATOR, STREAMS
 from dev.media.servers import http_server, require
@@ -63,21 +62,17 @@ def test_the_chart_brings_the_rules_and_the_dashboards_as_they_are() -> None:
     assert [len(one["panels"]) for one in shown] == [len(OPERATOR), len(STREAMS)]
 
 
-@pytest.fixture(scope="module")
-def plane() -> Iterator[Loopback]:
-    with loopback() as plane:
-        prepare(plane)
-        yield plane
-
-
 @pytest.fixture
-def operator(plane: Loopback) -> Operator:
+def operator(plane: Loopback) -> Iterator[Operator]:
     """One that has reconciled a StreamMonitor."""
-    operator = start_operator(plane, free_port())
+    operator = start_operator(plane, free_port(), name="operator-monitoring")
     plane.kubectl("apply", "-f", "-", stdin=json.dumps(monitor("sports")))
     place = ["-n", NAMESPACE, "get", "smon", "sports", "-o", "jsonpath={.status.workers.desired}"]
     eventually("the status is written", lambda: plane.kubectl(*place) == "1", PATIENCE_S)
-    return operator
+    yield operator
+    plane.end(operator.name)
+    for kind in ("streammonitors", "deployments", "configmaps"):
+        plane.kubectl("-n", NAMESPACE, "delete", kind, "--all", "--wait=false")
 
 
 @pytest.fixture

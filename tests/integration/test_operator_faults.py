@@ -9,10 +9,9 @@ from functools import partial
 
 import pytest
 
-from bench.scale.__main__ import prepare
 from bench.scale.monitors import NAMESPACE, monitor
 from bench.scale.product import Operator, start_operator
-from dev.cluster.loopback import Loopback, free_port, loopback
+from dev.cluster.loopback import Loopback, free_port
 from dev.host import Failure, wait_for
 from streammonitor_api import names
 from tests.integration.faulty_proxy import FaultyProxy, Watches
@@ -31,13 +30,6 @@ kube_client.WATCH_SILENCE_S = handlers._INACTIVITY_S = 6.0
 resync.INTERVAL_S = 10.0
 """
 SELECTOR = f"{names.LABEL_NAME}=streammonitor-worker"
-
-
-@pytest.fixture(scope="module")
-def plane() -> Iterator[Loopback]:
-    with loopback() as plane:
-        prepare(plane)
-        yield plane
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.live import LiveView
 from streammonitor_worker.looking import looking
 from streammonitor_worker.metrics import render
+from streammonitor_worker.recap import LONGEST_S, Recaps
 
 MAX_WAIT_S = 60.0
 SETTLE_S = 0.02
@@ -66,6 +67,7 @@ class Endpoints:
         ready: Whether an assignment was read; independent of how the streams are.
         live: Shows the streams to who looks at them; None: nobody can.
         kept: What is in memory of past minutes.
+        recaps: Makes pages of what became of streams lately; None: there are none.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Endpoints:
         ready: Callable[[], bool],
         live: LiveView | None = None,
         kept: Kept = lambda stream, since: ([], []),
+        recaps: Recaps | None = None,
     ) -> None:
         self._board = board
         self._registry = registry
@@ -84,6 +87,7 @@ class Endpoints:
         self._ready = ready
         self._live = live
         self._kept = kept
+        self._recaps = recaps
         self._feed = StatusFeed(board)
 
     def application(self) -> web.Application:
@@ -100,6 +104,8 @@ class Endpoints:
         )
         if self._live is not None:
             app.add_routes(looking(self._live))
+        if self._recaps is not None:
+            app.add_routes([web.get("/report/{stream}", self.report)])
         return app
 
     async def healthz(self, request: web.Request) -> web.Response:
@@ -148,6 +154,20 @@ class Endpoints:
             worker=self._board.document().worker, minutes=minutes, incidents=incidents
         )
         return kept.model_dump_json(by_alias=True, exclude_none=True)
+
+    async def report(self, request: web.Request) -> web.Response:
+        """One page about the last time of a stream, `?since=1h` of it by default."""
+        try:
+            since_s = parse_duration(request.query.get("since", "1h"))
+        except ValueError as error:
+            return _text(400, f"since: {error}")
+        if self._recaps is None or since_s > LONGEST_S:
+            return _text(400, f"since is longer than {LONGEST_S:.0f}s: a worker keeps no more")
+        stream = request.match_info["stream"]
+        page = await asyncio.to_thread(self._recaps.page, stream, since_s)
+        if page is None:
+            return _text(404, "this worker does not monitor that stream")
+        return web.Response(text=page, content_type="text/html")
 
     def _render(self) -> str:
         return self._board.document().model_dump_json(by_alias=True, exclude_none=True)

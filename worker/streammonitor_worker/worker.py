@@ -20,6 +20,7 @@ from streammonitor_worker.journal import Journal
 from streammonitor_worker.live import LiveView
 from streammonitor_worker.metrics import build_registry
 from streammonitor_worker.models import store
+from streammonitor_worker.recap import Recaps
 from streammonitor_worker.results import ResultsDesk
 from streammonitor_worker.settings import Settings
 
@@ -95,6 +96,7 @@ class Worker:
             ready=lambda: self._board.epoch > 0,
             live=LiveView(self._fleet.find),
             kept=self._results.kept,
+            recaps=Recaps(self._board, self._fleet.find, self._fleet.figures),
         )
         async with serving(endpoints.application(), self._settings.port) as port:
             fields = {"worker": self._settings.worker, "port": port}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from streammonitor_api import names
 from streammonitor_api.worker_status import StreamState
 from streammonitor_operator.children import Key
 from streammonitor_operator.kube import DEPLOYMENTS, NODES, PODS, Manifest
@@ -260,3 +261,17 @@ async def test_a_heartbeat_of_a_node_wakes_nobody(
     cluster.node("one", **CORDONED)
     await cluster.settle(0.05)
     assert KEY in woken
+
+
+@looped
+async def test_a_worker_that_a_person_drains_hands_its_streams_over_and_goes(
+    cluster: Cluster,
+) -> None:
+    await monitoring(cluster, "a")
+    old = cluster.worker_of("a")
+    annotations = {names.ANNOTATION_DRAIN: "requested"}
+    asked = {"metadata": {"annotations": annotations}}
+    await cluster.kube.patch(DEPLOYMENTS, KEY[0], old.name, asked)
+    await watch(cluster, 12, "a")
+    assert lists(cluster, "a").keys().isdisjoint({old.name})
+    assert old.name not in {one["metadata"]["name"] for one in cluster.kube.all(DEPLOYMENTS)}

@@ -291,7 +291,7 @@ def _detectors(document: Mapping[str, Any], record: Record) -> str:
         f"<tr><td><b>{escape(lane.name)}</b></td>"
         f'<td class="number">{document["detectors"][lane.name]["observed"]:.1f} s</td>'
         f'<td class="number">{document["detectors"][lane.name]["unknown"]:.1f} s</td>'
-        f'<td class="number">{document["detectors"][lane.name]["cpuSeconds"]:.2f} s</td>'
+        f'<td class="number">{_cpu(document["detectors"][lane.name]["cpuSeconds"])}</td>'
         f"<td><code>{escape(_parameters(lane))}</code></td></tr>"
         for lane in record.lanes
     )
@@ -303,6 +303,11 @@ def _detectors(document: Mapping[str, Any], record: Record) -> str:
         f'<p class="facts">CPU {document["cpuSeconds"]:.1f} s in all, decoding included;'
         f" {document['wallSeconds']:.1f} s by the clock.</p></details>"
     )
+
+
+def _cpu(seconds: float | None) -> str:
+    """Of a stream that goes on it is not told apart by detector."""
+    return "" if seconds is None else f"{seconds:.2f} s"
 
 
 def _parameters(lane: Lane) -> str:

@@ -128,7 +128,7 @@ class Recorder:
             return
         self._consequences[incident.id] = incident.consequences
         if evidence is not None and len(self._exhibits) < MAX_SHOWN:
-            self._exhibits[incident.id] = _encoded(evidence)
+            self._exhibits[incident.id] = encoded(evidence)
 
     def record(self, params: Mapping[str, DetectorParams], duration_s: float) -> Record:
         """What was gathered."""
@@ -155,7 +155,8 @@ class Recorder:
         return list(found.values())
 
 
-def _encoded(evidence: Evidence) -> Exhibit:
+def encoded(evidence: Evidence) -> Exhibit:
+    """Evidence that is ready to be shown."""
     roles = (("start", evidence.start), ("worst", evidence.worst), ("end", evidence.end))
     shots = tuple(_shot(role, picture) for role, picture in roles if picture is not None)
     return Exhibit(shots, evidence.waveform)

@@ -1,0 +1,5 @@
+"""`python -m streammonitor_kubectl`."""
+
+from streammonitor_kubectl.cli import main
+
+main()
