@@ -139,9 +139,8 @@ async def test_what_does_not_exist_is_not_surveyed(cluster: Cluster) -> None:
 def test_the_streammonitor_command_takes_it_up() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     group_name = "streammonitor.commands"
-    [(name, value)] = project["entry-points"][group_name].items()
-    assert EntryPoint(name, value, group_name).load() is plan_command
-    assert name == "plan"
+    value = project["entry-points"][group_name]["plan"]
+    assert EntryPoint("plan", value, group_name).load() is plan_command
 
 
 def run(tmp_path: Path, *arguments: str, **spec: Any) -> tuple[int, str]:
