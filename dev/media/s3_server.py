@@ -1,4 +1,4 @@
-"""A real S3 server on loopback, over a folder: versitygw."""
+"""A real S3 server over a folder: versitygw."""
 
 import contextlib
 import urllib.error
@@ -13,7 +13,7 @@ ACCESS_KEY, SECRET_KEY = "test-access", "test-secret"
 
 
 @contextlib.contextmanager
-def s3_server(folder: Path, port: int | None = None) -> Iterator[str]:
+def s3_server(folder: Path, port: int | None = None, host: str = "127.0.0.1") -> Iterator[str]:
     """Yield the endpoint, at a free port by default; the folders in `folder` are buckets.
 
     Beside it, what is known of objects is kept: without it no request would be conditional.
@@ -22,8 +22,8 @@ def s3_server(folder: Path, port: int | None = None) -> Iterator[str]:
     known.mkdir(exist_ok=True)
     program, port = build_alone(VERSITYGW), port or free_port()
     command = [str(program), "--access", ACCESS_KEY, "--secret", SECRET_KEY]
-    command += ["--port", f"127.0.0.1:{port}", "posix", "--sidecar", str(known), str(folder)]
-    url = f"http://127.0.0.1:{port}"
+    command += ["--port", f"{host}:{port}", "posix", "--sidecar", str(known), str(folder)]
+    url = f"http://{host}:{port}"
     with process(command) as server:
         wait_until(lambda: _answers(url), server, "versitygw")
         yield url
