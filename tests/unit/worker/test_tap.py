@@ -17,6 +17,7 @@ from streammonitor_worker.ingest.readers.file import FileReader, holds_transport
 from streammonitor_worker.ingest.readers.memory import BytesReader
 from streammonitor_worker.ingest.readers.tapped import PIECE_BYTES, TappedReader
 from streammonitor_worker.ingest.tap import Tap
+from streammonitor_worker.mpegts.scte35 import Cue
 from tests.unit.worker.web import Answer, Answers, serving
 
 HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{}\n"
@@ -122,7 +123,7 @@ def tap(notes: Notes) -> Tap:
     return Tap(notes, watch=True)
 
 
-def facts(notes: Notes) -> list[Fact]:
+def facts(notes: Notes) -> list[Fact | Cue]:
     return [fact for fact, _ in notes.take()]
 
 

@@ -16,6 +16,7 @@ from streammonitor_worker.ingest.decryption import Decryption
 from streammonitor_worker.ingest.encryption.keys import NO_KEYS, ContentKeys
 from streammonitor_worker.ingest.errors import SourceError, redact
 from streammonitor_worker.ingest.manifests import dash, hls
+from streammonitor_worker.ingest.manifests.dash_events import cues_of
 from streammonitor_worker.ingest.manifests.freshness import Freshness
 from streammonitor_worker.ingest.manifests.hls import WEB
 from streammonitor_worker.ingest.manifests.hls_keys import Place
@@ -235,6 +236,8 @@ class Opening:
                 f"{redact(self._url)} is not read: {redact(place.url)} is a playlist where a "
                 f"segment of picture or sound should be: check the packager",
             )
+        for cue in cues_of(start):
+            self.notes.add(cue)
         return self._decryption.decrypted(place, PeekedReader(reader, start), start)
 
     def _examined(self, url: str, reader: Reader) -> Reader:

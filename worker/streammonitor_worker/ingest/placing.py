@@ -6,6 +6,7 @@ import av
 
 from streammonitor_api.worker_status import AudioFormat, VideoFormat
 from streammonitor_worker.deliveries import Presented
+from streammonitor_worker.facts import Fact
 from streammonitor_worker.frames import (
     AudioView,
     FormatChange,
@@ -68,8 +69,7 @@ class Placing:
         """Yield what belongs to something that came, in order."""
         one, arrived_at = found
         if not isinstance(one, Decoded):
-            fact = ad_cue(one, self._tied, self.until_s) if isinstance(one, Cue) else one
-            yield TransportView(self.until_s, arrived_at, fact)
+            yield from self.told(one, arrived_at)
             return
         for item in self._views(one, arrived_at):
             before_s = self.until_s
@@ -78,6 +78,11 @@ class Placing:
             yield item
             if isinstance(item, FrameView | AudioView) and self.until_s > before_s:
                 yield from self._tie(one.frame, item.duration_s, arrived_at)
+
+    def told(self, one: Fact | Cue, arrived_at: float) -> Iterator[TransportView]:
+        """Yield what is told of the source, where media time stands; from any thread."""
+        fact = ad_cue(one, self._tied, self.until_s) if isinstance(one, Cue) else one
+        yield TransportView(self.until_s, arrived_at, fact)
 
     def _views(self, one: Decoded, arrived_at: float) -> Iterator[MediaItem]:
         if isinstance(one.frame, av.VideoFrame):

@@ -203,8 +203,8 @@ class Source:
 
     def noticed(self) -> Iterator[TransportView]:
         """Yield what was noticed and is not told yet; from any thread, also while nothing comes."""
-        for fact, arrived_at in self._notes.take():
-            yield TransportView(self._placing.until_s, arrived_at, fact)
+        for one in self._notes.take():
+            yield from self._placing.told(*one)
 
     def close(self) -> None:
         """Close the connection or file. Views that were handed out stay valid."""

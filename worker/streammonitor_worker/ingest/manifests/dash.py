@@ -7,14 +7,20 @@ that FFmpeg asks for them.
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from urllib.parse import urljoin, urlsplit
 
 from streammonitor_api.source import Variant
 from streammonitor_worker.ingest.errors import SourceError, redact
 from streammonitor_worker.ingest.manifests.choice import Rendition, choose_picture, choose_sound
+from streammonitor_worker.ingest.manifests.dash_events import Span, ad_breaks
+from streammonitor_worker.ingest.manifests.dash_xml import (
+    seconds_of,
+    strip_namespaces,
+    time_of,
+)
 from streammonitor_worker.ingest.manifests.hls import WEB, not_web
 
 LIVE_SEGMENTS = 8
@@ -22,19 +28,21 @@ LIVE_SEGMENTS = 8
 MAX_SEGMENTS = 100_000
 KINDS = ("video", "audio")
 
-_DURATION = re.compile(
-    r"^P(?:(?P<days>[\d.]+)D)?(?:T(?:(?P<hours>[\d.]+)H)?(?:(?P<minutes>[\d.]+)M)?"
-    r"(?:(?P<seconds>[\d.]+)S)?)?$"
-)
 _TEMPLATE = re.compile(r"\$(RepresentationID|Number|Time|Bandwidth)(%0\d+d)?\$|\$\$")
 
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """One segment: where it is, and how long it lasts."""
+    """One segment: where it is, when it begins in its period, and how long it lasts."""
 
     url: str
+    start_s: float
     duration_s: float
+
+    def within(self, spans: Sequence[Span]) -> bool:
+        """Whether the middle of it is in one of some spans of its period."""
+        middle_s = self.start_s + self.duration_s / 2
+        return any(start_s <= middle_s < end_s for start_s, end_s in spans)
 
 
 class Numbering:
@@ -103,7 +111,8 @@ class Manifest:
             raise SourceError(
                 "NotMedia", f"{redact(url)} is no DASH manifest that can be read: {error}"
             ) from None
-        _strip_namespaces(self._root)
+        strip_namespaces(self._root)
+        self._breaks = [ad_breaks(period) for period in self._root.findall("Period")]
         self._live = self._root.get("type") == "dynamic"
         self._chosen = {kind: list(self._choice(kind, wanted)) for kind in KINDS}
         if not any(self._chosen.values()):
@@ -139,7 +148,7 @@ class Manifest:
         segments = [(part, segment) for part in parts for segment in part.segments]
         if self._live:
             segments = segments[-LIVE_SEGMENTS:]
-        claimed_s = _seconds(self._root.get("maxSegmentDuration"))
+        claimed_s = seconds_of(self._root.get("maxSegmentDuration"))
         longest_s = claimed_s or max((one.duration_s for _, one in segments), default=1.0)
         lines = [
             "#EXTM3U",
@@ -149,11 +158,15 @@ class Manifest:
         first = numbering.first([segment.url for _, segment in segments])
         lines.append(f"#EXT-X-MEDIA-SEQUENCE:{first}")
         before: _Representation | None = None
+        in_break = False
         for part, segment in segments:
             if part is not before:
                 lines += [] if before is None else ["#EXT-X-DISCONTINUITY"]
                 lines += [f'#EXT-X-MAP:URI="{part.initialization}"'] if part.initialization else []
                 before = part
+            if segment.within(self._breaks[part.period]) is not in_break:
+                in_break = not in_break
+                lines.append("#EXT-X-CUE-OUT" if in_break else "#EXT-X-CUE-IN")
             lines += [f"#EXTINF:{segment.duration_s:.6f},", segment.url]
         lines += [] if self._live else ["#EXT-X-ENDLIST"]
         return "\n".join(lines) + "\n"
@@ -170,14 +183,14 @@ class Manifest:
 
     def _periods(self) -> Iterator[tuple[ET.Element, float, float | None]]:
         """Periods with their start and end, in seconds from the start of the presentation."""
-        total_s = _seconds(self._root.get("mediaPresentationDuration"))
+        total_s = seconds_of(self._root.get("mediaPresentationDuration"))
         periods = self._root.findall("Period")
         at_s = 0.0
         for index, period in enumerate(periods):
-            at_s = _seconds(period.get("start")) or at_s
-            length_s = _seconds(period.get("duration"))
+            at_s = seconds_of(period.get("start")) or at_s
+            length_s = seconds_of(period.get("duration"))
             after = periods[index + 1].get("start") if index + 1 < len(periods) else None
-            end_s = at_s + length_s if length_s is not None else _seconds(after) or total_s
+            end_s = at_s + length_s if length_s is not None else seconds_of(after) or total_s
             yield period, at_s, end_s
             at_s = end_s if end_s is not None else at_s
 
@@ -234,7 +247,7 @@ class Manifest:
         """How much of a period is there by now; None if all of it is."""
         if not self._live:
             return None
-        began = _time(self._root.get("availabilityStartTime"))
+        began = time_of(self._root.get("availabilityStartTime"))
         if began is None:
             return None
         return (self._now - began).total_seconds() - start_s
@@ -267,7 +280,7 @@ class _Addressing:
             return self._listed(listed)
         length_s = None if self.end_s is None else self.end_s - self.start_s
         # One file, with its own index; FFmpeg reads it from its beginning.
-        return None, [_Segment(self.base, length_s or 1.0)]
+        return None, [_Segment(self.base, 0.0, length_s or 1.0)]
 
     def _inherited(self, tag: str) -> list[ET.Element]:
         return [found for level in self.levels if (found := level.find(tag)) is not None]
@@ -279,12 +292,18 @@ class _Addressing:
         timeline = next(
             (one for level in levels if (one := level.find("SegmentTimeline")) is not None), None
         )
+        offset = 0
         if timeline is not None:
+            offset = int(_said(levels, "presentationTimeOffset") or 0)
             spans = _timeline(timeline, self._end_ticks(levels, scale))
         else:
             spans = self._even(float(_said(levels, "duration") or 0), scale)
         segments = [
-            _Segment(self._named(media or "", number + index, ticks), length / scale)
+            _Segment(
+                self._named(media or "", number + index, ticks),
+                (ticks - offset) / scale,
+                length / scale,
+            )
             for index, ticks, length in spans
         ]
         start = None if initialization is None else self._named(initialization, 0, 0)
@@ -298,7 +317,10 @@ class _Addressing:
             (one.get("sourceURL") for level in levels for one in level.findall("Initialization")),
             None,
         )
-        segments = [_Segment(urljoin(self.base, url), length_s) for url in urls]
+        segments = [
+            _Segment(urljoin(self.base, url), index * length_s, length_s)
+            for index, url in enumerate(urls)
+        ]
         return None if start is None else urljoin(self.base, start), segments
 
     def _end_ticks(self, levels: list[ET.Element], scale: int) -> float | None:
@@ -356,29 +378,6 @@ def _timeline(timeline: ET.Element, end: float | None) -> Iterator[tuple[int, in
 
 def _said(levels: list[ET.Element], name: str) -> str | None:
     return next((said for level in levels if (said := level.get(name)) is not None), None)
-
-
-def _strip_namespaces(root: ET.Element) -> None:
-    for element in root.iter():
-        if isinstance(element.tag, str):
-            element.tag = element.tag.rpartition("}")[2]
-
-
-def _seconds(text: str | None) -> float | None:
-    """A duration of XML Schema, in seconds."""
-    match = _DURATION.match(text or "")
-    if match is None:
-        return None
-    parts = {name: float(value) for name, value in match.groupdict().items() if value}
-    return timedelta(**parts).total_seconds()
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        when = datetime.fromisoformat((text or "").replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _ceil(value: float) -> int:
