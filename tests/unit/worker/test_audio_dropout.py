@@ -25,6 +25,21 @@ def test_a_gap_is_found_where_it_is(gap_ms: int, floor_db: float) -> None:
     assert end_s == pytest.approx(2.3456 + gap_ms / 1000, abs=0.012)
 
 
+@pytest.mark.parametrize("fade_s", [0.0, 0.03])
+def test_nothing_in_a_soft_room_is_a_gap_whatever_follows_unless_it_was_faded(
+    fade_s: float,
+) -> None:
+    first, end = 2.3456, 2.4456
+    at_s = np.arange(5 * SAMPLE_RATE) / SAMPLE_RATE
+    dark, bright = notes(5), np.diff(notes(5, seed=1), n=2, axis=1, append=[[0, 0]] * 2)
+    samples = 0.15 * np.where(at_s < first, dark, bright * 2 * dark.std() / bright.std())
+    samples += 0.0007 * np.random.default_rng(9).standard_normal(samples.shape)
+    edges_s = [first - fade_s - 1e-9, first, end, end + fade_s + 1e-9]
+    samples *= np.interp(at_s, edges_s, [1, 0, 0, 1])
+    found = [start_s for start_s, _ in incidents(samples.astype(np.float32), "audioDropout")]
+    assert found == ([pytest.approx(first, abs=0.003)] if fade_s == 0 else [])
+
+
 def test_gaps_that_follow_each_other_are_one_incident() -> None:
     samples = notes(8)
     for first_s in (2.0, 2.4, 2.9, 3.5):
@@ -40,6 +55,13 @@ def test_a_click_is_found_where_it_is(channel: int) -> None:
     samples[channel, round(2.137 * SAMPLE_RATE)] += 0.4
     ((start_s, _),) = incidents(samples, "audioDropout")
     assert start_s == pytest.approx(2.137, abs=0.001)
+
+
+def test_crackle_may_be_even_as_the_pulses_of_a_low_tone_are() -> None:
+    samples = notes(5)
+    samples[:, round(2.137 * SAMPLE_RATE) + 965 * np.arange(4)] += 0.4
+    ((start_s, _),) = incidents(samples, "audioDropout")
+    assert start_s == pytest.approx(2.137, abs=0.03)
 
 
 @pytest.mark.parametrize(("lost", "found"), [(3, 1), (60, 0)])

@@ -30,7 +30,7 @@ GUARD_S = 0.006
 """So close to a gap or to a repetition, a click is its edge."""
 
 
-CRACKLES, CRACKLE_S, CRACKLE_DB = 3, 0.25, 8.0
+CRACKLES, CRACKLE_S, CRACKLE_DB = 3, 0.25, 4.0
 """So many clicks within so short a time may each be lower by so much: sticks and keys do not rattle
 like that, while a single one may sound like a click."""
 REMEMBERED = 8
@@ -65,7 +65,7 @@ class AudioDropoutParams(DetectorParams):
     """Level in dBFS at or below which every channel must be within a gap."""
     depth: float = Field(default=20.0, ge=10.0, le=90.0)
     """How far, in dB, sound must fall for a gap."""
-    click_height: float = Field(default=17.0, ge=6.0, le=80.0)
+    click_height: float = Field(default=13.0, ge=6.0, le=80.0)
     """How far, in dB, a click must stand out of the sound before and after it."""
 
     units: ClassVar[Units] = {"threshold": "dBFS", "depth": "dB", "clickHeight": "dB"}

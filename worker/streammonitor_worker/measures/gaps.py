@@ -3,7 +3,8 @@
 A gap is abrupt on both sides. Whether an edge is, its envelope tells where the sound is noise;
 where it is a tone, whose envelope says nothing about a millisecond, what a model of the sound
 beside it leaves unexplained tells. A rest, a closed consonant and a gate decay, or are followed by
-another sound than the one that ended. Each of these is a hint; they are weighed together.
+another sound than the one that ended. Each of these is a hint; they are weighed together. And where
+a room was heard all the time, nothing at all is a machine's doing: only a fade leads there as well.
 """
 
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ _DIGITAL_DBFS = -80.0
 """A softer room was made without a microphone, and says nothing."""
 _EMPTY_DBFS = -70.0
 """What a decoder or a sender puts where there is nothing is softer; rooms are louder."""
+_NOTHING_DBFS, _MISSING_DB = -75.0, 15.0
+"""What is softer, and so far below the room, is no part of it: a machine put nothing there."""
 _BARK_HZ = (
     *(0, 100, 200, 300, 400, 510, 630, 770, 920, 1080, 1270, 1480),
     *(1720, 2000, 2320, 2700, 3150, 3700, 4400, 5300, 6400, 7700, 9500),
@@ -91,6 +94,9 @@ class _Weights(NamedTuple):
 
 _WHEN_SHORT = _Weights(0.5, 0.6, 0.3, 2.2, 1.1, -2.5, 2.2, 1.3)
 _WHEN_LONG = _Weights(-0.3, 1.0, 0.4, 3.0, 0.8, -0.7, 1.4, 2.6)
+_WHEN_EMPTY = _Weights(2.2, 1.5, 0.3, 2.7, 1.0, 0.0, 1.2, 1.5)
+"""Where a room was heard all the time and nothing at all is left of it, it is a gap unless it was
+faded, or what was heard decayed: another sound may follow."""
 _UNPREDICTABLE_DB = -30.0
 """More of a noise is left unexplained everywhere: that says nothing about an edge."""
 
@@ -203,14 +209,13 @@ class GapFinder:
         self._rise = end
         return True
 
-    def _is_pause(self, fall: int, rise: int) -> bool:
-        """Whether what is left is the room, as it was heard in the seconds before."""
+    def _room_and_rest(self, fall: int, rise: int) -> tuple[float, float]:
+        """The softest 20 ms in the seconds before, and what is left of it in between, in dBFS."""
         before = self._powers[: fall - self._first]
         whole = before[: len(before) // _SIDE_STEPS * _SIDE_STEPS].reshape(-1, _SIDE_STEPS)
         room = float(np.log10(whole.mean(axis=1).min(initial=1.0) + 1e-20)) * 10
         left = float(np.median(self._powers[fall - self._first : rise - self._first]))
-        left_dbfs = 10 * float(np.log10(left + 1e-20))
-        return left_dbfs > _EMPTY_DBFS or (room > _DIGITAL_DBFS and left_dbfs > room - _ROOM_DB)
+        return room, 10 * float(np.log10(left + 1e-20))
 
     def _after(self, rise: int, step: int, rate: int) -> tuple[int, int]:
         """The samples that tell whether sound returned at once."""
@@ -227,11 +232,14 @@ class GapFinder:
         after_db = 10 * float(np.log10(power.mean() + 1e-20))
         if after_db < _LOUD_DBFS:
             return False
-        if gap > _SHORT_STEPS and self._is_pause(fall.step, rise):
+        room_dbfs, left_dbfs = self._room_and_rest(fall.step, rise)
+        if gap > _SHORT_STEPS and _is_pause(room_dbfs, left_dbfs):
             return False
         back = level[gap + 2 :][:2].max()
         steep = min(level[:2].max() - level[3], back - level[gap])
         weights = _WHEN_SHORT if gap <= _SHORT_STEPS else _WHEN_LONG
+        if _is_empty(room_dbfs, left_dbfs):
+            weights = _WHEN_EMPTY
         rate = stretch.sample_rate
         hints = (
             1.0,
@@ -244,6 +252,17 @@ class GapFinder:
             (min(fall.before_db, after_db) + 30) / 10,
         )
         return sum(a * b for a, b in zip(weights, hints, strict=True)) >= _ENOUGH
+
+
+def _is_pause(room_dbfs: float, left_dbfs: float) -> bool:
+    """Whether what is left is the room, as it was heard in the seconds before."""
+    as_the_room = room_dbfs > _DIGITAL_DBFS and left_dbfs > room_dbfs - _ROOM_DB
+    return left_dbfs > _EMPTY_DBFS or as_the_room
+
+
+def _is_empty(room_dbfs: float, left_dbfs: float) -> bool:
+    """Whether there was a room, and nothing is left of it."""
+    return room_dbfs > _DIGITAL_DBFS and left_dbfs < min(_NOTHING_DBFS, room_dbfs - _MISSING_DB)
 
 
 def _within(value: float, low: float, high: float) -> float:
