@@ -15,6 +15,7 @@ from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.fleet import Fleet
 from streammonitor_worker.ingest import Access
 from streammonitor_worker.metrics import WorkerCollector
+from streammonitor_worker.results import ResultsDesk
 
 PREFIX = "streammonitor_"
 _NOWHERE = Path("/nonexistent")
@@ -64,8 +65,9 @@ def worker_families() -> list[Metric]:
     """What a worker exports of its own."""
     board = StatusBoard("docs")
     desk = AlertDesk(board, _NOWHERE, worker="", secrets_folder=_NOWHERE, access=Access())
+    results = ResultsDesk(board, _NOWHERE, worker="", secrets_folder=_NOWHERE, access=Access())
     fleet = Fleet(board, journal=None, worker="", secrets_folder=_NOWHERE)
-    return list(WorkerCollector(fleet, board, desk).collect())
+    return list(WorkerCollector(fleet, board, desk, results).collect())
 
 
 def operator_families() -> list[Metric]:

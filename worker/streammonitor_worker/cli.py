@@ -54,6 +54,9 @@ def run(
     models: Annotated[
         Path | None, typer.Option(help="Folder of ONNX models. Default: the StreamMonitor's.")
     ] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Write summaries of every minute and incidents there.")
+    ] = None,
 ) -> None:
     """Run a StreamMonitor here, without Kubernetes."""
     try:
@@ -64,7 +67,7 @@ def run(
         _fail(f"{file}: {ELSEWHERE}")
     store.shared.use(models or file.parent, patient=True)
     try:
-        code = run_monitor(monitor, port=port, secrets_folder=secrets_dir)
+        code = run_monitor(monitor, port=port, secrets_folder=secrets_dir, results=results)
     except OSError as error:
         _fail(f"port {port} cannot be opened ({error.strerror}): choose another")
     raise typer.Exit(code)

@@ -85,9 +85,8 @@ class WorkerCollector(Collector):
         yield self._active()
         if self._alerts is not None:
             yield from _sinks(self._alerts)
-        figures = self._results.figures() if self._results is not None else None
-        if figures is not None:
-            yield from _store(figures)
+        if self._results is not None:
+            yield from _store(self._results.figures())
         yield from self._process()
 
     def _process(self) -> Iterator[Metric]:
@@ -229,7 +228,10 @@ _STORE: dict[str, tuple[str, Callable[[StoreFigures], float]]] = {
     "objects": ("Objects of results that the store took.", lambda f: f.objects),
     "bytes": ("Size of those objects.", lambda f: f.bytes),
     "failures": ("Uploads of results that failed.", lambda f: f.failures),
-    "lost": ("Lines of results that the spool had to drop.", lambda f: f.lost),
+    "lost": (
+        "Lines of results that the spool had to drop, or that could not be saved.",
+        lambda f: f.lost,
+    ),
     "deleted": ("Objects of results that were deleted for their age.", lambda f: f.deleted),
 }
 

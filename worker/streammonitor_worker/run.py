@@ -17,17 +17,22 @@ from rich.live import Live
 
 from streammonitor_api.assignment import Assignment
 from streammonitor_api.incident import EndReason, Incident
+from streammonitor_api.results import Results
 from streammonitor_api.worker_status import StreamState
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.display import describe_incident, describe_stream, overview
 from streammonitor_worker.fleet import Fleet
 from streammonitor_worker.http import Endpoints, serving
+from streammonitor_worker.ingest import EVERYTHING
 from streammonitor_worker.live import LiveView
 from streammonitor_worker.metrics import build_registry
 from streammonitor_worker.monitor_file import MonitorFile
+from streammonitor_worker.results import ResultsDesk
 
 REFRESH_S = 0.25
 JOIN_S = 1.0
+WRITE_S = 10.0
+"""How long the last results may take to be written."""
 UNREADABLE = 3
 """Exit code: a stream cannot be monitored at all."""
 
@@ -39,17 +44,35 @@ class LaptopRun:
         monitor: What to run.
         secrets_folder: Secret S, key K is the file S/K in it.
         console: Where people look.
+        scratch: A folder that is there while it runs.
+        results: Folder to which results are written; None: they are kept in memory.
     """
 
-    def __init__(self, monitor: MonitorFile, secrets_folder: Path, console: Console) -> None:
+    def __init__(
+        self,
+        monitor: MonitorFile,
+        secrets_folder: Path,
+        console: Console,
+        scratch: Path,
+        results: Path | None = None,
+    ) -> None:
         self._monitor = monitor
         self._console = console
         self._board = StatusBoard("local")
+        self._folder = results
+        self._results = ResultsDesk(
+            self._board,
+            scratch / "results",
+            worker="local",
+            secrets_folder=secrets_folder,
+            access=EVERYTHING,
+        )
         self._fleet = Fleet(
             self._board,
             journal=None,
             worker="local",
             secrets_folder=secrets_folder,
+            results=self._results,
             on_incident=self._tell_incident,
         )
         self._stop = asyncio.Event()
@@ -70,6 +93,7 @@ class LaptopRun:
             failed = any(s.state is StreamState.FAILED for s in self._board.document().streams)
             # What is still open is over as far as anyone here can know.
             await asyncio.to_thread(self._fleet.finish, EndReason.INTERRUPTED)
+        await asyncio.to_thread(self._results.close, WRITE_S)
         await asyncio.to_thread(self._fleet.join, JOIN_S)
         return UNREADABLE if failed else 0
 
@@ -83,7 +107,15 @@ class LaptopRun:
             profile=spec.profile,
             detectors=spec.detectors,
             show_decrypted_pictures=spec.show_decrypted_pictures,
+            results=self._asked(),
         )
+
+    def _asked(self) -> Results | None:
+        """As the resource says, but that the store is the folder."""
+        if self._folder is None:
+            return None
+        place = {"url": self._folder.absolute().as_uri(), "object_store": None, "every": 60.0}
+        return (self._monitor.spec.results or Results.model_construct()).model_copy(update=place)
 
     @asynccontextmanager
     async def _endpoints(self, port: int | None) -> AsyncIterator[None]:
@@ -92,10 +124,11 @@ class LaptopRun:
             return
         endpoints = Endpoints(
             self._board,
-            build_registry(self._fleet, self._board),
+            build_registry(self._fleet, self._board, results=self._results),
             ailing=self._fleet.healthy,
             ready=lambda: self._board.epoch > 0,
             live=LiveView(self._fleet.find),
+            kept=self._results.kept,
         )
         async with serving(endpoints.application(), port) as bound:
             self._console.print(f"serving http://localhost:{bound}/status and /metrics")
@@ -134,7 +167,11 @@ class LaptopRun:
 
 
 def run_monitor(
-    monitor: MonitorFile, *, port: int | None = None, secrets_folder: Path | None = None
+    monitor: MonitorFile,
+    *,
+    port: int | None = None,
+    secrets_folder: Path | None = None,
+    results: Path | None = None,
 ) -> int:
     """Run a StreamMonitor until it is over. Returns the exit code.
 
@@ -143,15 +180,13 @@ def run_monitor(
     """
     # Reports of lost streams are in the display already.
     logging.getLogger("streammonitor_worker").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as nothing:
-        code = asyncio.run(_main(monitor, port, secrets_folder or Path(nothing)))
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        made = LaptopRun(monitor, secrets_folder or scratch, Console(), scratch, results)
+        code = asyncio.run(made.run(port))
     sys.stdout.flush()
     sys.stderr.flush()
     if any(thread.name.startswith("stream-") for thread in threading.enumerate()):
         # A daemon thread inside FFmpeg would wake up in an interpreter that is being torn down.
         os._exit(code)
     return code
-
-
-async def _main(monitor: MonitorFile, port: int | None, secrets_folder: Path) -> int:
-    return await LaptopRun(monitor, secrets_folder, Console()).run(port)

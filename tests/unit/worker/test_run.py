@@ -144,7 +144,7 @@ def test_a_run_ends_when_its_files_are_played(tmp_path: Path) -> None:
     detectors = {"black": short, "model": model | short}
     _monitor(tmp_path, detectors=detectors, streams=[STREAM, patient])
 
-    done = _run("run", "-f", "monitor.yaml", "--port", "0", cwd=tmp_path)
+    done = _run("run", "-f", "monitor.yaml", "--port", "0", "--results", "kept", cwd=tmp_path)
 
     assert done.stderr == ""
     assert done.returncode == 0
@@ -160,6 +160,9 @@ def test_a_run_ends_when_its_files_are_played(tmp_path: Path) -> None:
         "a: ended black 0.5s-1.6s",
     ]
     assert {"a: completed", "b: completed"} <= set(lines)
+    summary = "kind=summary/namespace=local/monitor=lab/*/*/*.parquet"
+    assert list((tmp_path / "kept").glob(summary))
+    assert list((tmp_path / "kept").glob(summary.replace("summary", "incident")))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -72,7 +73,7 @@ class ResultsDesk:
         self._uploader: Uploader | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="minutes", daemon=True)
-        self.unsaved = 0
+        self._unsaved = 0
 
     def minutes(self, stream: str, figures: Callable[[], Figures]) -> Minutes:
         """Begin with a stream: what it tells of itself goes there."""
@@ -168,9 +169,10 @@ class ResultsDesk:
             ],
         )
 
-    def figures(self) -> StoreFigures | None:
-        """What was uploaded so far; None without a store."""
-        return None if self._uploader is None else self._uploader.figures()
+    def figures(self) -> StoreFigures:
+        """What was uploaded so far."""
+        found = StoreFigures() if self._uploader is None else self._uploader.figures()
+        return replace(found, lost=found.lost + self._unsaved)
 
     def close(self, patience_s: float) -> None:
         """Save what is known of every stream, and upload what can be within a time."""
@@ -214,7 +216,7 @@ class ResultsDesk:
         try:
             spool.append(*lines, expendable=expendable)
         except OSError as error:
-            self.unsaved += len(lines)
+            self._unsaved += len(lines)
             _log.error("results are lost: they cannot be saved anywhere: %s", error)
         if spool.problem is not None:
             self._say_problems()
