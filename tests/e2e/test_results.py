@@ -10,6 +10,12 @@ from dev.kube import eventually
 from dev.media.s3_server import ACCESS_KEY, SECRET_KEY, s3_server
 from tests.e2e.monitor import DETECTORS, Monitor, channel
 
+PATIENCE_S = 120
+
+
+def _over(monitor: Monitor) -> bool:
+    return any(not one.active for one in monitor.incidents())
+
 
 def _secret(monitor: Monitor) -> dict[str, Any]:
     return {
@@ -41,10 +47,12 @@ def test_a_worker_that_goes_leaves_its_results_in_the_bucket(
             results={"url": "s3://quality/streams", "objectStore": store, "evidence": {}},
         )
         monitor.wait("Receiving")
-        eventually("an incident is over", lambda: [i for i in monitor.incidents() if not i.active])
+        eventually("an incident is over", lambda: _over(monitor), timeout_s=PATIENCE_S)
         problem = monitor.status().get("results")
         monitor.patch(suspend=True)
-        eventually("the worker is gone", lambda: not monitor.pods(terminating=True))
+        eventually(
+            "the worker is gone", lambda: not monitor.pods(terminating=True), timeout_s=PATIENCE_S
+        )
 
     assert problem is None
     summaries = _rows(bucket, "summary", "namespace, monitor, stream, bit_count(analysed)")

@@ -114,8 +114,10 @@ class LaptopRun:
         """As the resource says, but that the store is the folder."""
         if self._folder is None:
             return None
-        place = {"url": self._folder.absolute().as_uri(), "object_store": None, "every": 60.0}
-        return (self._monitor.spec.results or Results.model_construct()).model_copy(update=place)
+        url, asked = self._folder.absolute().as_uri(), self._monitor.spec.results
+        if asked is None:
+            return Results.model_construct(url=url)
+        return asked.model_copy(update={"url": url, "object_store": None})
 
     @asynccontextmanager
     async def _endpoints(self, port: int | None) -> AsyncIterator[None]:
