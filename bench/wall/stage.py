@@ -3,7 +3,7 @@
 import json
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -46,9 +46,10 @@ class Stage:
         items: list[Object] = json.loads(text)["items"]
         return items
 
-    def run_pods(self, addresses: Iterator[str]) -> None:
+    def run_pods(self, addresses: Iterator[str], namespaces: Collection[str]) -> None:
         """Have a pod on paper for each Deployment, with an address of this machine."""
-        items = [_pod(one) for one in self.deployments()]
+        made = self.deployments()
+        items = [_pod(one) for one in made if one["metadata"]["namespace"] in namespaces]
         _create(self.plane, items)
         for one, address in zip(items, addresses, strict=False):
             status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}

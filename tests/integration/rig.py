@@ -37,16 +37,24 @@ def eventually(what: str, probe: Callable[[], T | None], timeout_s: float = 60.0
 class WorkerRig:
     """One worker process in folders of its own. A context manager: it leaves no process behind."""
 
-    def __init__(self, folder: Path, grace_s: float = 3.0, program: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        grace_s: float = 3.0,
+        program: Sequence[str] = (),
+        name: str = "w-1",
+        port: int = 0,
+    ) -> None:
         self.folder = folder
+        self._name = name
         self._program = [*(program or ("streammonitor_worker",)), "worker"]
-        self.port = free_port()
+        self.port = port or free_port()
         self._grace_s = grace_s
         self._epoch = 0
         self._process: subprocess.Popen[str] | None = None
         self.output = ""
-        for name in ("assignment", "models", "secrets", "state"):
-            (folder / name).mkdir(exist_ok=True)
+        for part in ("assignment", "models", "secrets", "state"):
+            (folder / part).mkdir(exist_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -64,16 +72,20 @@ class WorkerRig:
         ]
         document = {"epoch": self._epoch, "monitorUid": "uid", "streams": listed}
         assignment = Assignment.model_validate({**document, "detectors": {"black": {}}, **more})
-        fresh = self.folder / "assignment" / "..new"
-        fresh.write_text(json.dumps(assignment.to_json_object()))
-        fresh.rename(self.folder / "assignment" / ASSIGNMENT_KEY)
+        self.mount(json.dumps(assignment.to_json_object()))
         return self._epoch
+
+    def mount(self, assignment: str) -> None:
+        """Write the text of an assignment as a kubelet does."""
+        fresh = self.folder / "assignment" / "..new"
+        fresh.write_text(assignment)
+        fresh.rename(self.folder / "assignment" / ASSIGNMENT_KEY)
 
     def start(self) -> Self:
         """Start the process and wait until it carries out its assignment."""
         env = {
             **os.environ,
-            "STREAMMONITOR_WORKER": "w-1",
+            "STREAMMONITOR_WORKER": self._name,
             "STREAMMONITOR_PORT": str(self.port),
             "STREAMMONITOR_ALLOWED_NETWORKS": "127.0.0.0/8",
             "STREAMMONITOR_SINK_ALLOWED_HOSTS": "127.0.0.1",

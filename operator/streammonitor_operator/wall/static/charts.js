@@ -37,7 +37,7 @@ export function timeline(incidents, hours, width, now) {
     const y = index * lane + (gutter ? 0 : 16);
     svg.append(draw("rect", { class: "track", x: gutter, y: y + 3, width: across, height: 18, rx: 4 }));
     const name = draw("text", { class: "name", x: gutter ? 0 : 2, y: gutter ? y + 17 : y - 2 });
-    name.append(defect ? words(defect) : gutter ? "no incident" : "no incident");
+    name.append(defect ? words(defect) : "no incident");
     svg.append(name);
     for (const one of shown.filter((other) => other.defect === defect)) {
       const start = new Date(one.startedAt), end = one.endedAt ? new Date(one.endedAt) : now;

@@ -62,7 +62,7 @@ function fill(one, data) {
   const lag = data.lag ? `${data.lag} s late` : "";
   if (parts.lag.textContent !== lag) parts.lag.textContent = lag;
   const reason = data.reason ? words(data.reason) : "";
-  const state = reason || (data.state === "receiving" ? (data.format ?? "").replace("x", "×") || "received" : stateWords(data.state));
+  const state = reason || (data.state === "receiving" ? (data.format ?? "").replace("x", "×") || "received" : lost ? "" : stateWords(data.state));
   if (parts.state.textContent !== state) parts.state.textContent = state;
   parts.link.title = data.message ?? "";
   if (!data.picture && parts.screen.dataset.shows !== "picture") parts.screen.dataset.shows = data.state === "receiving" ? "sound" : "none";
