@@ -43,6 +43,14 @@ class Push:
         """
         return self.scheme != "srt"
 
+    @property
+    def connects(self) -> bool:
+        """Whether its sender makes a connection, which ends with the worker that it is made to.
+
+        Many an encoder begins its timestamps anew with each.
+        """
+        return self.scheme != "udp"
+
 
 class PushService(Model):
     """The Service of each stream that is sent to a worker: the sender's stable address."""
@@ -80,6 +88,19 @@ def push_of(url: str) -> Push | None:
     if split.scheme == "udp" and port and not _is_group(host):
         return Push("udp", port)
     return None
+
+
+def sender_url(url: str, host: str, port: int) -> str:
+    """Where to send what a worker receives at a URL, if it is reached as this host and port.
+
+    >>> sender_url("rtmp://:1935/live/arena-1", "sports-arena-1.video.svc", 1935)
+    'rtmp://sports-arena-1.video.svc:1935/live/arena-1'
+    >>> sender_url("srt://:9000?mode=listener&latency=200", "2001:db8::1", 9000)
+    'srt://[2001:db8::1]:9000'
+    """
+    split = urlsplit(url)
+    named = f"[{host}]" if ":" in host else host
+    return split._replace(netloc=f"{named}:{port}", query="", fragment="").geturl()
 
 
 def at_port(url: str, port: int | None) -> str:

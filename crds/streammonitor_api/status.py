@@ -13,6 +13,7 @@ from streammonitor_api.model import Model, list_map
 MAX_PROBLEMS = 50
 MAX_ACTIVE_INCIDENTS = 20
 MAX_HAND_OVERS = 20
+MAX_ADDRESSES = 50
 
 
 class ConditionType(StrEnum):
@@ -91,6 +92,17 @@ class AlertsStatus(Model):
     """The sinks that do not take what they are sent."""
 
 
+class GapMeasure(StrEnum):
+    """How well the gap of a hand-over is known."""
+
+    EXACT = "Exact"
+    """To the picture, by the stream's own timestamps."""
+    ABOUT = "About"
+    """By the clocks of the workers, to about a second: the sender's timestamps began anew."""
+    AT_MOST = "AtMost"
+    """The worker before died, and had not said how far it had come since it was last asked."""
+
+
 class HandOver(Model):
     """The last time that a stream changed hands that one worker at a time can receive."""
 
@@ -101,9 +113,24 @@ class HandOver(Model):
     at: datetime
     """Up to when the worker before it monitored the stream (UTC)."""
     gap: Duration
-    """For how long nobody did, by the stream's own timestamps where it has any."""
+    """For how long nobody did: from the last picture that the one analysed to the other's first."""
+    measure: GapMeasure = GapMeasure.EXACT
+    """How well that is known."""
     frames: int | None = None
     """The pictures of that time; absent without pictures."""
+
+
+class SenderAddress(Model):
+    """Where a stream is sent to that a worker waits for. Credentials are not shown."""
+
+    name: str
+    """Name of the stream."""
+    url: str
+    """Within the cluster."""
+    external: str | None = None
+    """From outside the cluster, once there is a load balancer that leads there."""
+    worker: str = ""
+    """The worker that receives it."""
 
 
 class StreamsStatus(Model):
@@ -117,6 +144,8 @@ class StreamsStatus(Model):
     """Streams with at least one active incident."""
     problems: Annotated[list[StreamProblem], Field(json_schema_extra=list_map("name"))] = []
     """The 50 worst streams that are not monitored as they should be."""
+    addresses: Annotated[list[SenderAddress], Field(json_schema_extra=list_map("name"))] = []
+    """Where the first 50 streams are sent to that are sent to a worker."""
     hand_overs: Annotated[list[HandOver], Field(json_schema_extra=list_map("name"))] = []
     """Of the streams that are sent to a worker, the 20 that changed hands last."""
 

@@ -125,6 +125,17 @@ def sending(
 
 
 @contextlib.contextmanager
+def relaying(source: str, to: str, container: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Send on what arrives at a URL of this host, with the timestamps that it has."""
+    ffmpeg = shutil.which("ffmpeg")
+    require(ffmpeg is not None, "the ffmpeg command", RTMP_PACKAGES)
+    command = [str(ffmpeg), "-nostdin", "-v", "error", "-copyts", "-fflags", "nobuffer"]
+    command += ["-analyzeduration", "300000", "-i", source, "-c", "copy", "-f", container]
+    with process([*command, to]) as encoder:
+        yield encoder
+
+
+@contextlib.contextmanager
 def rtmp_server(clip: Path) -> Iterator[str]:
     """Yield the URL of a live RTMP stream: nginx serves it, the ffmpeg command pushes `clip`.
 

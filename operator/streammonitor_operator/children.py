@@ -115,10 +115,14 @@ class StreamService:
     """The port that this worker listens on."""
     manifest: Manifest
     """What a person could have edited."""
+    balancer: str = ""
+    """Address or name of the load balancer that leads to it."""
 
     def differs(self, older: Child) -> bool:
-        """What a load balancer says of it is not interesting."""
-        return not isinstance(older, StreamService) or self.manifest != older.manifest
+        """What else a load balancer says of it is not interesting."""
+        if not isinstance(older, StreamService):
+            return True
+        return (self.manifest, self.balancer) != (older.manifest, older.balancer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +232,17 @@ def read_service(manifest: Manifest) -> StreamService:
         owner_uid=owner.get("uid", ""),
         worker=(spec.get("selector") or {}).get(names.LABEL_WORKER, ""),
         target_port=target if isinstance(target, int) else 0,
+        balancer=_balancer(manifest.get("status") or {}),
         manifest={
             "metadata": {key: metadata[key] for key in _KEPT if key in metadata},
             "spec": {key: spec[key] for key in ("type", "ports", "selector") if key in spec},
         },
     )
+
+
+def _balancer(status: Manifest) -> str:
+    ingress = (status.get("loadBalancer") or {}).get("ingress") or [{}]
+    return str(ingress[0].get("hostname") or ingress[0].get("ip") or "")
 
 
 def read_pod(manifest: Manifest) -> WorkerPod:

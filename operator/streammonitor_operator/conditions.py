@@ -9,6 +9,7 @@ from streammonitor_api.spec import StreamMonitorSpec
 from streammonitor_api.status import (
     Condition,
     ConditionType,
+    GapMeasure,
     HandOver,
     RolloutPhase,
     RolloutStatus,
@@ -28,6 +29,7 @@ _DOUBT = (
     "Many workers fell silent at once, so the operator's own network is the likelier fault: no "
     "stream is moved because of it."
 )
+_MEASURES = {GapMeasure.EXACT: "", GapMeasure.ABOUT: "about ", GapMeasure.AT_MOST: "at most "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +265,8 @@ def _pushed(picture: Picture) -> str:
     text = f" {some}: when such a stream changes hands, nobody monitors it for a moment."
     for last in picture.moved[:1]:
         frames = f" ({last.frames} pictures)" if last.frames is not None else ""
-        when = f"{last.at:%H:%M:%S} UTC, for {format_duration(last.gap)}{frames}"
+        gap = f"{_MEASURES[last.measure]}{format_duration(last.gap)}{frames}"
+        when = f"{last.at:%H:%M:%S} UTC, for {gap}"
         text += f" Last: {last.name} at {when}, until worker {last.worker} received it."
     return text
 

@@ -16,10 +16,11 @@ lets go at once, and the new one holds the stream from when that is acknowledged
 A stream that no worker receives has nothing to lose: its new worker holds it at once.
 
 A stream that is **sent** to its worker can be received by one at a time, so it is let go before it
-is taken: its new worker only listens; the old one is asked to fall silent, does so at once and
-closes the connection, and says at which moment it did; then the new one holds the stream. What its
-Service leads to changes with that: for datagrams and TCP already as the old worker is asked, for
-SRT once it has closed the connection, which the sender would else not notice for seconds.
+is taken: its new worker only listens; the old one is asked to fall silent, closes the connection
+at once, or waits until no datagrams come any more, and says at which moment it fell silent; then
+the new one holds the stream, from its first picture on. What its Service leads to changes with
+that: for datagrams and TCP already as the old worker is asked, for SRT once it has closed the
+connection, which the sender would else not notice for seconds.
 
 A pod that was told to end cannot be told anything more, and speaks until its grace is over. The
 stream's next worker, or the pod that comes in its place in the same worker, warms until then.
@@ -46,10 +47,12 @@ class Known:
     Attributes:
         clock_s: Seconds to add to the source's timestamps.
         position_s: Programme time up to which a worker that spoke for it had told everything.
+        ceased_s: Programme time at which a worker ceased to receive it, and said so.
     """
 
     clock_s: float
     position_s: float | None
+    ceased_s: float | None = None
 
 
 Told = dict[tuple[str, str], Known]
@@ -126,9 +129,7 @@ def hand_over(
     for worker in plan.workers:
         share = result.shares.setdefault(worker.name, Share())
         known = ((one, result.told.get((worker.group, one))) for one in worker.streams)
-        share.clocks = {
-            one: it.clock_s for one, it in known if it is not None and result.severable(one)
-        }
+        share.clocks = {one: it.clock_s for one, it in known if it is not None}
         others = [
             view
             for name, view in sorted(views.items())
@@ -249,8 +250,15 @@ def listen(told: Told, views: Iterable[WorkerView], streams: Container[str]) -> 
                 key = view.group, said.name
                 known = fresh.get(key)
                 if known is None or (said.position_s or 0.0) > (known.position_s or 0.0):
-                    fresh[key] = Known(said.clock_s, said.held_until_s or said.position_s)
+                    fresh[key] = _known(said, told.get(key))
     return {key: known for key, known in (told | fresh).items() if key[1] in streams}
+
+
+def _known(said: StreamStatus, before: Known | None) -> Known:
+    position_s = said.held_until_s or said.position_s
+    goes_on = said.held_until_s is None and said.state is StreamState.RECEIVING
+    ceased_s = (before.ceased_s if before is not None else None) if goes_on else position_s
+    return Known(said.clock_s or 0.0, position_s, ceased_s)
 
 
 def _watches(view: WorkerView, stream: str) -> bool:

@@ -9,6 +9,7 @@ from streammonitor_api.incident import Incident
 from streammonitor_api.spec import StreamMonitorSpec
 from streammonitor_api.status import (
     MAX_ACTIVE_INCIDENTS,
+    MAX_ADDRESSES,
     MAX_PROBLEMS,
     AlertsStatus,
     GroupStatus,
@@ -16,6 +17,7 @@ from streammonitor_api.status import (
     IncidentsStatus,
     IncidentSummary,
     RolloutStatus,
+    SenderAddress,
     StreamMonitorStatus,
     StreamProblem,
     StreamsStatus,
@@ -27,6 +29,7 @@ from streammonitor_operator.discovery import Found
 from streammonitor_operator.entries import Refusal
 from streammonitor_operator.fleet import WorkerView
 from streammonitor_operator.gaps import hand_overs
+from streammonitor_operator.handover import Known
 from streammonitor_operator.health import Health
 from streammonitor_operator.ledger import summarize
 from streammonitor_operator.plan import Worker
@@ -63,6 +66,10 @@ class Facts:
     """Streams that no worker may have, and since when."""
     pushed: Collection[str] = ()
     """The streams that are sent to a worker."""
+    addresses: tuple[SenderAddress, ...] = ()
+    """Where to."""
+    told: Mapping[tuple[str, str], Known] = field(default_factory=dict)
+    """By group and stream, what is known of how far each was told of."""
     leaving: tuple[str, ...] = ()
     open_incidents: tuple[Incident, ...] = ()
     last: IncidentSummary | None = None
@@ -85,7 +92,8 @@ def compute_status(facts: Facts) -> StreamMonitorStatus:
     problems = _keep_since(health.worst_first(streams.values()), facts.before)
     sinks = sink_troubles(view for _, view in facts.workers)
     results = results_trouble(view for _, view in facts.workers)
-    moved = hand_overs(_moved(facts.before), (view for _, view in facts.workers), facts.pushed)
+    views = (view for _, view in facts.workers)
+    moved = hand_overs(_moved(facts.before), views, facts.pushed, facts.told)
     picture = Picture(
         spec=facts.spec,
         fault=facts.fault,
@@ -178,6 +186,7 @@ def _streams_status(
         receiving=receiving,
         defective=len({incident.stream for incident in facts.open_incidents}),
         problems=problems[:MAX_PROBLEMS],
+        addresses=list(facts.addresses[:MAX_ADDRESSES]),
         hand_overs=moved,
     )
 

@@ -13,41 +13,45 @@ from dev.media.servers import http_server, rtmp_server, rtsp_server
 from streammonitor_api.source import Program
 from streammonitor_worker.frames import AudioView, FrameView
 from streammonitor_worker.ingest import Source, SourceError, open_source
-from tests.integration.live import LiveOrigin
 
 Serving = AbstractContextManager[str]
 
 
-def _http_ts(media: Path, origin: LiveOrigin) -> Serving:
+def _http(media: Path) -> Serving:
     return http_server(media)
 
 
-def _hls(media: Path, origin: LiveOrigin) -> Serving:
-    return origin.serving()
+def _hls(media: Path) -> Serving:
+    return senders.live_hls(media / "clean.mp4")
 
 
-def _dash(media: Path, origin: LiveOrigin) -> Serving:
+def _hls_event(media: Path) -> Serving:
+    return senders.hls_event(media / "clean.mp4")
+
+
+def _dash(media: Path) -> Serving:
     return senders.live_dash(media / "clean.mp4")
 
 
-def _rtmp(media: Path, origin: LiveOrigin) -> Serving:
+def _rtmp(media: Path) -> Serving:
     return rtmp_server(media / "clean.mp4")
 
 
-def _rtsp(media: Path, origin: LiveOrigin) -> Serving:
+def _rtsp(media: Path) -> Serving:
     return rtsp_server(media / "clean.mp4")
 
 
-def _rtsp_by_udp(media: Path, origin: LiveOrigin) -> Serving:
+def _rtsp_by_udp(media: Path) -> Serving:
     return rtsp_server(media / "clean.mp4", udp=True)
 
 
 @pytest.mark.parametrize(
     ("serve", "path", "live"),
     [
-        pytest.param(_http_ts, "/clean.ts", False, id="MPEG-TS over HTTP"),
-        pytest.param(_http_ts, "/clean.mp4", False, id="MP4 over HTTP"),
+        pytest.param(_http, "/clean.ts", False, id="MPEG-TS over HTTP"),
+        pytest.param(_http, "/clean.mp4", False, id="MP4 over HTTP"),
         pytest.param(_hls, "", True, id="live HLS"),
+        pytest.param(_hls_event, "", True, id="HLS event of fMP4"),
         pytest.param(_dash, "", True, id="live DASH"),
         pytest.param(_rtmp, "", True, id="RTMP"),
         pytest.param(_rtsp, "", None, id="RTSP"),
@@ -56,14 +60,13 @@ def _rtsp_by_udp(media: Path, origin: LiveOrigin) -> Serving:
 )
 def test_two_seconds_of_picture_and_sound_arrive_in_order(
     media: Path,
-    clean_origin: LiveOrigin,
-    serve: Callable[[Path, LiveOrigin], Serving],
+    serve: Callable[[Path], Serving],
     path: str,
     live: bool | None,
 ) -> None:
     pictures: list[float] = []
     sounds: list[float] = []
-    with serve(media, clean_origin) as url, open_source(url + path, live=False) as source:
+    with serve(media) as url, open_source(url + path, live=False) as source:
         for item in source:
             if isinstance(item, FrameView):
                 pictures.append(item.time_s)

@@ -13,6 +13,8 @@ JUMP_S = 0.5
 PLAUSIBLE_S = 60.0
 """Programme time is this near to the wall clock, whatever the latency; else the clock is another
 source's, or the encoder's before it started anew."""
+RESUMED_S = 20.0
+"""The same for a sender that has connected again: it is not behind, and may have begun anew."""
 
 
 class ProgrammeClock:
@@ -20,10 +22,12 @@ class ProgrammeClock:
 
     Attributes:
         clock_s: Seconds from timestamps to programme time; None where there are none to share.
+        plausible_s: How far from the wall clock programme time may be where the source begins.
     """
 
     def __init__(self) -> None:
         self.clock_s: float | None = None
+        self.plausible_s = PLAUSIBLE_S
         self._given_s: float | None = None
         self._offset_s: float | None = None
         self._rejoined = False
@@ -44,12 +48,12 @@ class ProgrammeClock:
         source_s %= WRAP_S
         if self.clock_s is None or self._offset_s is None:
             given_s = self._given_s
-            if given_s is None or abs(source_s + given_s - arrived_at) > PLAUSIBLE_S:
+            if given_s is None or abs(source_s + given_s - arrived_at) > self.plausible_s:
                 given_s = arrived_at - source_s
             self.clock_s, self._offset_s = given_s, source_s + given_s - time_s
         drift_s = source_s + self.clock_s - (time_s + self._offset_s)
         if abs(drift_s) > JUMP_S:
-            if self._rejoined and abs(drift_s) <= PLAUSIBLE_S:
+            if self._rejoined and abs(drift_s) <= self.plausible_s:
                 self._offset_s += drift_s
             else:
                 self.clock_s -= drift_s

@@ -200,6 +200,8 @@ class StreamRunner:
                 events = self._analysis.finish(reason)
                 if reason is EndReason.INTERRUPTED:
                     events = [expiring(event) for event in events]
+                    self._voice.depart()
+                    self._standing.publish()
                 self._emit(events)
             self.let_go()
 
@@ -220,7 +222,7 @@ class StreamRunner:
                 for event in self._analysis.feed(item)
             ]
             self._emit(events)
-            if events:
+            if self._voice.led_away(time.monotonic()) or events:
                 self._standing.publish()
             if source is not None and self._splice.useless():
                 _log.warning("nothing usable comes", extra={"fields": {"stream": self.name}})
@@ -243,7 +245,10 @@ class StreamRunner:
         return not self._thread.is_alive()
 
     def _yield(self) -> None:
-        """Close a connection that another worker is to have, or go on if it is not to have it."""
+        """Close a connection that another worker is to have, or go on if it is not to have it.
+
+        A port for datagrams stays open: they are led elsewhere, and would else be turned away.
+        """
         if self._voice.yield_now(time.monotonic()):
             self._yielded = True
             self._connection.set()
@@ -307,6 +312,7 @@ class StreamRunner:
             self._connection = connection = Stop()
             self._standing.connecting()
             self._wake.clear()
+            self._voice.connect(self._stream.push)
             kinds = set(self._analysis.kinds_needed)
         with self._reception.opened(kinds, connection) as source:
             if self._reception.replays(source):

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 
 from streammonitor_api.assignment import Turn
 from streammonitor_api.incident import Incident
+from streammonitor_api.push import Push
 from streammonitor_worker.analysis import IncidentEvent, StreamAnalysis
 from streammonitor_worker.frames import AudioView, FrameView
+from streammonitor_worker.programme import PLAUSIBLE_S, RESUMED_S
 from streammonitor_worker.rehearsal import KEPT_S
 from streammonitor_worker.severity import TOLERANCE_S
 
@@ -24,6 +26,10 @@ SILENT_S = 30.0
 """Nobody took over within this time: the worker speaks again, from where it fell silent."""
 AGAIN_S = 10.0
 """Then so long until it tries to hand over again."""
+LED_AWAY_S = 0.5
+"""Datagrams that are to go to another worker go there when none came for so long."""
+LEADING_S = 3.0
+"""Nor are they waited for any longer."""
 NOW = float("inf")
 
 
@@ -33,6 +39,9 @@ class Voice:
     def __init__(self, analysis: StreamAnalysis) -> None:
         self._analysis = analysis
         self._programme = analysis.programme
+        self._push: Push | None = None
+        self._came_at = 0.0
+        self._asked_at: float | None = None
         self._begun = False
         self._from_s = float("-inf")
         self._hush_s = NOW
@@ -52,6 +61,16 @@ class Voice:
     def silent(self) -> bool:
         """Whether what is found now is not told."""
         return self._hush_s < NOW
+
+    def connect(self, push: Push | None) -> None:
+        """The source is about to be opened.
+
+        Args:
+            push: What is listened for, if the stream is sent to this worker, and to no other.
+        """
+        self._push = push
+        again = push is not None and push.connects
+        self._programme.plausible_s = RESUMED_S if again else PLAUSIBLE_S
 
     def follow(self, turn: Turn | None, recall: Sequence[Incident] | None = None) -> None:
         """Tell nobody of anything.
@@ -78,6 +97,7 @@ class Voice:
         if asked_s is not None and silent_s is not None:
             return []  # it was handed over already, as far as this worker is concerned
         self._asked_s, self._since = asked_s, 0.0
+        self._asked_at = None if asked_s is None else self._asked_at
         if not self._begun and from_s is not None and not self.silent:
             self._mute(float("-inf"))
         if self._waiting is not None:
@@ -121,12 +141,13 @@ class Voice:
         Returns:
             What is told because of it, and whether the other worker waits to hear of it.
         """
+        self._came_at = now
         if self._waiting is not None and self._begun:
             (from_s, incidents), self._waiting = self._waiting, None
             return self._speak(from_s, incidents), True
         if self._asked_s is None:
             return [], False
-        if not self.silent:
+        if not self.silent and self._asked_at is None:
             self._fall_silent(self._asked_s, now)
         if not self.silent:
             return [], False
@@ -145,13 +166,34 @@ class Voice:
         """
         if self._asked_s is None or self.silent or not self._begun:
             return False
-        self._mute(self._seen_s)
-        self._held_until_s, self._since = self._programme.programme_s(self._seen_s), now
+        if self._push is not None and not self._push.connects:
+            self._asked_at = now if self._asked_at is None else self._asked_at
+            return False
+        self._cease(now)
         return True
+
+    def led_away(self, now: float) -> bool:
+        """Fall silent once the datagrams that another worker is to have come no more.
+
+        Args:
+            now: Monotonic clock, seconds.
+        """
+        if self._asked_at is None or self.silent:
+            return False
+        if now - self._came_at < LED_AWAY_S and now - self._asked_at < LEADING_S:
+            return False
+        self._cease(now)
+        return True
+
+    def depart(self) -> None:
+        """The process ends: say until when it spoke, where nobody else received the stream."""
+        if self._push is not None and self._begun and not self.silent:
+            self._cease(0.0)
 
     def status(self, *, warm: bool) -> dict[str, object]:
         """What the worker's status says of it."""
         seen_s = min(self._analysis.told_s, self._seen_s)  # time also passes while nothing comes
+        seen_s = self._seen_s if self._push else seen_s  # nobody else could judge the rest
         told_s = self._programme.programme_s(seen_s) if self._begun else None
         self._warm_from_s = (self._warm_from_s or told_s) if warm else None
         return {
@@ -163,6 +205,10 @@ class Voice:
             "held_until_s": _rounded(self._held_until_s),
             "held_frames": self._frames,
         }
+
+    def _cease(self, now: float) -> None:
+        self._mute(self._seen_s)
+        self._held_until_s, self._since = self._programme.programme_s(self._seen_s), now
 
     def _use_clock(self, turn: Turn | None) -> None:
         if turn is not None and turn.clock_s is not None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from streammonitor_api.push import PushService
+from streammonitor_api.push import PushService, sender_url
+from streammonitor_api.status import SenderAddress
 from streammonitor_operator.children import StreamService, WorkerPod
 from streammonitor_operator.kube import PODS, SERVICES, Manifest, Rejected
 from streammonitor_operator.naming import service_name
@@ -42,6 +43,28 @@ async def expose(work: Work) -> float | None:
     await each(work, wrong, lambda _: "", lambda one: _write(work, *one))
     await _sever(work)
     return _NOT_READY_S if _await_readiness(work) else None
+
+
+def sender_addresses(work: Work) -> tuple[SenderAddress, ...]:
+    """Where to send each such stream, in the order of their names."""
+    spec, services, owner = work.monitor.spec, work.services(), work.monitor.owner
+    urls = {one.name: one.url for one in spec.streams} if spec is not None else {}
+    found = []
+    for stream, push in sorted(work.pushed.items()):
+        service = services.get(service_name(owner.name, stream))
+        if service is None:
+            continue
+        host = f"{service.name}.{service.namespace}.svc"
+        outside = service.balancer and sender_url(urls[stream], service.balancer, push.port)
+        found.append(
+            SenderAddress(
+                name=stream,
+                url=sender_url(urls[stream], host, push.port),
+                external=outside or None,
+                worker=service.worker,
+            )
+        )
+    return tuple(found)
 
 
 def _ports(pushed: Iterable[str], known: dict[str, StreamService]) -> dict[str, int]:

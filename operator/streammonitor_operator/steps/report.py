@@ -11,6 +11,7 @@ from streammonitor_operator.health import START_GRACE
 from streammonitor_operator.kube import MONITORS, KubeError, Rejected
 from streammonitor_operator.status import Facts, compute_status
 from streammonitor_operator.steps.concurrently import Gone
+from streammonitor_operator.steps.expose import sender_addresses
 from streammonitor_operator.work import Memory, Work
 
 _INTERVAL_S = 1.0
@@ -122,6 +123,8 @@ def _facts(work: Work) -> Facts:
         unplaced=work.plan.unplaced,
         quarantined=work.memory.quarantine.locked,
         pushed=work.pushed.keys(),
+        addresses=sender_addresses(work),
+        told=work.memory.told,
         leaving=tuple(worker.name for worker in work.plan.leaving if work.view(worker.name).map),
         open_incidents=tuple(ledger.open.values()),
         last=ledger.last,

@@ -106,6 +106,10 @@ async def test_a_service_leads_to_the_worker_and_goes_with_the_stream(sent: Clus
     assert udp["spec"]["ports"][0]["targetPort"] == listened["a"]
     assert leads_to(sent, "a") == leads_to(sent, "b") == worker.name
     assert sent.condition("Ready")["status"] == "True", sent.status
+    assert sent.status["streams"]["addresses"] == [
+        {"name": "a", "url": "udp://sports-a.video.svc:5000", "worker": worker.name},
+        {"name": "b", "url": "srt://sports-b.video.svc:5000", "worker": worker.name},
+    ]
 
     sent.apply(spec(SRT))
     await sent.settle()
@@ -185,6 +189,18 @@ async def test_the_streams_of_a_worker_that_dies_are_sent_to_another(sent: Clust
     sent.silence(lost)
     await sent.settle(15)
     assert leads_to(sent, "a") == other.name
+
+
+async def test_senders_outside_the_cluster_are_told_of_the_load_balancer(sent: Cluster) -> None:
+    sent.apply({**spec(SRT), "service": {"type": "LoadBalancer"}})
+    await sent.settle(5)
+    balanced = service(sent, "b")
+    assert balanced["spec"]["type"] == "LoadBalancer"
+    status = {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}
+    sent.kube.put(SERVICES, {**balanced, "status": status})
+    await sent.settle(3)
+    [address] = sent.status["streams"]["addresses"]
+    assert address["external"] == "srt://203.0.113.7:5000"
 
 
 async def test_what_another_owns_is_left_alone(sent: Cluster) -> None:

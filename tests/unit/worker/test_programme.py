@@ -1,6 +1,6 @@
 """The clock that workers share."""
 
-from streammonitor_worker.programme import PLAUSIBLE_S, WRAP_S, ProgrammeClock
+from streammonitor_worker.programme import PLAUSIBLE_S, RESUMED_S, WRAP_S, ProgrammeClock
 
 WALL_S = 1_700_000_000.0
 
@@ -52,3 +52,13 @@ def test_without_timestamps_there_is_no_common_time() -> None:
     clock = ProgrammeClock()
     clock.place(1.0, None, WALL_S)
     assert clock.programme_s(1.0) is clock.media_s(1.0) is clock.clock_s is None
+
+
+def test_a_sender_that_connects_again_with_other_timestamps_is_not_believed() -> None:
+    clock = ProgrammeClock()
+    clock.plausible_s = RESUMED_S
+    clock.place(0.0, 0.0, WALL_S)
+    clock.place(30.0, 30.0, WALL_S + 30.0)
+    clock.rejoined()
+    clock.place(32.0, 0.0, WALL_S + 32.0)
+    assert clock.programme_s(32.0) == WALL_S + 32.0, "by the wall clock"

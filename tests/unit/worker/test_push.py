@@ -13,6 +13,7 @@ import pytest
 
 from dev.media.servers import free_port
 from streammonitor_api.assignment import Turn
+from streammonitor_api.incident import EndReason
 from streammonitor_api.spec import Stream
 from streammonitor_api.worker_status import StreamState
 from streammonitor_worker import reception
@@ -230,7 +231,7 @@ def test_a_stream_that_is_to_be_handed_over_is_closed_at_once_and_taken_back_if_
         return playing(timed(0 if len(stops) == 1 else 60, 50, stop))
 
     monkeypatch.setattr(reception, "open_source", open_source)
-    stream = Stream(name="a", url="udp://:5000")
+    stream = Stream(name="a", url="srt://:5000?mode=listener")
     runner = StreamRunner(stream, {"black": {}}, rig.around)
     runner.listen(20_000)
     runner.hold(None, [])
@@ -252,4 +253,55 @@ def test_a_stream_that_is_to_be_handed_over_is_closed_at_once_and_taken_back_if_
     finally:
         runner.let_go()
         assert runner.join(10)
-    assert rig.opened[0] == "udp://:20000"
+    assert rig.opened[0] == "srt://:20000?mode=listener"
+
+
+def test_datagrams_are_taken_until_they_are_led_elsewhere(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops: list[threading.Event] = []
+
+    def open_source(url: str, *, stop: threading.Event, **more: Any) -> Any:
+        stops.append(stop)
+        return playing(timed(0, 50, stop))
+
+    monkeypatch.setattr(reception, "open_source", open_source)
+    runner = StreamRunner(Stream(name="a", url="udp://:5000"), {"black": {}}, rig.around)
+    runner.hold(None, [])
+    runner.start()
+    try:
+        rig.wait(lambda: runner.figures().frames == 50)
+        runner.hold(Turn(stream="a", until_s=0.0), [])
+
+        def silent() -> bool:
+            runner.tick()
+            return runner.status.held_until_s is not None
+
+        rig.wait(silent)
+        assert not stops[0].is_set(), "a port that is closed would turn the sender away"
+        assert runner.status.held_frames == 50
+    finally:
+        runner.let_go()
+        assert runner.join(10)
+
+
+def test_the_last_word_of_a_process_is_until_when_it_spoke(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_source(url: str, *, stop: threading.Event, **more: Any) -> Any:
+        return playing(timed(0, 50, stop))
+
+    monkeypatch.setattr(reception, "open_source", open_source)
+    runner = StreamRunner(Stream(name="a", url="rtmp://:1935/a/b"), {"black": {}}, rig.around)
+    runner.hold(None, [])
+    runner.start()
+    try:
+        rig.wait(lambda: runner.figures().frames == 50)
+        runner.finish(EndReason.INTERRUPTED)
+        status = runner.status
+        assert status.clock_s is not None
+        assert status.held_until_s is not None
+        assert status.held_until_s - status.clock_s == pytest.approx(50 * STEP_S, abs=1e-3)
+        assert status.held_frames == 50
+    finally:
+        assert runner.join(10)

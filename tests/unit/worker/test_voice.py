@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from streammonitor_api.assignment import Turn
 from streammonitor_api.incident import Incident
+from streammonitor_api.push import push_of
 from streammonitor_api.worker_status import VideoFormat
 from streammonitor_worker.analysis import EventKind, IncidentEvent, StreamAnalysis
 from streammonitor_worker.frames import FormatChange, FrameView
-from streammonitor_worker.voice import BALANCE_S, SILENT_S, Voice
+from streammonitor_worker.voice import BALANCE_S, LEADING_S, LED_AWAY_S, SILENT_S, Voice
 
 RATE = 10
 STEP_S = 1 / RATE
@@ -248,3 +249,61 @@ def test_who_doubts_its_assignment_tells_later_of_all_it_found_meanwhile() -> No
     doubter.hold(None)
     assert [event.kind for event in doubter.events] == [EventKind.STARTED, EventKind.ENDED]
     assert frames(doubter) == 25
+
+
+def asked(url: str) -> Follower:
+    """A worker that has seen 20 pictures of what is sent to it, and is asked to hand it over."""
+    one = Follower("one")
+    one.voice.connect(push_of(url))
+    one.hold()
+    one.see([False] * 20)
+    one.hold(Turn(stream="s", until_s=0.0))
+    return one
+
+
+def pictures_held(one: Follower) -> int | None:
+    first_s, until_s = one.says("held_from_s"), one.says("held_until_s")
+    return None if first_s is None or until_s is None else round((until_s - first_s) / STEP_S)
+
+
+def test_a_connection_that_another_is_to_have_is_let_go_at_once() -> None:
+    one = asked("srt://:9000?mode=listener")
+    assert one.voice.yield_now(one.now)
+    assert pictures_held(one) == 20
+
+
+def test_datagrams_that_another_is_to_have_are_told_of_until_they_stay_away() -> None:
+    one = asked("udp://:5000")
+    assert not one.voice.yield_now(one.now)
+    one.see([False] * 5)
+    assert not one.voice.led_away(one.now)
+    assert pictures_held(one) is None
+    assert one.voice.led_away(one.now + LED_AWAY_S)
+    assert pictures_held(one) == 25
+
+
+def test_datagrams_that_nobody_leads_away_are_let_go() -> None:
+    one = asked("udp://:5000")
+    assert not one.voice.yield_now(one.now)
+    one.see([False] * round(LEADING_S * RATE))
+    assert one.voice.led_away(one.now + STEP_S)
+    assert pictures_held(one) == 20 + LEADING_S * RATE
+
+
+def test_datagrams_that_another_is_not_to_have_any_more_are_kept() -> None:
+    one = asked("udp://:5000")
+    assert not one.voice.yield_now(one.now)
+    one.hold()
+    assert not one.voice.led_away(one.now + 2 * LEADING_S)
+    assert pictures_held(one) is None
+
+
+def test_a_worker_that_departs_says_until_when_it_spoke_for_what_was_sent_to_it() -> None:
+    alone, one_of_many = Follower("alone"), Follower("one of many")
+    alone.voice.connect(push_of("rtmp://:1935/live/key"))
+    for one in (alone, one_of_many):
+        one.hold()
+        one.see([False] * 20)
+        one.voice.depart()
+    assert pictures_held(alone) == 20
+    assert pictures_held(one_of_many) is None, "whoever takes over has seen it too"

@@ -123,7 +123,7 @@ class Placing:
             key_frame=frame.key_frame,
             corrupt=decoded.corrupt,
             lost=decoded.lost,
-            source_s=source_time(frame) if self._shared_time else None,
+            source_s=self._shared(frame, time_s),
         )
 
     def _sound(self, frame: av.AudioFrame, arrived_at: float) -> Iterator[MediaItem]:
@@ -137,8 +137,17 @@ class Placing:
             arrived_at=arrived_at,
             samples=samples_of(frame),
             sample_rate=frame.sample_rate,
-            source_s=source_time(frame) if self._shared_time else None,
+            source_s=self._shared(frame, time_s),
         )
+
+    def _shared(self, frame: Frame, time_s: float) -> float | None:
+        """A frame's timestamp where all workers see the same; what was damaged may have lost it."""
+        if not self._shared_time:
+            return None
+        stamp_s = source_time(frame)
+        if stamp_s is None and self._tied is not None:
+            stamp_s = self._tied[1] + time_s - self._tied[0]
+        return stamp_s
 
     def _picture_format(self, frame: av.VideoFrame) -> Iterator[FormatChange]:
         known = self.video
