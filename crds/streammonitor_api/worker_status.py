@@ -95,6 +95,9 @@ class StreamStatus(Model):
     stream agree: about UTC in Unix seconds. Absent where timestamps are not the source's own."""
     warm_from_s: float | None = None
     """Programme time since when it is warm."""
+    alone: bool | None = None
+    """Whether it is sent to this worker, and to no other. A next one counts from `positionS` what
+    nobody received, so every 5 s of that are told at once. Absent: no."""
     position_s: float | None = None
     """Programme time up to which it was analysed, and all that was found was told."""
     held_from_s: float | None = None

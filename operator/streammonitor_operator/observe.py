@@ -175,9 +175,8 @@ class Observer:
             and (before.status.process, before.status.revision) == (status.process, status.revision)
         )
         POLLS.labels("same" if same else "changed").inc()
-        # How far it came is no news, but its last word if it dies.
-        self._seen[pod.uid] = Observation(status)
         if not same:
+            self._seen[pod.uid] = Observation(status)
             for listener in self.listeners:
                 listener(pod, status)
             self._changed((pod.namespace, pod.monitor))

@@ -22,6 +22,9 @@ MAX_PROBLEMS = 50
 _QUIET = {"detectors", "position_s", "held_frames"}
 """Fields of a stream that are told but do not make a change worth waking anyone for: whatever of
 a detector's state matters is an incident."""
+ALONE_S = 5.0
+"""But of a stream that is sent to this worker alone, it is told at once in steps of so much media
+how far it has come: for the next one that is where the gap begins, if this one dies."""
 
 
 class StatusBoard:
@@ -171,7 +174,10 @@ class StatusBoard:
 
 
 def _loud(status: StreamStatus) -> StreamStatus:
-    return status.model_copy(update=dict.fromkeys(_QUIET))
+    quiet: dict[str, object] = dict.fromkeys(_QUIET)
+    if status.alone and status.position_s is not None:
+        quiet["position_s"] = status.position_s // ALONE_S
+    return status.model_copy(update=quiet)
 
 
 def _matter(incident: Incident) -> tuple[object, ...]:

@@ -200,6 +200,7 @@ class Voice:
             "warm": warm,
             "clock_s": _rounded(self._programme.clock_s),
             "warm_from_s": _rounded(self._warm_from_s),
+            "alone": True if self._push else None,
             "position_s": _rounded(told_s),
             "held_from_s": _rounded(self._held_from_s),
             "held_until_s": _rounded(self._held_until_s),

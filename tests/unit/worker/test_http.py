@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -207,6 +208,20 @@ def test_the_revision_grows_with_what_is_worth_knowing_only() -> None:
         step()
         assert board.revision - before == growth, f"step {number}"
     assert board.document().streams[0].state is StreamState.RETRYING
+
+
+@pytest.mark.parametrize(("alone", "grows"), [(True, [False, True, False]), (None, [False] * 3)])
+def test_how_far_a_stream_came_is_worth_knowing_where_nobody_else_receives_it(
+    alone: bool | None, grows: list[bool]
+) -> None:
+    board, seen = StatusBoard("w"), []
+    for position_s in (100.0, 104.9, 105.0, 109.9):
+        said = _stream(DetectorState.OK).model_copy(
+            update={"alone": alone, "position_s": position_s}
+        )
+        board.set_stream(said)
+        seen.append(board.revision)
+    assert [later > sooner for sooner, later in pairwise(seen)] == grows
 
 
 def test_the_document_is_bounded_but_tells_every_open_incident() -> None:
