@@ -140,11 +140,15 @@ def parse_spec(document: object) -> tuple[StreamMonitorSpec | None, str]:
     try:
         spec = StreamMonitorSpec.model_validate(document or {})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = "".join(
-            f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]
-        )
-        return None, f"spec{where}: {first['msg'].removeprefix('Value error, ')}"[:500]
+        return None, first_fault(error, "spec")
     if not spec.detectors:
         return None, "spec.detectors is empty: name at least one detector, as in freeze: {}"
     return spec, ""
+
+
+def first_fault(error: ValidationError, root: str = "") -> str:
+    """The first thing that is wrong, as a sentence that names the field."""
+    first = error.errors()[0]
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]]
+    where = (root + "".join(parts)).removeprefix(".")
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"[:500]

@@ -112,7 +112,7 @@ def _container(
             *_rules(settings),
         ],
         "ports": [{"name": "http", "containerPort": names.WORKER_PORT, "protocol": "TCP"}],
-        "resources": _resources(template, settings),
+        "resources": resources_of(template, settings),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -204,7 +204,8 @@ def _least(request: Quantity, limit: Quantity | None) -> Quantity:
     return limit if limit is not None and asked and most and most < asked else request
 
 
-def _resources(template: Template, settings: WorkerSettings) -> Manifest:
+def resources_of(template: Template, settings: WorkerSettings) -> Manifest:
+    """What a worker reserves, and what it may use at most."""
     wanted = template.resources
     requests: Manifest = {"cpu": settings.cpu_request, "memory": settings.memory_request}
     limits: Manifest = {"memory": settings.memory_limit}
