@@ -30,6 +30,8 @@ LONG_S = 3600
 
 _LOST = (Fault.RESET, Fault.ENDED, Fault.STALLED, Fault.REFUSED, Fault.RESTARTED)
 _OF_HTTP = (*_LOST, Fault.UNAVAILABLE)
+_OF_CONTROL = (Fault.RESET, Fault.ENDED, Fault.REFUSED, Fault.RESTARTED)
+"""Of a connection beside which the media comes."""
 _OF_DATAGRAMS = (Fault.STALLED, Fault.RESTARTED)
 _DATAGRAM_BYTES = 65_536
 
@@ -118,13 +120,15 @@ def peers(folder: Path, clip: Path, movie: Path, hosts: Path) -> list[Peer]:
     long = _repeated(movie, folder / "long.mp4")
     listening = free_port()
     udp = UdpLine(0, away=listening)
+    rtsp = "rtsp://{host}:{port}/live"
     web, here = "http://{host}:{port}", f"{LOOPBACK}:{{port}}"
     kinds: list[tuple[str, str, TcpLine | UdpLine, Serve, tuple[Fault, ...]]] = [
         ("hls", f"{web}/live.m3u8", TcpLine(0), lambda: _hls(clip, folder / "hls"), _OF_HTTP),
         ("http", f"{web}/a.ts", TcpLine(0), lambda: _hub(clip, True), _OF_HTTP),
         ("tcp", "tcp://{host}:{port}", TcpLine(0), lambda: _hub(clip, False), _LOST),
         ("rtmp", "rtmp://{host}:{port}/live/stream", TcpLine(0), lambda: _rtmp(clip), _LOST),
-        ("rtsp", "rtsp://{host}:{port}/live", TcpLine(0), lambda: _rtsp(long), _LOST),
+        ("rtsp", rtsp, TcpLine(0), lambda: _rtsp(long), _LOST),
+        ("rtsp-udp", rtsp, TcpLine(0), lambda: _rtsp(long, udp=True), _OF_CONTROL),
         ("srt", f"srt://{here}", UdpLine(0), lambda: _srt(clip), _OF_DATAGRAMS),
         ("udp", f"udp://@{LOOPBACK}:{listening}", udp, lambda: _udp(clip, udp.port), _OF_DATAGRAMS),
     ]
@@ -174,8 +178,8 @@ def _rtmp(clip: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _rtsp(movie: Path) -> Iterator[int]:
-    with rtsp_server(movie) as url:
+def _rtsp(movie: Path, *, udp: bool = False) -> Iterator[int]:
+    with rtsp_server(movie, udp=udp) as url:
         yield urlsplit(url).port or 0
 
 

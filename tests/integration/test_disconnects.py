@@ -7,7 +7,7 @@ import pytest
 from bench.ingest.__main__ import disconnect
 from bench.ingest.page import took
 
-COUNT, FIRST = 14, 7
+COUNT, FIRST = 16, 8
 """Two faults for each of the protocols; what the process holds is compared after one each."""
 
 
@@ -18,9 +18,9 @@ def test_every_source_that_was_lost_is_analysed_again_and_nothing_is_left_open(
     outcome = disconnect(tmp_path, count=COUNT, first=FIRST, seed=4)
 
     assert {recovery.strike.peer for recovery in outcome.recoveries} == {
-        "hls", "http", "tcp", "rtmp", "rtsp", "srt", "udp",
+        "hls", "http", "tcp", "rtmp", "rtsp", "rtsp-udp", "srt", "udp",
     }  # fmt: skip
     assert len(took(outcome.recoveries)) == COUNT
-    # A thread or a socket that a fault leaves behind would be there seven times.
+    # A thread or a socket that a fault leaves behind would be there eight times.
     assert outcome.late.threads < outcome.early.threads + FIRST
     assert outcome.late.files < outcome.early.files + FIRST
