@@ -72,6 +72,8 @@ STREAMS: Sequence[Panel] = (
         "{{sink}} lost": _rate("sink", "streammonitor_alerts_lost_total", _OF),
     }, unit="ops"),
     Panel("Incidents that were muted", {"{{mute}}": f"sum by (mute) (increase(streammonitor_alerts_muted_total{{{_OF}}}[$__range]))"}),
+    Panel("Results: lines that wait, lost", {"{{worker}} wait": f"sum by (worker) (streammonitor_results_behind{{{_OF}}})", "{{worker}} lost": f"sum by (worker) (increase(streammonitor_results_lost_total{{{_OF}}}[$__range]))"}),
+    Panel("Results: bytes that the store took", {"{{worker}}": _rate("worker", "streammonitor_results_bytes_total", _OF)}, unit="Bps"),
     Panel("CPU seconds per second of a stream", {"{{monitor}}/{{group}}": f"sum by (monitor, group) (rate(streammonitor_cpu_seconds_total{{{_OF}}}[$__rate_interval])) / sum by (monitor, group) (rate(streammonitor_analysed_seconds_total{{{_OF}}}[$__rate_interval]))"}),
     Panel("CPU of workers", {"{{worker}}": _rate("worker", "streammonitor_cpu_seconds_total", _OF)}),
     Panel("Memory of workers", {"{{worker}}": f"sum by (worker) (process_resident_memory_bytes{{{_OF}}} and on (instance, job) streammonitor_worker_info)"}, unit="bytes"),

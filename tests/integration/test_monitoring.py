@@ -94,6 +94,7 @@ def worker(rig: WorkerRig, media: Path, hook: Receiver) -> Iterator[WorkerRig]:
         rig.assign(
             {"a": dark, "muted": dark, "gone": gone},
             detectors={"black": {"minDuration": "1s"}}, alerts=alerts, monitor="video/sports",
+            results={"url": "s3://results", "objectStore": {"endpoint": "http://127.0.0.1:9"}},
         )  # fmt: skip
         rig.start()
         hook.wait(lambda: hook.requests, PATIENCE_S)
