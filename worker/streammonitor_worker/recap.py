@@ -5,7 +5,7 @@ last few, and the last minutes of what was measured.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,26 +32,19 @@ class Recaps:
     Args:
         board: Knows the incidents.
         find: Finds a stream by its name; None if it is not here.
-        figures: What each stream is and has done.
     """
 
-    def __init__(
-        self,
-        board: StatusBoard,
-        find: Callable[[str], Shown | None],
-        figures: Callable[[], Mapping[str, tuple[StreamStatus, Figures]]],
-    ) -> None:
+    def __init__(self, board: StatusBoard, find: Callable[[str], Shown | None]) -> None:
         self._board = board
         self._find = find
-        self._figures = figures
         self._live = LiveView(find)
 
     def page(self, stream: str, since_s: float, now: datetime | None = None) -> str | None:
         """The page about the last `since_s` seconds of a stream; None if it is not here."""
-        shown, known = self._find(stream), self._figures().get(stream)
-        if shown is None or known is None:
+        shown = self._find(stream)
+        if shown is None:
             return None
-        status, figures = known
+        status, figures = shown.status, shown.figures()
         until = now or datetime.now(UTC)
         first = status.first_frame_at or until
         begin = max(until - timedelta(seconds=since_s), first)

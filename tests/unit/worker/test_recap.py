@@ -24,10 +24,23 @@ FIRST = NOON - timedelta(hours=2)
 
 
 class Looked:
-    """A stream with nothing but parameters."""
+    """A stream that shows no pictures."""
 
-    hidden = False
-    picture: Thumbnail | None = None
+    @property
+    def hidden(self) -> bool:
+        return False
+
+    @property
+    def picture(self) -> Thumbnail | None:
+        return None
+
+    @property
+    def status(self) -> StreamStatus:
+        state = StreamState.RECEIVING
+        return StreamStatus(name="a", state=state, since=NOON, first_frame_at=FIRST)
+
+    def figures(self) -> Figures:
+        return Figures(analysed_s=100.0, unknown_s={"black": 10.0})
 
     def parameters(self) -> dict[str, DetectorParams]:
         return {"black": registry["black"].params_type()}
@@ -53,10 +66,8 @@ def board() -> StatusBoard:
 
 @pytest.fixture
 def recaps(board: StatusBoard) -> Recaps:
-    status = StreamStatus(name="a", state=StreamState.RECEIVING, since=NOON, first_frame_at=FIRST)
-    figures = Figures(analysed_s=100.0, unknown_s={"black": 10.0})
     shown: dict[str, Shown] = {"a": Looked()}
-    return Recaps(board, shown.get, lambda: {"a": (status, figures)})
+    return Recaps(board, shown.get)
 
 
 def told(page: str | None) -> dict[str, Any]:
