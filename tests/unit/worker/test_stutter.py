@@ -115,6 +115,13 @@ def test_a_light_that_flickers_over_a_still_is_no_stutter() -> None:
     assert not bad(measure(views(pictures)))
 
 
+def test_lights_that_begin_to_flash_over_motion_are_no_stutter() -> None:
+    gains = [2.2 if number > 60 and number % 5 == 0 else 0.5 for number in range(150)]
+    lit = zip(gains, shown(range(150)), strict=True)
+    pictures = (np.clip(16 + (one - 16.0) * gain, 16, 235).astype(np.uint8) for gain, one in lit)
+    assert not bad(measure(views(pictures)))
+
+
 def test_pictures_that_are_missing_are_found() -> None:
     rng = np.random.default_rng(6)
     lost = {index for index in range(75, 150) if rng.random() < 0.12}

@@ -29,6 +29,8 @@ from streammonitor_worker.measures.shots import SAME_SHOT, likeness
 CUT_CODES = 4.4
 CUT_STEP = 1.35
 """A mean change of so many codes, and so many times what two pictures do, may be a cut."""
+BACK = 0.7
+"""What moves on is no nearer to the picture before the last one than to the last one."""
 STANDSTILL_S = 0.4
 """A longer repeat or gap is a freeze or a stall, or nothing moves."""
 USUAL_PICTURES = 16
@@ -49,8 +51,8 @@ LEARN_S = 5.0
 """A cadence is learnt from so many seconds."""
 APART = 3.0
 """What lies apart by so many times the distance of those that follow was an accident."""
-ONSET_S = 1.3
-"""What stutters began with the first hold from which each follows within so long."""
+ONSET_S, ALIKE = 1.3, 0.1
+"""It began with the first hold from which each follows so soon and changes as little as others."""
 JUDGE_EVERY = 4
 """A verdict holds for so many pictures."""
 
@@ -300,6 +302,7 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
             cut=step.cut,
             advance=moved.advance,
             onward=step.onward,
+            back=float(step.far.mean()) < BACK * step.level,
         )
         if ratio is not None and ratio <= cadence.REPEAT_RATIO and not step.missing:
             self._held.append(slot._replace(kind=cadence.Kind.REPEAT))
@@ -330,17 +333,17 @@ class StutterDetector(Detector[StutterParams, PictureMeasures]):
         return False
 
     def _onset(self, found: list[Misfit], odd: set[int]) -> Slot:
-        """Where it began: holds close before the first misfit belong to it, be they even or not."""
+        """Where it began: such holds close before the first misfit belong to it, even or not."""
         first = self._slots[found[0].at]
-        times_s = np.array([slot.time_s for slot in self._slots])[sorted(odd)]
-        later_s = np.diff(times_s[times_s >= first.time_s])
+        later_s = np.diff([self._slots[n].time_s for n in sorted(odd) if n >= found[0].at])
         usual_s = float(np.median(later_s)) if len(later_s) else 0.0
+        limit = ALIKE + 2 * float(np.median([one.ratio for one in found]))
         for index in sorted(odd, reverse=True):
             before = self._slots[index]
             ahead_s = first.time_s - before.time_s
             if ahead_s > min(ONSET_S, APART * usual_s) or before.time_s <= self._over_s:
                 break
-            if ahead_s > 0:
+            if ahead_s > 0 and (before.gap or (before.ratio or 0.0) <= limit):
                 first = before
         return first
 

@@ -75,6 +75,7 @@ class Slot(NamedTuple):
         onward: How far the picture is from the one before a hold that ends with it; see
             `motion.Step.onward`.
         gap: Whether time stamps show it.
+        back: Whether it goes back to what was before the picture before: light that flashes does.
     """
 
     time_s: float
@@ -86,6 +87,7 @@ class Slot(NamedTuple):
     advance: float | None = None
     onward: float = 1.0
     gap: bool = False
+    back: bool = False
 
 
 class Misfit(NamedTuple):
@@ -157,7 +159,7 @@ def _is_even(slots: list[Slot]) -> bool:
     """Whether the first of them moves on in the same shot, and FLANK of them are new."""
     new: list[float] = []
     for slot in slots:
-        if slot.cut or slot.kind is not Kind.NEW:
+        if slot.cut or slot.back or slot.kind is not Kind.NEW:
             return False
         if slot.ratio is not None:
             new.append(slot.ratio)
@@ -267,8 +269,15 @@ def is_irregular(found: list[Misfit]) -> bool:
     spaces = np.diff([one.at for one in found])
     usual = float(spaces.min()) + 0.5
     times = np.maximum(1, np.round(spaces / usual))
+    # Over a long space, as of shots in which nothing is told, half a picture adds up.
+    return not any(_recurs(spaces, one) for one in (usual, float(np.median(spaces / times))))
+
+
+def _recurs(spaces: npt.NDArray[np.int64], usual: float) -> bool:
+    """Whether these are spaces of so many pictures, or several times that."""
+    times = np.maximum(1, np.round(spaces / usual))
     slack = np.minimum(0.5 * times, 1.0) + (1.0 if usual > LONG_SPACE else 0.0)
-    return bool(np.any(np.abs(spaces - times * usual) > slack))
+    return bool(np.all(np.abs(spaces - times * usual) <= slack))
 
 
 def is_stutter(found: list[Misfit], smooth: bool) -> bool:
