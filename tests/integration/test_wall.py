@@ -255,7 +255,7 @@ def test_a_stream_has_a_page_with_timeline_evidence_and_traces(show: Show) -> No
 def test_the_service_is_led_to_the_replica_that_leads(show: Show) -> None:
     def labelled() -> bool:
         text = show.stage.plane.kubectl("get", "pod", "operator", "-n", SYSTEM, "-o", "json")
-        return json.loads(text)["metadata"].get("labels", {}).get(names.LABEL_LEADER) == "true"
+        return bool(json.loads(text)["metadata"].get("labels", {}).get(names.LABEL_LEADER))
 
     eventually("the label of the leader", labelled)
     service = (REPOSITORY / "charts/streammonitor/templates/wall.yaml").read_text()
