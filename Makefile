@@ -10,7 +10,7 @@ CONTEXT ?=
 # What is random comes from it: make bench-chaos SEED=number
 SEED ?=
 
-.PHONY: help install demo demo-down test test-fast check format gen image bench-accuracy bench-planner bench-scale bench-chaos bench-failover bench-ingest fuzz cluster-up cluster-down
+.PHONY: help install demo demo-down test test-fast check format gen image bench-accuracy bench-planner bench-scale bench-chaos bench-failover bench-ingest bench-wall fuzz cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -89,6 +89,11 @@ bench-ingest: install ## lose sources of every protocol 200 times, and replay a 
 bench-scale: install ## what thousands of StreamMonitors cost the operator; writes docs/bench-scale.md (30 min)
 	$(SAY)
 	$(RUN) -m bench.scale
+
+bench-wall: install ## how soon a browser shows a thousand streams, and what that costs; writes docs/bench-wall.md (3 min)
+	$(SAY)
+	$(RUN) -m dev.packages
+	$(RUN) -m bench.wall
 
 cluster-up: install ## start the local cluster (10 min the first time, then 20 s); needs Linux, root, Go 1.24
 	$(SAY)

@@ -12,7 +12,7 @@ from itertools import count
 from statistics import median
 from typing import Any
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from bench.wall.stage import Stage, allow, stage, start_simulation
 from dev.browser import chromium
@@ -24,7 +24,7 @@ PICTURES = REPOSITORY / ".artefacts" / "wall"
 MONITORS = 10
 STREAMS_PER_WORKER = 50
 VISITS = 5
-SIZE = {"width": 1920, "height": 1080}
+SIZE: ViewportSize = {"width": 1920, "height": 1080}
 _TOPICS = ("arena", "stadium", "cinema", "news", "kids", "music", "docu", "local", "talk", "world")
 PAINT_GOAL_MS = 1000.0
 CPU_GOAL = 0.05
@@ -207,17 +207,18 @@ def render(found: Results) -> str:
 
 _PAGE = """# The wall with {streams:,} streams
 
-Written by `make bench-wall`. A real API server and the operator with the rights that the chart gives it; {monitors}
-StreamMonitors in two namespaces, {workers} simulated workers that answer `/status` and pictures over HTTP; Debian's
-Chromium without a screen, {width} × {height}, {visits} visits with an empty cache. A few streams are defective, not
-received, late, or of sound alone.
+Written by `make bench-wall`. A real API server and the operator with the rights that the chart
+gives it; {monitors} StreamMonitors in two namespaces, {workers} simulated workers that answer
+`/status` and pictures over HTTP; Debian's Chromium without a screen, {width} by {height} pixels,
+{visits} visits with an empty cache. A few streams are defective, not received, late, or of sound
+alone.
 
 | what | goal | measured | reached |
 | --- | --- | --- | --- |
 {rows}
 
-{cpus} cores, which the browser, the workers, the API server and whatever else ran had to share (load {load:.1f});
-Python {python}, aiohttp {aiohttp}.
+{cpus} cores, which the browser, the workers, the API server and whatever else ran had to share
+(load {load:.1f}); Python {python}, aiohttp {aiohttp}.
 """
 
 
