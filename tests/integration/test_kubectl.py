@@ -1,7 +1,6 @@
 """`kubectl streammonitor` on a real API server, over a real worker."""
 
 import json
-import shutil
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from bench.scale.monitors import NAMESPACE, monitor
-from dev.cluster.binaries import program
 from dev.cluster.loopback import Loopback
 from dev.media.servers import http_server
 from streammonitor_api import names
 from streammonitor_kubectl import cli, watching
 from tests.integration.rig import WorkerRig
+from tests.terminal import Terminal
 
 pytestmark = pytest.mark.timeout(600)
 WORKER = {
@@ -49,23 +47,6 @@ def _objects() -> list[dict[str, Any]]:
          "spec": {"selector": {"matchLabels": WORKER},
                   "template": {"metadata": {"labels": WORKER}, "spec": spec}}},
     ]  # fmt: skip
-
-
-class Terminal:
-    """A user's terminal."""
-
-    def __call__(self, *arguments: str) -> str:
-        done = CliRunner().invoke(cli.app, [*arguments, "-n", NAMESPACE])
-        assert done.exit_code == 0, (arguments, done.output, done.exception)
-        return done.output
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self(*arguments, "-o", "json"))
-
-    def refused(self, *arguments: str) -> str:
-        done = CliRunner().invoke(cli.app, [*arguments, "-n", NAMESPACE])
-        assert done.exit_code == cli.USAGE, (arguments, done.output, done.exception)
-        return done.output
 
 
 @pytest.fixture
@@ -100,14 +81,8 @@ def worker(rig: WorkerRig, media: Path) -> Iterator[WorkerRig]:
 def terminal(
     plane: Loopback, worker: WorkerRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Terminal:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    shutil.copy(program("kubectl"), folder / "kubectl")
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
-    monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig))
     monkeypatch.setattr(names, "WORKER_PORT", worker.port)
-    monkeypatch.chdir(tmp_path)
-    return Terminal()
+    return Terminal(NAMESPACE, plane.kubeconfig, tmp_path, monkeypatch)
 
 
 @pytest.mark.usefixtures("resources")

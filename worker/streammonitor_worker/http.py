@@ -9,20 +9,17 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 
 from streammonitor_api.durations import parse_duration
-from streammonitor_api.incident import Incident
-from streammonitor_api.results import KeptResults, Minute
+from streammonitor_api.results import KeptResults
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.live import LiveView
 from streammonitor_worker.looking import looking
 from streammonitor_worker.metrics import render
-from streammonitor_worker.recap import LONGEST_S, Recaps
+from streammonitor_worker.recap import LONGEST_S, Kept, Recaps
 
 MAX_WAIT_S = 60.0
 SETTLE_S = 0.02
 """Changes come in bursts; an answer that waits this long carries the burst as one."""
 Health = Callable[[], list[str]]
-Kept = Callable[[str | None, datetime | None], tuple[list[Minute], list[Incident]]]
-"""What is known of a stream (None: of all) since a moment: minutes, and incidents that ended."""
 
 
 class StatusFeed:

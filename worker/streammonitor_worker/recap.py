@@ -1,11 +1,11 @@
 """What became of a live stream lately, as the page that `streammonitor analyze` makes of a file.
 
-Made on demand, of what the worker keeps anyway: its open and last incidents, the evidence of the
-last few, and the last minutes of what was measured.
+Made on demand, of what the worker keeps anyway: its incidents and minutes, the evidence of the last
+few incidents, and the last minutes of what was measured.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from streammonitor_api.incident import Incident
+from streammonitor_api.results import Minute
 from streammonitor_api.worker_status import StreamStatus
-from streammonitor_worker.board import MAX_ENDED, StatusBoard
+from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.detectors import registry
 from streammonitor_worker.figures import Figures
 from streammonitor_worker.live import Document, LiveView, Shown
@@ -24,6 +25,10 @@ from streammonitor_worker.report.recorder import Exhibit, Graph, Lane, Limit, Sh
 
 LONGEST_S = 7 * 86_400.0
 """The longest time that is asked for."""
+MOSTLY_S = 30.0
+"""A minute of which a detector could not judge more than this is one that it could not judge."""
+Kept = Callable[[str | None, datetime | None], tuple[list[Minute], list[Incident]]]
+"""What is known of a stream (None: of all) since a moment: minutes, and incidents that ended."""
 
 
 class Recaps:
@@ -32,11 +37,18 @@ class Recaps:
     Args:
         board: Knows the incidents.
         find: Finds a stream by its name; None if it is not here.
+        kept: What is in memory of a stream since a moment: minutes, and incidents that ended.
     """
 
-    def __init__(self, board: StatusBoard, find: Callable[[str], Shown | None]) -> None:
+    def __init__(
+        self,
+        board: StatusBoard,
+        find: Callable[[str], Shown | None],
+        kept: Kept = lambda stream, since: ([], []),
+    ) -> None:
         self._board = board
         self._find = find
+        self._kept = kept
         self._live = LiveView(find)
 
     def page(self, stream: str, since_s: float, now: datetime | None = None) -> str | None:
@@ -48,14 +60,19 @@ class Recaps:
         until = now or datetime.now(UTC)
         first = status.first_frame_at or until
         begin = max(until - timedelta(seconds=since_s), first)
-        incidents = [
-            one
-            for one in self._board.document().incidents
-            if one.stream == stream and (one.ended_at or until) >= begin
-        ]
+        minutes, gone = self._kept(stream, begin)
+        known = {one.id: one for one in [*gone, *self._board.document().incidents]}
+        incidents = sorted(
+            (
+                one
+                for one in known.values()
+                if one.stream == stream and (one.ended_at or until) >= begin
+            ),
+            key=lambda one: one.started_at,
+        )
         duration_s = (until - begin).total_seconds()
         record = Record(
-            self._lanes(stream, shown, begin, duration_s),
+            self._lanes(stream, shown, minutes, begin, duration_s),
             {one.id: shows for one in incidents if (shows := _exhibit(shown, one, begin))},
             {one.id: one.consequences for one in incidents},
         )
@@ -63,12 +80,45 @@ class Recaps:
         document["incidents"] = [_incident(one, begin, until) for one in incidents]
         return render_page([Chapter(document, record, _notes(begin))], until)
 
-    def _lanes(self, stream: str, shown: Shown, begin: datetime, duration_s: float) -> list[Lane]:
+    def _lanes(
+        self,
+        stream: str,
+        shown: Shown,
+        minutes: Sequence[Minute],
+        begin: datetime,
+        duration_s: float,
+    ) -> list[Lane]:
         traces = self._live.traces(stream)
         return [
-            Lane(name, registry[name].summary, [], _graphs(name, traces, begin, duration_s), params)
+            Lane(
+                name,
+                registry[name].summary,
+                unknown(name, minutes, begin, duration_s),
+                _graphs(name, traces, begin, duration_s),
+                params,
+            )
             for name, params in sorted(shown.parameters().items())
         ]
+
+
+def unknown(
+    detector: str, minutes: Sequence[Minute], begin: datetime, duration_s: float
+) -> list[tuple[float, float]]:
+    """When a detector could not tell: seconds without media, and minutes that it mostly missed."""
+    spans: list[tuple[float, float]] = []
+    for minute in minutes:
+        missed_s = sum(one.unknown_s for one in minute.detectors if one.name == detector)
+        missed = minute.watched if missed_s > MOSTLY_S else minute.watched & ~minute.analysed
+        offset_s = (minute.minute - begin).total_seconds()
+        for second in range(60):
+            start_s = max(0.0, offset_s + second)
+            end_s = min(duration_s, offset_s + second + 1)
+            if not missed >> second & 1 or end_s <= start_s:
+                continue
+            if spans and spans[-1][1] >= start_s:
+                start_s = spans.pop()[0]
+            spans.append((start_s, end_s))
+    return spans
 
 
 def _document(
@@ -117,9 +167,8 @@ def _incident(one: Incident, begin: datetime, until: datetime) -> dict[str, Any]
 
 def _notes(begin: datetime) -> list[str]:
     return [
-        f"Times are counted from {begin:%Y-%m-%d %H:%M:%S} UTC. The worker keeps its last "
-        f"{MAX_ENDED} incidents, the evidence of the newest, and what was measured in the last "
-        "minutes."
+        f"Times are counted from {begin:%Y-%m-%d %H:%M:%S} UTC. There is evidence of the newest "
+        "incidents only, and what was measured in the last ten minutes."
     ]
 
 

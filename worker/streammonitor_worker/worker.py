@@ -96,7 +96,7 @@ class Worker:
             ready=lambda: self._board.epoch > 0,
             live=LiveView(self._fleet.find),
             kept=self._results.kept,
-            recaps=Recaps(self._board, self._fleet.find),
+            recaps=Recaps(self._board, self._fleet.find, self._results.kept),
         )
         async with serving(endpoints.application(), self._settings.port) as port:
             fields = {"worker": self._settings.worker, "port": port}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from streammonitor_api.results import DetectorMinute, Minute
 from streammonitor_api.worker_status import StreamState, StreamStatus
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.detectors import registry
@@ -14,12 +15,13 @@ from streammonitor_worker.detectors.base import DetectorParams
 from streammonitor_worker.evidence import Evidence
 from streammonitor_worker.figures import Figures
 from streammonitor_worker.live import Shown
-from streammonitor_worker.recap import Recaps
+from streammonitor_worker.recap import Recaps, unknown
 from streammonitor_worker.thumbnails import Thumbnail
 from streammonitor_worker.traces import Traces
 from tests.unit.worker.alerts.incidents import NOON, ended, incident
 
 NOW = NOON + timedelta(minutes=10)
+ALL = 2**60 - 1
 FIRST = NOON - timedelta(hours=2)
 
 
@@ -99,3 +101,24 @@ def test_it_reaches_back_no_further_than_the_worker_does(recaps: Recaps) -> None
 
 def test_a_stream_that_is_not_here_has_no_page(recaps: Recaps) -> None:
     assert recaps.page("b", 3600, NOW) is None
+
+
+def test_what_the_status_has_forgotten_is_on_the_page_too(board: StatusBoard) -> None:
+    long_ago = ended(incident("a", episode=9, started_at=FIRST, detected_at=FIRST))
+    shown: dict[str, Shown] = {"a": Looked()}
+    page = Recaps(board, shown.get, lambda stream, since: ([], [long_ago])).page("a", 86_400, NOW)
+    assert len(told(page)["incidents"]) == 3
+
+
+def test_seconds_without_media_and_minutes_that_were_missed_are_unknown() -> None:
+    def minute(number: int, analysed: int, **unknown_s: float) -> Minute:
+        detectors = [DetectorMinute(name=name, unknown_s=s) for name, s in unknown_s.items()]
+        at = NOON + timedelta(minutes=number)
+        return Minute(
+            stream="a", worker="w", minute=at, watched=ALL, analysed=analysed, detectors=detectors
+        )
+
+    minutes = [minute(0, ALL), minute(1, ALL & ~0b111000), minute(2, ALL, blur=45.0, black=1.0)]
+    begin = NOON + timedelta(seconds=30)
+    assert unknown("black", minutes, begin, 130) == [(33, 36)]
+    assert unknown("blur", minutes, begin, 130) == [(33, 36), (90, 130)]
