@@ -191,6 +191,7 @@ def read_assignment_map(manifest: Manifest) -> AssignmentMap:
 
 
 _KEPT = ("labels", "annotations", "ownerReferences", "generation")
+_SPEC = ("type", "ipFamilyPolicy", "ports", "selector")
 _COUNTER = "deployment.kubernetes.io/revision"
 
 
@@ -235,7 +236,7 @@ def read_service(manifest: Manifest) -> StreamService:
         balancer=_balancer(manifest.get("status") or {}),
         manifest={
             "metadata": {key: metadata[key] for key in _KEPT if key in metadata},
-            "spec": {key: spec[key] for key in ("type", "ports", "selector") if key in spec},
+            "spec": {key: spec[key] for key in _SPEC if key in spec},
         },
     )
 

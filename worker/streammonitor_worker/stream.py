@@ -245,10 +245,7 @@ class StreamRunner:
         return not self._thread.is_alive()
 
     def _yield(self) -> None:
-        """Close a connection that another worker is to have, or go on if it is not to have it.
-
-        A port for datagrams stays open: they are led elsewhere, and would else be turned away.
-        """
+        """Close a connection that another worker is to have, or go on if it is not to have it."""
         if self._voice.yield_now(time.monotonic()):
             self._yielded = True
             self._connection.set()

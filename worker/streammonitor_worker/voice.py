@@ -161,6 +161,8 @@ class Voice:
     def yield_now(self, now: float) -> bool:
         """Fall silent at once if that is asked for: nobody else receives the stream before.
 
+        Datagrams are led elsewhere: a port that was closed before that would turn them away.
+
         Args:
             now: Monotonic clock, seconds.
         """

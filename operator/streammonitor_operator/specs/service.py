@@ -50,6 +50,7 @@ def build_service(
         },
         "spec": {
             "type": wanted.type or "ClusterIP",
+            "ipFamilyPolicy": "PreferDualStack",
             "ports": [
                 {
                     "name": push.scheme,

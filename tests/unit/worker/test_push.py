@@ -76,10 +76,12 @@ def open_reader(url: str, access: Access = EVERYTHING) -> Any:
     return kinds[url.partition(":")[0]](url, access, Stop())
 
 
-def datagrams(port: int, sender: socket.socket, thread: threading.Thread) -> None:
+def datagrams(
+    port: int, sender: socket.socket, thread: threading.Thread, host: str = "127.0.0.1"
+) -> None:
     """Send until the other side has what it waits for, or gave up."""
     while thread.is_alive():
-        sender.sendto(TS, ("127.0.0.1", port))
+        sender.sendto(TS, (host, port))
         thread.join(0.02)
 
 
@@ -100,6 +102,38 @@ def test_of_two_senders_of_datagrams_the_first_is_heard() -> None:
     assert set(came) == {0x47}
 
 
+def by_ipv6() -> bool:
+    """Whether this machine speaks it with itself."""
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            return False
+    return socket.has_dualstack_ipv6()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", *(["::1"] if by_ipv6() else [])])
+def test_senders_come_by_either_version_of_ip(host: str) -> None:
+    port, family = free_port(), socket.AF_INET6 if ":" in host else socket.AF_INET
+    with (
+        socket.socket(family, socket.SOCK_DGRAM) as sender,
+        opened(lambda: open_reader(f"udp://:{port}")) as (found, thread),
+    ):
+        datagrams(port, sender, thread, host)
+        assert found[0].read(188) == TS
+    with opened(lambda: open_reader(f"srt://:{port}?mode=listener")) as (found, thread):
+        caller = open_reader(f"srt://{f'[{host}]' if ':' in host else host}:{port}")
+        thread.join(10)
+        assert isinstance(found[0], SrtReader)
+        caller.close()
+    with opened(lambda: open_reader(f"rtmp://:{port}/live/key")) as (found, thread):
+        encoder = Encoder(port, host)
+        encoder.publish("key")
+        thread.join(10)
+        assert isinstance(found[0], RtmpReader)
+        encoder.link.close()
+
+
 @pytest.mark.usefixtures("impatient")
 def test_datagrams_from_where_none_may_come_are_none() -> None:
     port, access = free_port(), Access(denied=(ip_network("127.0.0.0/8"),))
@@ -114,11 +148,11 @@ def test_datagrams_from_where_none_may_come_are_none() -> None:
 class Encoder:
     """As much of an RTMP client as a test needs."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         deadline = time.monotonic() + 5
         while True:
             try:
-                self.link = socket.create_connection(("127.0.0.1", port), timeout=5)
+                self.link = socket.create_connection((host, port), timeout=5)
                 return
             except OSError:
                 assert time.monotonic() < deadline

@@ -24,6 +24,7 @@ from streammonitor_worker.ingest.readers.chunks import ChunkStream, Malformed, M
 from streammonitor_worker.ingest.readers.sockets import (
     ACCEPT_TIMEOUT_S,
     STALL_S,
+    everywhere,
     no_sender,
     receive,
 )
@@ -91,15 +92,19 @@ class RtmpReader:
 
     def _accepted(self, port: int, access: Access) -> socket.socket:
         deadline = monotonic() + ACCEPT_TIMEOUT_S
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("0.0.0.0", port))
-                listener.listen(1)
-            except OSError as error:
-                raise SourceError(
-                    "CannotListen", f"{self._where} cannot be opened: {error}: check the port"
-                ) from None
+        both = everywhere() == "::"
+        try:
+            listener = socket.create_server(
+                (everywhere(), port),
+                family=socket.AF_INET6 if both else socket.AF_INET,
+                backlog=1,
+                dualstack_ipv6=both,
+            )
+        except OSError as error:
+            raise SourceError(
+                "CannotListen", f"{self._where} cannot be opened: {error}: check the port"
+            ) from None
+        with listener:
             listener.settimeout(0.1)
             while monotonic() < deadline and not self._stop.is_set():
                 try:

@@ -52,6 +52,12 @@ def connect(host: str, port: int, access: Access, stop: Stop, where: str) -> soc
     raise classify(last or OSError(), where, opening=True)
 
 
+@cache
+def everywhere() -> str:
+    """Where to listen for whoever comes: by IPv6, which takes IPv4 too, if this host has it."""
+    return "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
+
+
 def secure(
     link: socket.socket, host: str, context: ssl.SSLContext, stop: Stop, where: str
 ) -> ssl.SSLSocket:

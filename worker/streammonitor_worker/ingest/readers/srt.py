@@ -22,6 +22,7 @@ from streammonitor_worker.ingest.readers.sockets import (
     ACCEPT_TIMEOUT_S,
     CONNECT_TIMEOUT_S,
     STALL_S,
+    everywhere,
     no_sender,
     stalled,
 )
@@ -37,7 +38,7 @@ _PEER_BYTES = 128
 """sizeof(struct sockaddr_storage)."""
 # srt.h: SRT_SOCKOPT.
 _RCVSYN, _RCVTIMEO, _LATENCY, _PASSPHRASE, _PBKEYLEN = 2, 14, 23, 26, 27
-_CONNTIMEO, _STREAMID = 36, 46
+_CONNTIMEO, _STREAMID, _IPV6ONLY = 36, 46, 54
 # srt.h: SRT_ERRNO, and SRT_REJECT_REASON.
 _ETIMEOUT, _EASYNCRCV = 6003, 6002
 _REFUSALS: Mapping[int, tuple[str, str]] = {
@@ -71,7 +72,7 @@ class SrtReader:
             (_, address), *_ = access.resolve(host, split.port, kind, stop, self._where)
             self._socket = self._call(address, query)
         else:
-            self._socket = self._listen((split.hostname or "0.0.0.0", split.port), query)
+            self._socket = self._listen((split.hostname or everywhere(), split.port), query)
 
     def read(self, size: int) -> bytes:
         """Return the next message. See `Reader.read`."""
@@ -112,6 +113,7 @@ class SrtReader:
     def _listen(self, address: tuple[str, int], query: Mapping[str, str]) -> int:
         lib, listener = _library(), self._configured(query)
         packed = _packed(address)
+        _set(listener, _IPV6ONLY, struct.pack("@i", False))
         try:
             if lib.srt_bind(listener, packed, len(packed)) or lib.srt_listen(listener, 1):
                 raise SourceError(

@@ -18,7 +18,12 @@ from urllib.parse import parse_qs, urlsplit
 from streammonitor_worker.ingest.access import Access
 from streammonitor_worker.ingest.errors import SourceError, redact, stopped
 from streammonitor_worker.ingest.names import look_up
-from streammonitor_worker.ingest.readers.sockets import ACCEPT_TIMEOUT_S, STALL_S, no_sender
+from streammonitor_worker.ingest.readers.sockets import (
+    ACCEPT_TIMEOUT_S,
+    STALL_S,
+    everywhere,
+    no_sender,
+)
 from streammonitor_worker.ingest.stop import Stop
 
 MAX_DATAGRAM_BYTES = 65_536
@@ -154,7 +159,7 @@ def _bound(url: str, stop: Stop) -> tuple[socket.socket, bool]:
     """A socket that receives, and whether that is a group's."""
     split = urlsplit(url)
     query = {name: values[-1] for name, values in parse_qs(split.query).items()}
-    host = split.hostname or "0.0.0.0"
+    host = split.hostname or everywhere()
     if not split.port:
         raise SourceError(
             "BadUrl", f"{redact(url)} names no port: udp://@GROUP:PORT or udp://@:PORT"
@@ -163,6 +168,8 @@ def _bound(url: str, stop: Stop) -> tuple[socket.socket, bool]:
     link = socket.socket(family, socket.SOCK_DGRAM)
     try:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if where[0] == "::":
+            link.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, False)
         with suppress(OSError):
             link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER_BYTES)
         link.bind(where)
