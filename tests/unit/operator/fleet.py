@@ -6,6 +6,7 @@ what `/status` said. The real worker is tested in its own tests and, with this o
 
 import asyncio
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -179,6 +180,11 @@ class Cluster:
         self._ends_at: dict[str, float] = {}
         self._departed: list[WorkerStatus] = []
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def silent(self) -> Collection[str]:
+        """The pods that do not answer, by uid."""
+        return self._silent.keys()
 
     async def start(self) -> None:
         """Start an operator: informers, reconciler; and what stands for the rest of Kubernetes."""

@@ -53,6 +53,8 @@ async def network(cluster: Cluster) -> None:
             if flows.get(stream) not in able:
                 flows[stream] = min(able, key=lambda uid: able[uid], default="")
             for uid, worker in cluster.workers.items():
+                if uid in cluster.silent:
+                    continue  # it has said its last word
                 deliver(cluster, worker, stream, arrives=flows[stream] == uid)
         await asyncio.sleep(0.1)
 
@@ -75,11 +77,13 @@ def deliver(cluster: Cluster, worker: FakeWorker, stream: str, *, arrives: bool)
         reason=None if state is StreamState.RECEIVING else "NoSender",
         **more,
     )
-    if said is None or (said.state, said.held_from_s, said.held_until_s) != (
-        fresh.state, fresh.held_from_s, fresh.held_until_s,
-    ):  # fmt: skip
+    if said is None or _moments(said) != _moments(fresh):
         worker.states[stream] = fresh
         cluster.say()
+
+
+def _moments(said: StreamStatus) -> tuple[object, ...]:
+    return said.state, said.held_from_s, said.held_until_s, said.position_s
 
 
 @pytest.fixture
@@ -143,6 +147,7 @@ async def test_the_old_worker_lets_go_before_the_new_one_receives(
     assert (True, True, name == "b") in seen
     [moved] = sent.status["streams"]["handOvers"]
     assert (moved["name"], moved["gap"], moved["frames"]) == (name, "400ms", 10)
+    assert moved["measure"] == "Exact"
     assert "for 400ms (10 pictures)" in sent.condition("Assigned")["message"]
     assert sent.condition("Ready")["status"] == "True", sent.status
 
@@ -160,7 +165,8 @@ async def test_a_pod_on_its_way_out_is_left_as_soon_as_another_listens(sent: Clu
     assert new.states["a"].state is StreamState.RECEIVING, "long before the grace is over"
     assert lists(sent, "a") == {new.name: "holds"}
     await sent.settle(20)
-    assert [one["gap"] for one in sent.status["streams"]["handOvers"]] == ["400ms"]
+    [moved] = sent.status["streams"]["handOvers"]
+    assert (moved["gap"], moved["measure"]) == ("400ms", "Exact")
 
 
 async def test_an_srt_connection_is_not_cut_by_leading_its_packets_elsewhere(
@@ -186,9 +192,14 @@ async def test_the_streams_of_a_worker_that_dies_are_sent_to_another(sent: Clust
     await sent.settle(5)
     lost, other = sent.worker_of("a"), sent.worker_of("c")
     assert lost is not other
+    lost.position_s += 60.0
+    await sent.settle(2)
     sent.silence(lost)
     await sent.settle(15)
     assert leads_to(sent, "a") == other.name
+    [moved] = [one for one in sent.status["streams"]["handOvers"] if one["name"] == "a"]
+    assert (moved["worker"], moved["measure"]) == (other.name, "AtMost")
+    assert "for at most " in sent.condition("Assigned")["message"]
 
 
 async def test_senders_outside_the_cluster_are_told_of_the_load_balancer(sent: Cluster) -> None:
