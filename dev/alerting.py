@@ -121,6 +121,8 @@ def receiver(port: int = 0, host: str = "127.0.0.1") -> Iterator[Receiver]:
     class Server(http.server.ThreadingHTTPServer):
         daemon_threads = True
         allow_reuse_address = True
+        # Fewer, as by default, than come at once: the others would try again a second later.
+        request_queue_size = 128
 
     with Server((host, port), Handler) as server:
         one.url = f"http://{host}:{server.server_address[1]}"
