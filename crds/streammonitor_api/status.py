@@ -98,7 +98,7 @@ class GapMeasure(StrEnum):
     EXACT = "Exact"
     """To the picture, by the stream's own timestamps."""
     ABOUT = "About"
-    """By the clocks of the workers, to about a second: the sender's timestamps began anew."""
+    """By the clocks of the workers, to a second or two: the sender's timestamps began anew."""
     AT_MOST = "AtMost"
     """The worker before died, and had not said how far it had come since it was last asked."""
 
