@@ -13,7 +13,7 @@ from streammonitor_worker.analysis import StreamAnalysis
 from streammonitor_worker.frames import FrameView
 from streammonitor_worker.ingest import open_source
 
-PICTURES = 125
+FEW, MANY = 30, 125
 RATE = 25
 SIZE = 96
 DETECTORS: dict[str, dict[str, str]] = {"freeze": {"minDuration": "1s"}, "stutter": {}}
@@ -37,7 +37,9 @@ def woven(number: int, *, top_first: bool) -> npt.NDArray[np.uint8]:
     return picture
 
 
-def encode(path: Path, codec: str, *, top_first: bool, held: range = range(0)) -> None:
+def encode(
+    path: Path, codec: str, pictures: int, *, top_first: bool, held: range = range(0)
+) -> None:
     options = {
         "libx264": {"x264-params": "tff=1" if top_first else "bff=1", "preset": "ultrafast"},
         "mpeg2video": {"field_order": "tt" if top_first else "bb", "qmin": "2", "qmax": "4"},
@@ -51,7 +53,7 @@ def encode(path: Path, codec: str, *, top_first: bool, held: range = range(0)) -
         context.max_b_frames = 0
         context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         context.options = options
-        for number in range(PICTURES):
+        for number in range(pictures):
             shown = held.start if number in held else number
             planes = np.full((SIZE * 3 // 2, SIZE), 128, np.uint8)
             planes[:SIZE] = woven(shown, top_first=top_first)
@@ -67,15 +69,15 @@ def test_both_fields_are_one_picture_at_its_time(
     codec: str, top_first: bool, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.ts"
-    encode(path, codec, top_first=top_first)
+    encode(path, codec, FEW, top_first=top_first)
     with open_source(str(path), live=False) as source:
         pictures = [one for one in source if isinstance(one, FrameView)]
 
     assert source.video is not None
     assert source.video.frame_rate == RATE
-    assert [one.time_s for one in pictures] == pytest.approx(np.arange(PICTURES) / RATE, abs=1e-4)
+    assert [one.time_s for one in pictures] == pytest.approx(np.arange(FEW) / RATE, abs=1e-4)
     assert {round(one.duration_s, 6) for one in pictures} == {1 / RATE}
-    for number in (0, 20, PICTURES - 1):
+    for number in (0, 20, FEW - 1):
         truth = woven(number, top_first=top_first).astype(int)
         assert np.abs(pictures[number].luma.astype(int) - truth).mean() < 6
 
@@ -85,7 +87,7 @@ def test_both_fields_are_one_picture_at_its_time(
 def test_what_moves_by_fields_neither_freezes_nor_stutters_unless_it_is_held(
     codec: str, held: range, tmp_path: Path
 ) -> None:
-    encode(tmp_path / "a.ts", codec, top_first=True, held=held)
+    encode(tmp_path / "a.ts", codec, MANY, top_first=True, held=held)
     analysis = StreamAnalysis(monitor_uid="", stream="a", worker="", detectors=DETECTORS)
     told = []
     with open_source(str(tmp_path / "a.ts"), live=False) as source:
