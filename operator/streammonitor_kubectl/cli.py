@@ -221,17 +221,16 @@ def logs(
 ) -> None:
     """The logs of a StreamMonitor's workers."""
     cluster = Cluster(context, namespace)
-    pods = [one.pod for one in cluster.workers(monitor) if worker in (None, one.name)]
-    if not pods:
-        fail(f"{monitor} has no such worker")
+    chosen = [one for one in cluster.workers(monitor) if worker in (None, one.name)]
+    if not chosen:
+        fail(f"{monitor} has no worker" + (f" {worker!r}" if worker else "s yet"))
     more = ["--follow"] if follow else []
     more += [f"--since={since}"] if since else []
-    if len(pods) == 1:
-        cluster.become("logs", pods[0], f"--tail={tail}", *more)
-    selector = f"{names.LABEL_NAME}=streammonitor-worker,{names.LABEL_MONITOR}={monitor}"
+    listed = ",".join(sorted({one.name for one in chosen}))
     cluster.become(
-        "logs", "--prefix", "-l", selector, f"--tail={tail}", "--max-log-requests=100", *more
-    )
+        "logs", "--prefix", "-l", f"{names.LABEL_WORKER} in ({listed})", f"--tail={tail}",
+        "--max-log-requests=100", *more,
+    )  # fmt: skip
 
 
 @app.command()

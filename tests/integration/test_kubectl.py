@@ -1,6 +1,7 @@
 """`kubectl streammonitor` on a real API server, over a real worker."""
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -114,6 +115,13 @@ def test_it_tells_how_streams_are_and_does_what_it_is_asked(
     assert "data:image/jpeg;base64," in page
     assert "no worker of sports monitors" in terminal.refused("report", "sports", "nobody")
     assert "write numbers with" in terminal.refused("report", "sports", "arena-1", "--since", "1")
+
+    became: list[list[str]] = []
+    monkeypatch.setattr(os, "execvp", lambda _, command: became.append(command))
+    terminal("logs", "sports", "--tail", "5", "--follow")
+    assert "streammonitor.io/worker in (w-1)" in became[0]
+    assert became[0][-2:] == ["-n", NAMESPACE]
+    assert "has no worker 'w-9'" in terminal.refused("logs", "sports", "--worker", "w-9")
 
     _mutes(terminal, plane)
 

@@ -27,6 +27,7 @@ from streammonitor_worker.ingest import EVERYTHING
 from streammonitor_worker.live import LiveView
 from streammonitor_worker.metrics import build_registry
 from streammonitor_worker.monitor_file import MonitorFile
+from streammonitor_worker.recap import Recaps
 from streammonitor_worker.results import ResultsDesk
 
 REFRESH_S = 0.25
@@ -130,6 +131,7 @@ class LaptopRun:
             ailing=self._fleet.healthy,
             ready=lambda: self._board.epoch > 0,
             live=LiveView(self._fleet.find),
+            recaps=Recaps(self._board, self._fleet.find),
             kept=self._results.kept,
         )
         async with serving(endpoints.application(), port) as bound:
