@@ -84,10 +84,10 @@ def srt_listener(clip: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def srt_caller(clip: Path) -> Iterator[str]:
-    """A sender that calls, as a contribution encoder does."""
-    port = free_port()
-    with sending(clip, f"srt://127.0.0.1:{port}?mode=caller&connect_timeout=10000"):
-        yield f"srt://127.0.0.1:{port}?mode=listener"
+    """An encrypted sender that calls, as a contribution encoder does."""
+    port, query = free_port(), f"passphrase={_PASSPHRASE}&pbkeylen=32"
+    with sending(clip, f"srt://127.0.0.1:{port}?mode=caller&connect_timeout=10000&{query}"):
+        yield f"srt://127.0.0.1:{port}?mode=listener&latency=200&passphrase={_PASSPHRASE}"
 
 
 @contextlib.contextmanager
