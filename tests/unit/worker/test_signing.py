@@ -68,3 +68,19 @@ def test_credentials_that_are_none_are_told_and_not_shown() -> None:
         bucket.signed(bucket.url("az://b/a.ts"))
     assert caught.value.reason == "SecretInvalid"
     assert "base64" not in caught.value.message
+
+
+def test_the_key_of_an_account_does_not_say_where_the_store_is() -> None:
+    key = json.loads(_service_account()["GOOGLE_SERVICE_ACCOUNT_KEY"])
+    key |= {"gcs_base_url": "http://169.254.169.254", "disable_oauth": True}
+    bucket = Bucket("gs", "b", credentials={"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps(key)})
+    assert bucket.signed(f"{bucket.root}a").startswith("https://storage.googleapis.com/b/a?")
+    assert "169.254" not in str(bucket.store.config)
+
+
+@pytest.mark.parametrize("text", ["none", "[]"])
+def test_what_is_no_key_of_an_account_is_told(text: str) -> None:
+    bucket = Bucket("gs", "b", credentials={"GOOGLE_SERVICE_ACCOUNT_KEY": text})
+    with pytest.raises(SourceError) as caught:
+        bucket.signed(f"{bucket.root}a")
+    assert caught.value.reason == "SecretInvalid"

@@ -4,6 +4,7 @@ Signed URLs, not an object store's own client: so each request goes through the 
 reached, to the address that was checked, and a playlist's segments are read as any other's.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -97,6 +98,7 @@ class Bucket:
 
         Raises:
             KeyError: The credentials lack something.
+            ValueError: They are none.
         """
         from obstore.store import AzureStore, GCSStore, S3Store  # noqa: PLC0415
 
@@ -104,7 +106,7 @@ class Bucket:
         if self.kind == "gs":
             if not held:
                 return GCSStore(self.name, skip_signature=True, **options)
-            account = held["GOOGLE_SERVICE_ACCOUNT_KEY"]
+            account = _account(held["GOOGLE_SERVICE_ACCOUNT_KEY"])
             return GCSStore(self.name, service_account_key=account, **options)
         if self.kind == "az":
             # Without an account there is no place to ask.
@@ -121,3 +123,16 @@ class Bucket:
         if token := held.get("AWS_SESSION_TOKEN"):
             config["session_token"] = token
         return S3Store(self.name, config=config, **options)
+
+
+def _account(text: str) -> str:
+    """A service account's key; where the store is, it has no say in.
+
+    Raises:
+        ValueError: It is none.
+    """
+    key = json.loads(text)
+    if not isinstance(key, dict):
+        raise ValueError("the key of a service account is a JSON object")
+    own = ("gcs_base_url", "disable_oauth")
+    return json.dumps({name: value for name, value in key.items() if name not in own})

@@ -161,5 +161,8 @@ class Store:
         if isinstance(error, KeyError):
             lacking = "its credentials are not all there: check the Secret"
             return NotDelivered("SecretMissing", f"{self.name}: {lacking}")
+        if isinstance(error, ValueError):
+            wrong = "its credentials are not as such a store has them: check the Secret"
+            return NotDelivered("SecretInvalid", f"{self.name}: {wrong}")
         reason, text = _REASONS.get(type(error).__name__, _OTHER)
         return NotDelivered(reason, f"{self.name} {text}")
