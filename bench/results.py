@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,7 @@ class Bench:
             self.desk.tick()
         for one in self.minutes[number % 10 :: 10]:
             view = FrameView(time_s=0.0, duration_s=0.04, arrived_at=0.0, luma=LUMA)
-            shown = Evidence(*[Thumbnail(view)] * 3)
+            shown = Evidence(Thumbnail(view), Thumbnail(view), Thumbnail(view))
             event = over(ended(incident(one.stream, episode=number)))
             self.desk.tell(replace(event, evidence=shown))
         uploader = self.desk._uploader
@@ -123,7 +124,9 @@ def analysis_s() -> float:
     with tempfile.TemporaryDirectory() as name:
         clip = Path(name) / "clip.ts"
         write_clip(clip, duration_s=20, size=(1280, 720), frame_rate=FRAMES, gop_s=1)
-        detectors = {one: {} for one in registry if one not in ("model", "avSync")}
+        detectors: dict[str, dict[str, Any]] = {
+            one: {} for one in registry if one not in ("model", "avSync")
+        }
         made = StreamAnalysis(monitor_uid="", stream="s", worker="w", detectors=detectors)
         with taken() as spent, open_source(str(clip), live=False) as source:
             for item in source:
