@@ -125,7 +125,7 @@ def test_streams_are_told_side_by_side_and_each_in_order(rig: Rig, hook: Receive
             return 503
         try:
             if request.events()[0].get_type().endswith("started"):
-                together.wait(5)  # for one of the other stream that is under way
+                together.wait(1)  # for one of the other stream that is under way
         except threading.BrokenBarrierError:
             together.reset()
             return 503
