@@ -232,6 +232,7 @@ def test_a_stream_has_a_page_with_timeline_evidence_and_traces(show: Show) -> No
     page = show.enter(context, "alice", "/streams/video/match/arena")
     expect(page.get_by_role("heading", level=1)).to_have_text("arena")
     expect(page.locator(".head img")).to_be_visible()
+    expect(page.locator(".timeline")).to_contain_text("score")
     bar = page.get_by_role("link", name=re.compile("^black, (warning|critical), from")).first
     expect(bar).to_be_visible()
     bar.focus()

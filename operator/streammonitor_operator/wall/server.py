@@ -15,12 +15,17 @@ from streammonitor_operator.metrics import WALL_REQUESTS
 from streammonitor_operator.wall import session
 from streammonitor_operator.wall.access import Access, Visitor
 from streammonitor_operator.wall.board import Board
+from streammonitor_operator.wall.brief import Brief
 from streammonitor_operator.wall.glimpses import PICTURE_EVERY_S, Glimpses, Hidden
 from streammonitor_operator.wall.pages import assets, page, protect
+from streammonitor_operator.wall.past import past
 from streammonitor_operator.wall.streams import StreamPages
 
 MAX_WAIT_S = 25.0
 """Shorter than proxies wait for an answer."""
+PAST_EVERY_S = 20.0
+"""What is known of the past grows once a minute."""
+_MOST_PAST = 50
 _PACK_FROM = 2048
 _INCIDENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VISITOR: web.RequestKey[Visitor] = web.RequestKey("visitor", Visitor)
@@ -44,6 +49,7 @@ class Wall:
         self._board = board
         self._streams = streams
         self._glimpses = glimpses
+        self._past: Brief[tuple[str, str, str], bytes] = Brief(PAST_EVERY_S, _MOST_PAST)
 
     def application(self) -> web.Application:
         """Everything that is served."""
@@ -61,6 +67,7 @@ class Wall:
                 web.get("/api/wall", self._for_visitors(self.news)),
                 web.get(f"/api/streams{_PATH}", self._for_visitors(self.stream)),
                 web.get(f"/api/streams{_PATH}/picture", self._for_visitors(self.picture)),
+                web.get(f"/api/streams{_PATH}/past", self._for_visitors(self.past)),
                 web.get(f"/api/streams{_PATH}/traces", self._for_visitors(self.traces)),
                 web.get(
                     f"/api/streams{_PATH}/evidence/{{incident}}", self._for_visitors(self.evidence)
@@ -139,6 +146,17 @@ class Wall:
     async def traces(self, request: web.Request) -> web.Response:
         """What its detectors measured in the last minutes."""
         return await self._told(request, "traces")
+
+    async def past(self, request: web.Request) -> web.Response:
+        """The score of each of its past minutes, and the incidents that ended."""
+        namespace, monitor, stream = _place(request)
+
+        async def ask() -> bytes:
+            pods = self._streams.pods(namespace, monitor, stream)
+            path = f"/results?stream={quote(stream)}"
+            return orjson.dumps(past(await self._glimpses.documents(path, pods)))
+
+        return _json(request, await self._past.get((namespace, monitor, stream), ask))
 
     async def evidence(self, request: web.Request) -> web.Response:
         """Pictures and sound of one of its incidents."""

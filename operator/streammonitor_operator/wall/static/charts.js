@@ -18,11 +18,12 @@ const STEPS = [300, 600, 900, 1800, 3600, 7200, 10_800, 21_600];
 const HOUR = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
 
 // A lane for each defect, a bar for each of its incidents.
-export function timeline(incidents, hours, width, now) {
+export function timeline(incidents, minutes, hours, width, now) {
   const from = now - hours * 3600_000, gutter = width < 560 ? 0 : 128, lane = gutter ? 26 : 42;
   const shown = incidents.filter((one) => (one.endedAt ? new Date(one.endedAt) : now) > from);
   const lanes = [...new Set(shown.map((one) => one.defect))].sort();
-  const height = Math.max(1, lanes.length) * lane + 22, across = width - gutter - 2;
+  const rows = ["", ...(lanes.length ? lanes : [null])];
+  const height = rows.length * lane + 22, across = width - gutter - 2;
   const x = (at) => gutter + clamp((at - from) / (now - from), 0, 1) * across;
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "group", "aria-label": `Timeline of the last ${hours} hours, ${shown.length} incidents` });
   const step = (STEPS.find((one) => hours * 3600 / one <= across / 90) ?? STEPS.at(-1)) * 1000;
@@ -33,12 +34,13 @@ export function timeline(incidents, hours, width, now) {
     label.append(HOUR.format(new Date(at)));
     svg.append(label);
   }
-  (lanes.length ? lanes : [null]).forEach((defect, index) => {
+  rows.forEach((defect, index) => {
     const y = index * lane + (gutter ? 0 : 16);
     svg.append(draw("rect", { class: "track", x: gutter, y: y + 3, width: across, height: 18, rx: 4 }));
     const name = draw("text", { class: "name", x: gutter ? 0 : 2, y: gutter ? y + 17 : y - 2 });
-    name.append(defect ? words(defect) : "no incident");
+    name.append(defect === "" ? "score" : defect ? words(defect) : "no incident");
     svg.append(name);
+    if (defect === "") svg.append(...scores(minutes.filter(([at]) => at * 1000 > from), x, y + 3));
     for (const one of shown.filter((other) => other.defect === defect)) {
       const start = new Date(one.startedAt), end = one.endedAt ? new Date(one.endedAt) : now;
       const text = `${words(one.defect)}, ${one.severity}, from ${clock(start)}${one.endedAt ? ` for ${lasted((end - start) / 1000)}` : ", goes on"}`;
@@ -50,6 +52,24 @@ export function timeline(incidents, hours, width, now) {
     }
   });
   return svg;
+}
+
+// The score of each minute: equal neighbours are one.
+function scores(minutes, x, y) {
+  const runs = [];
+  for (const [at, score] of minutes) {
+    const kind = score === null ? "unwatched" : score >= 99.5 ? "good" : score >= 75 ? "fair" : score >= 40 ? "poor" : "bad";
+    const last = runs.at(-1);
+    if (last && last.kind === kind && at - last.end < 1) { last.end = at + 60; last.least = Math.min(last.least, score ?? 100); }
+    else runs.push({ kind, start: at, end: at + 60, least: score ?? 100 });
+  }
+  return runs.filter((one) => one.kind !== "unwatched").map((one) => {
+    const bar = draw("rect", { class: `score ${one.kind}`, x: x(one.start * 1000), y, width: Math.max(1, x(one.end * 1000) - x(one.start * 1000)), height: 18 });
+    const title = draw("title");
+    title.append(`${clock(one.start * 1000)} to ${clock(one.end * 1000)}: score ${one.kind === "good" ? "100" : `${one.least.toFixed(0)} at least`}`);
+    bar.append(title);
+    return bar;
+  });
 }
 
 // One value over the last minutes, and the limits that it is judged by.

@@ -4,12 +4,13 @@ import { Herald, age, apiOf, ask, clock, connection, kindOf, lasted, make, pause
 import { Pictures } from "./pictures.js";
 import { evidence, timeline, trace } from "./charts.js";
 
-const EVERY_MS = 2000, TRACES_MS = 5000, OPEN_AT_FIRST = 2;
+const EVERY_MS = 2000, TRACES_MS = 5000, PAST_MS = 30_000, OPEN_AT_FIRST = 2, MAX_LISTED = 200;
 const [namespace, monitor, stream] = location.pathname.split("/").slice(2).map(decodeURIComponent);
 const place = { namespace, monitor, stream }, path = apiOf(place);
 const find = (selector) => document.querySelector(selector);
 const say = connection(), herald = new Herald(), pictures = new Pictures();
 let hours = 6, latest = null, known = null, live = [];
+let before = { minutes: [], incidents: [] };
 
 const set = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 
@@ -51,7 +52,9 @@ function replace(node, key, children) {
 }
 
 function incidents(data) {
-  const all = [...data.incidents, ...data.ended], host = find(".incidents");
+  const newest = new Map([...data.ended, ...before.incidents.toReversed()].map((one) => [one.id, one]));
+  for (const one of data.incidents) newest.delete(one.id);
+  const all = [...data.incidents, ...[...newest.values()].slice(0, MAX_LISTED)], host = find(".incidents");
   if (!all.length) { replace(host, "none", [make("p", { class: "hint" }, "None that is remembered.")]); return; }
   if (host.dataset.key === "none") { host.dataset.key = ""; host.replaceChildren(); }
   const wanted = new Set(all.map((one) => one.id));
@@ -106,8 +109,21 @@ function course() {
   if (!latest) return;
   const host = find(".timeline"), now = Date.now();
   const had = host.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  host.replaceChildren(timeline([...latest.ended, ...latest.incidents], hours, host.clientWidth || 900, now));
+  const all = new Map([...before.incidents, ...latest.ended, ...latest.incidents].map((one) => [one.id, one]));
+  host.replaceChildren(timeline([...all.values()], before.minutes, hours, host.clientWidth || 900, now));
   if (had) host.querySelector(`a[href="${CSS.escape(had)}"], a[href="${had}"]`)?.focus();
+}
+
+async function past() {
+  for (;;) {
+    try {
+      if (!document.hidden) {
+        before = (await ask(`${path}/past`)) ?? before;
+        course();
+      }
+    } catch { /* the state of the connection is told elsewhere */ }
+    await pause(PAST_MS);
+  }
 }
 
 async function traces() {
@@ -160,4 +176,5 @@ addEventListener("hashchange", () => {
   if (node) { node.open = true; node.querySelector("summary").focus(); }
 });
 follow();
+past();
 traces();

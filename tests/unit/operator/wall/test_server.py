@@ -152,7 +152,7 @@ async def test_a_person_sees_what_the_cluster_lets_them(rig: Rig) -> None:
     assert len(root["tiles"]) == 4
     nobody = await document(rig, "/api/wall", {"Authorization": "Bearer nobody-token"})
     assert nobody["tiles"] == []
-    for what in ("", "/picture", "/traces", "/evidence/1"):
+    for what in ("", "/picture", "/traces", "/past", "/evidence/1"):
         assert await code(rig, f"/api/streams/sport/sports/arena{what}", **ALICE) == 404
     assert [path for path in rig.worker.asked if "sport/" in path] == []
 
