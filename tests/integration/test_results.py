@@ -131,18 +131,17 @@ def endpoint(bucket: Path) -> Iterator[str]:
         yield url
 
 
-def test_a_worker_that_is_told_to_stop_uploads_its_last_minute_and_pictures(
-    rig: WorkerRig, media: Path, bucket: Path, endpoint: str
+def test_a_worker_that_is_told_to_stop_uploads_all_that_it_knows(
+    tmp_path: Path, media: Path, bucket: Path, endpoint: str
 ) -> None:
-    with http_server(media) as web:
-        rig.assign(
-            {"dark": f"{web}/dark.ts", "fine": f"{web}/clean.ts"},
-            monitor="video/sports",
-            results=results(endpoint, evidence={}),
-        )
+    kept = {"monitor": "video/sports", "results": results(endpoint, evidence={})}
+    with http_server(media) as web, WorkerRig(tmp_path, grace_s=60.0) as rig:
+        rig.assign({"dark": f"{web}/dark.ts", "fine": f"{web}/clean.ts"}, **kept)
         rig.start()
         rig.wait_incident(lambda one: one.stream == "dark")
         eventually("frames", lambda: rig.metric("streammonitor_frames_total", "fine") > 50)
+        released = [{"stream": name, "reason": "removed"} for name in ("dark", "fine")]
+        rig.wait_epoch(rig.assign({}, released=released, **kept))
         rig.signal(signal.SIGTERM)
         assert rig.wait() == 0
     now = ("--since", "10m")
@@ -152,7 +151,7 @@ def test_a_worker_that_is_told_to_stop_uploads_its_last_minute_and_pictures(
     assert found["dark"]["incidents"] == 1
     (dark,) = asked(endpoint, *now, "--incidents")
     assert (dark["namespace"], dark["monitor"], dark["defect"]) == ("video", "sports", "black")
-    assert dark["end_reason"] == "interrupted"
+    assert dark["end_reason"] == "removed"
     pictures = sorted(bucket / "streams" / path for path in dark["pictures"])
     assert pictures
     assert all(path.read_bytes().startswith(b"\xff\xd8") for path in pictures)

@@ -103,7 +103,7 @@ class Worker:
             _log.info("worker started", extra={"fields": fields})
             following = asyncio.create_task(self._follow())
             try:
-                await self._until_drained(following)
+                left_s = await self._until_drained(following)
             finally:
                 # Not cancelled: an assignment that is being carried out is carried out.
                 self._over.set()
@@ -111,7 +111,7 @@ class Worker:
             await asyncio.to_thread(self._fleet.interrupt)
             await asyncio.gather(
                 asyncio.to_thread(self._alerts.close, DELIVER_S),
-                asyncio.to_thread(self._results.close, DELIVER_S),
+                asyncio.to_thread(self._results.close, DELIVER_S + left_s),
             )
         await asyncio.to_thread(self._fleet.join, JOIN_S)
         self._journal.close()
@@ -151,7 +151,8 @@ class Worker:
         _log.info("assignment carried out", extra={"fields": fields})
         return problems
 
-    async def _until_drained(self, following: asyncio.Task[None]) -> None:
+    async def _until_drained(self, following: asyncio.Task[None]) -> float:
+        """Go on until the streams are another's. Returns what is left of the grace period."""
         stopping = asyncio.create_task(self._draining.wait())
         await asyncio.wait({stopping, following}, return_when=asyncio.FIRST_COMPLETED)
         if following.done():
@@ -161,7 +162,8 @@ class Worker:
         deadline = asyncio.get_running_loop().time() + self._settings.grace_s
         while not self._fleet.empty and asyncio.get_running_loop().time() < deadline:
             if await _wait(self._hurry, POLL_S):
-                return
+                return 0.0
+        return max(0.0, deadline - asyncio.get_running_loop().time())
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> bool:

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 from streammonitor_api.results import Results
@@ -28,6 +29,10 @@ MOST_RECORDS = 5_000
 MOST_BYTES = 4 * 2**20
 """What goes into one file at most, and is uploaded before its time once there is as much."""
 IDLE_S = 60.0
+FIRST_S = (60.0, 120.0)
+"""When the first upload is due."""
+_SLOW = ("obstore.store", "streammonitor_worker.results.tables")
+"""What a store needs and no other worker: 20 MB."""
 _PLAN = "upload.json"
 _ORIGIN = "origin"
 
@@ -120,6 +125,9 @@ class Uploader:
         self._reader.close()
 
     def _run(self) -> None:
+        # Now: who is told to stop has no time for it.
+        for name in _SLOW:
+            import_module(name)
         while self._ends_at is None or time.monotonic() < self._ends_at:
             # Before looking: what comes from here on ends the wait.
             self._poke.clear()
@@ -161,8 +169,9 @@ class Uploader:
         if fresh is None:
             return
         if self._asked is None:
-            # Workers that are started together do not upload together.
-            self._due_at = self._clock() + random.uniform(0.5, 1.0) * fresh[0].every_s
+            # Soon, so that what is wrong with the store is told soon; workers that are started
+            # together do not upload together.
+            self._due_at = self._clock() + random.uniform(*FIRST_S)
         self._asked, self._retry_at, self._attempts = fresh, float("-inf"), 0
         self._retention = Retention(fresh[0].retention, fresh[1].monitor, self._clock)
 
