@@ -41,12 +41,18 @@ log = logging.getLogger(__name__)
 EXIT_LEADERSHIP_LOST = 3
 _CRD_RETRY_S = 3.0
 _GUARD_S = 0.5
+_LAST_WORDS_S = 10.0
+"""How long Kopf has to say why it failed."""
 _WITHOUT_NODES = (
     "Nodes may not be read: streams stay on a cordoned node until their worker is evicted from it."
 )
 _WITHOUT_SERVICES = (
     "Services may not be read: streams that are sent to a worker have no stable address."
 )
+
+
+class ShellFailed(Exception):
+    """Kopf ended by itself: without it, this process must not go on to lead."""
 
 
 async def run(settings: Settings) -> None:
@@ -151,9 +157,15 @@ async def _watch(
     shell = asyncio.create_task(
         watch_monitors(monitors, configuration, settings.namespaces, kopf_stop, ready)
     )
-    await _first(stop, ready.wait(), asyncio.shield(shell), any_of=True)
-    _handle_signals(stop)  # Kopf has taken them
-    await _first(stop, asyncio.shield(shell))
+    try:
+        await _first(stop, ready.wait(), asyncio.shield(shell), any_of=True)
+        _handle_signals(stop)  # Kopf has taken them
+        await _first(stop, asyncio.shield(shell))
+    except asyncio.CancelledError as error:
+        # Before Kopf says that it failed, it cancels what was begun since it runs: our waits, too.
+        await asyncio.wait({shell}, timeout=_LAST_WORDS_S)
+        cause = shell.exception() if shell.done() and not shell.cancelled() else error
+        raise ShellFailed("Kopf does not watch StreamMonitors any more") from cause
     # Before Kopf: it would wait for our tasks, which it takes for its own.
     await reconciler.stop()
     kopf_stop.set()

@@ -12,7 +12,8 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from dev.host import REPOSITORY, Failure
@@ -49,6 +50,25 @@ class Kill:
     change: str
     after_s: float
     converged_s: float | None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """When no process received a stream.
+
+    Attributes:
+        stream: Which.
+        at: When it was seen first (UTC).
+        began: The same, monotonic.
+        said: What every process said of the stream then.
+        lasted_s: For how long.
+    """
+
+    stream: str
+    at: str
+    began: float
+    said: str
+    lasted_s: float = 0.0
 
 
 @dataclass
@@ -99,18 +119,19 @@ class Watch:
 
     Attributes:
         looks: How often all of them were asked.
-        gaps: When no process received a stream: the stream and for how long, in seconds.
+        gaps: When no process received a stream.
         deaths: How often a process of each pod failed.
     """
 
     monitor: Monitor
     streams: tuple[str, ...] = WATCHED
     looks: int = 0
-    gaps: list[tuple[str, float]] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
     deaths: dict[str, int] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
     _addresses: dict[str, str] = field(default_factory=dict)
-    _missing: dict[str, float] = field(default_factory=dict)
+    _said: dict[str, WorkerStatus | None] = field(default_factory=dict)
+    _missing: dict[str, Gap] = field(default_factory=dict)
 
     def __enter__(self) -> "Watch":
         self._find()
@@ -158,28 +179,43 @@ class Watch:
             self.looks += 1
             for stream in self.streams:
                 if stream in missing:
-                    self._missing.setdefault(stream, began)
+                    at = datetime.now(UTC).strftime("%H:%M:%S")
+                    gap = Gap(stream, at, began, self._evidence(stream))
+                    self._missing.setdefault(stream, gap)
                 else:
                     self._close(stream)
 
     def _missed(self) -> set[str] | None:
         """The streams that no process says it receives; None if one is slow to answer."""
         try:
-            answers = [_ask(address) for address in self._addresses.values()]
+            self._said = {name: _ask(address) for name, address in self._addresses.items()}
         except TimeoutError:
             return None  # it may receive what nobody else does
         return set(self.streams) - {
             stream.name
-            for answer in answers
+            for answer in self._said.values()
             if answer is not None
             for stream in answer.streams
             if stream.state is StreamState.RECEIVING
         }
 
+    def _evidence(self, stream: str) -> str:
+        """What every process said of a stream just now."""
+        return "; ".join(
+            f"{name} {'does not answer' if said is None else _words(said, stream)}"
+            for name, said in sorted(self._said.items())
+        )
+
     def _close(self, stream: str) -> None:
-        since = self._missing.pop(stream, None)
-        if since is not None:
-            self.gaps.append((stream, time.monotonic() - since))
+        gap = self._missing.pop(stream, None)
+        if gap is not None:
+            self.gaps.append(replace(gap, lasted_s=time.monotonic() - gap.began))
+
+
+def _words(said: WorkerStatus, stream: str) -> str:
+    one = next((one for one in said.streams if one.name == stream), None)
+    of_it = f"{one.state} {one.reason or ''}".strip() if one else "does not have it"
+    return f"({'draining, ' if said.draining else ''}epoch {said.epoch}): {of_it}"
 
 
 def _deaths(container: Object) -> int:
@@ -308,7 +344,7 @@ def page(kills: list[Kill], watch: Watch, seed: int, versions: str) -> str:
         f"{'never' if kill.converged_s is None else f'{kill.converged_s:.0f}'} |"
         for number, kill in enumerate(kills, 1)
     ]
-    gaps = [f"- {stream}: {lasted_s:.1f} s" for stream, lasted_s in watch.gaps] or ["None."]
+    gaps = [f"- {one.stream} at {one.at}: {one.lasted_s:.1f} s ({one.said})" for one in watch.gaps]
     return "\n".join(
         [
             "# The operator is killed at random moments",
@@ -331,7 +367,7 @@ def page(kills: list[Kill], watch: Watch, seed: int, versions: str) -> str:
             "streams. Gaps,",
             "in which no process received one of the three streams that were never taken out:",
             "",
-            *gaps,
+            *(gaps or ["None."]),
             "",
             "| kill | change | killed after s | converged after s |",
             "| ---: | --- | ---: | ---: |",

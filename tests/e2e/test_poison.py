@@ -54,7 +54,7 @@ def test_a_stream_that_kills_costs_two_workers_and_is_quarantined(
     assert "deadly (Quarantined)" in monitor.condition("Degraded")["message"]
     assert 1 <= sum(died.values()) <= 2, died
     for sibling in SIBLINGS:
-        gaps = [lasted_s for stream, lasted_s in watch.gaps if stream == sibling]
+        gaps = [gap.lasted_s for gap in watch.gaps if gap.stream == sibling]
         assert len(gaps) <= 1, "its siblings are interrupted once"
         figure(f"{sibling}: gap when the process died", f"{sum(gaps):.1f} s", "5 s")
     assert monitor.status()["streams"]["receiving"] == len(SIBLINGS)
