@@ -61,6 +61,7 @@ class Gap:
         at: When it was seen first (UTC).
         began: The same, monotonic.
         said: What every process said of the stream then.
+        tried: Whether one had it all the time, and its source did not serve it.
         lasted_s: For how long.
     """
 
@@ -68,6 +69,7 @@ class Gap:
     at: str
     began: float
     said: str
+    tried: bool
     lasted_s: float = 0.0
 
 
@@ -120,6 +122,7 @@ class Watch:
     Attributes:
         looks: How often all of them were asked.
         gaps: When no process received a stream.
+        outages: The same, while one had it all the time and its source did not serve it.
         deaths: How often a process of each pod failed.
     """
 
@@ -127,6 +130,7 @@ class Watch:
     streams: tuple[str, ...] = WATCHED
     looks: int = 0
     gaps: list[Gap] = field(default_factory=list)
+    outages: list[Gap] = field(default_factory=list)
     deaths: dict[str, int] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
     _addresses: dict[str, str] = field(default_factory=dict)
@@ -179,9 +183,7 @@ class Watch:
             self.looks += 1
             for stream in self.streams:
                 if stream in missing:
-                    at = datetime.now(UTC).strftime("%H:%M:%S")
-                    gap = Gap(stream, at, began, self._evidence(stream))
-                    self._missing.setdefault(stream, gap)
+                    self._note(stream, began)
                 else:
                     self._close(stream)
 
@@ -199,20 +201,31 @@ class Watch:
             if stream.state is StreamState.RECEIVING
         }
 
+    def _note(self, stream: str, began: float) -> None:
+        """A stream is missing: for the first time, or still."""
+        told = [one for said in self._said.values() if said is not None for one in said.streams]
+        tried = any(one.name == stream and one.state is StreamState.RETRYING for one in told)
+        gap = self._missing.get(stream)
+        if gap is None:
+            gap = Gap(stream, f"{datetime.now(UTC):%T}", began, self._evidence(stream), tried)
+        self._missing[stream] = replace(gap, tried=gap.tried and tried)
+
     def _evidence(self, stream: str) -> str:
         """What every process said of a stream just now."""
         return "; ".join(
-            f"{name} {'does not answer' if said is None else _words(said, stream)}"
-            for name, said in sorted(self._said.items())
+            f"{one} {_words(said, stream)}" for one, said in sorted(self._said.items())
         )
 
     def _close(self, stream: str) -> None:
         gap = self._missing.pop(stream, None)
         if gap is not None:
-            self.gaps.append(replace(gap, lasted_s=time.monotonic() - gap.began))
+            found = self.outages if gap.tried else self.gaps
+            found.append(replace(gap, lasted_s=time.monotonic() - gap.began))
 
 
-def _words(said: WorkerStatus, stream: str) -> str:
+def _words(said: WorkerStatus | None, stream: str) -> str:
+    if said is None:
+        return "does not answer"
     one = next((one for one in said.streams if one.name == stream), None)
     of_it = f"{one.state} {one.reason or ''}".strip() if one else "does not have it"
     return f"({'draining, ' if said.draining else ''}epoch {said.epoch}): {of_it}"
@@ -344,7 +357,11 @@ def page(kills: list[Kill], watch: Watch, seed: int, versions: str) -> str:
         f"{'never' if kill.converged_s is None else f'{kill.converged_s:.0f}'} |"
         for number, kill in enumerate(kills, 1)
     ]
-    gaps = [f"- {one.stream} at {one.at}: {one.lasted_s:.1f} s ({one.said})" for one in watch.gaps]
+    gaps, outages = (
+        [f"- {one.stream} at {one.at}: {one.lasted_s:.1f} s ({one.said})" for one in some]
+        or ["None."]
+        for some in (watch.gaps, watch.outages)
+    )
     return "\n".join(
         [
             "# The operator is killed at random moments",
@@ -367,7 +384,11 @@ def page(kills: list[Kill], watch: Watch, seed: int, versions: str) -> str:
             "streams. Gaps,",
             "in which no process received one of the three streams that were never taken out:",
             "",
-            *(gaps or ["None."]),
+            *gaps,
+            "",
+            "Times in which a process had such a stream and its source did not serve it:",
+            "",
+            *outages,
             "",
             "| kill | change | killed after s | converged after s |",
             "| ---: | --- | ---: | ---: |",
