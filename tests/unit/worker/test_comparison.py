@@ -15,8 +15,8 @@ from streammonitor_worker.facts import Compared, Outcome
 from streammonitor_worker.frames import AudioView, FrameView
 from streammonitor_worker.measures.picture import PictureMeter
 
-RATE = 25
-SAMPLE_RATE = 16_000
+RATE = 10
+SAMPLE_RATE = 12_800
 BUFFER = SAMPLE_RATE // RATE
 
 Show = Callable[[float], npt.NDArray[np.uint8]]
@@ -127,14 +127,14 @@ def test_what_stands_and_is_silent_says_nothing() -> None:
     grey = np.full((36, 64), 120, np.uint8)
     still: tuple[Show, Play] = (lambda _: grey.copy(), lambda at: np.zeros(len(at), np.float32))
 
-    assert {one.outcome for one in compared(still, until_s=20.0)} == {Outcome.UNKNOWN}
+    assert {one.outcome for one in compared(still, until_s=12.0)} == {Outcome.UNKNOWN}
 
 
 def test_what_comes_again_and_again_is_not_placed() -> None:
     show, play = programme(10), talk(11)
     looped: tuple[Show, Play] = (lambda at: show(at % 2.0), lambda at: play(at % 2.0))
 
-    assert {one.outcome for one in compared(looped, until_s=20.0)} <= {
+    assert {one.outcome for one in compared(looped, until_s=12.0)} <= {
         Outcome.UNKNOWN,
         Outcome.MISMATCH,
     }

@@ -16,6 +16,8 @@ NEAR_S = 1.0
 """Once it is known where, it is looked for only so far around."""
 EVERYWHERE_EVERY = 10
 """Each so many looks, everywhere all the same: there may be a better place by now."""
+LOST_EVERY = 4
+"""While it is nowhere, only each so many: that costs twenty times as much as a look nearby."""
 CHANGE_S = 0.2
 """A picture is described by how it differs from the one so much earlier: what stands says nothing
 of time, and logos stand."""
@@ -114,14 +116,19 @@ class Alignment:
         self._look = look
         self._lag_s: float | None = None
         self._looks = 0
+        self._rests = 0
 
     def reset(self) -> None:
         """One of the feeds does not continue."""
         self.telling = False
         self._lag_s = None
+        self._rests = 0
 
     def follow(self, main: Track, reference: Track) -> Lag | None:
         """Find the newest of what both have; None where it cannot be told."""
+        if self._lag_s is None and self._rests:
+            self._rests -= 1
+            return None
         self.telling = False
         self._looks += 1
         lag = None if self._lag_s is None else self._near(main, reference, self._lag_s)
@@ -130,6 +137,7 @@ class Alignment:
             if lag is None or (elsewhere is not None and elsewhere.score > lag.score):
                 lag = elsewhere
         self._lag_s = None if lag is None else lag.lag_s
+        self._rests = LOST_EVERY - 1 if lag is None and self.telling else 0
         return lag
 
     def _near(self, main: Track, reference: Track, lag_s: float) -> Lag | None:
