@@ -18,6 +18,7 @@ from streammonitor_operator.fleet_metrics import FleetCollector
 from streammonitor_operator.handlers import watch_monitors
 from streammonitor_operator.http import Health, serve
 from streammonitor_operator.kube import (
+    BUDGETS,
     CONFIG_MAPS,
     DEPLOYMENTS,
     MONITORS,
@@ -45,6 +46,9 @@ _LAST_WORDS_S = 10.0
 """How long Kopf has to say why it failed."""
 _WITHOUT_NODES = (
     "Nodes may not be read: streams stay on a cordoned node until their worker is evicted from it."
+)
+_WITHOUT_BUDGETS = (
+    "PodDisruptionBudgets may not be read: a worker that is evicted ends before its streams moved."
 )
 _WITHOUT_SERVICES = (
     "Services may not be read: streams that are sent to a worker have no stable address."
@@ -114,7 +118,9 @@ async def _reconcile(
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(_list_session())
         sources = Sources(client, session, settings.discovery_hosts)
-        reconciler = Reconciler(client, settings.worker, sources)
+        reconciler = Reconciler(
+            client, settings.worker, sources, hold_evictions=settings.hold_evictions
+        )
         world = reconciler.world
         observer = Observer(reconciler.wake)
         world.pods.listeners.append(observer.pod_changed)
@@ -131,6 +137,11 @@ async def _reconcile(
             Informer(client, SERVICES, namespace, world.services, without=_WITHOUT_SERVICES)
             for namespace in settings.namespaces or ("",)
         ]
+        if settings.hold_evictions:
+            informers += [
+                Informer(client, BUDGETS, namespace, world.budgets, without=_WITHOUT_BUDGETS)
+                for namespace in settings.namespaces or ("",)
+            ]
         resyncs = [
             Resync(client, namespace, world.monitors) for namespace in settings.namespaces or ("",)
         ]

@@ -126,6 +126,24 @@ class StreamService:
 
 
 @dataclass(frozen=True, slots=True)
+class EvictionBudget:
+    """The PodDisruptionBudget of a StreamMonitor's workers."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    monitor: str
+    owner_uid: str
+    manifest: Manifest
+    """What a person could have edited."""
+
+    def differs(self, older: Child) -> bool:
+        """What the disruption controller says of it is not interesting."""
+        return not isinstance(older, EvictionBudget) or self.manifest != older.manifest
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerPod:
     """One pod of a worker."""
 
@@ -244,6 +262,24 @@ def read_service(manifest: Manifest) -> StreamService:
 def _balancer(status: Manifest) -> str:
     ingress = (status.get("loadBalancer") or {}).get("ingress") or [{}]
     return str(ingress[0].get("hostname") or ingress[0].get("ip") or "")
+
+
+def read_budget(manifest: Manifest) -> EvictionBudget:
+    """Read a PodDisruptionBudget."""
+    metadata = manifest["metadata"]
+    owner = _owner(metadata)
+    return EvictionBudget(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        version=int(metadata["resourceVersion"]),
+        monitor=owner.get("name", ""),
+        owner_uid=owner.get("uid", ""),
+        manifest={
+            "metadata": {"labels": metadata.get("labels") or {}},
+            "spec": manifest.get("spec") or {},
+        },
+    )
 
 
 def read_pod(manifest: Manifest) -> WorkerPod:

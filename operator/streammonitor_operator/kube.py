@@ -37,6 +37,7 @@ DEPLOYMENTS = Resource("apps/v1", "deployments")
 PODS = Resource("v1", "pods")
 SERVICES = Resource("v1", "services")
 NODES = Resource("v1", "nodes")
+BUDGETS = Resource("policy/v1", "poddisruptionbudgets")
 EVENTS = Resource("v1", "events")
 LEASES = Resource("coordination.k8s.io/v1", "leases")
 

@@ -20,6 +20,7 @@ from streammonitor_operator.children import (
     Key,
     WorkerPod,
     read_assignment_map,
+    read_budget,
     read_deployment,
     read_pod,
     read_service,
@@ -49,6 +50,7 @@ from streammonitor_operator.steps.assign import assign
 from streammonitor_operator.steps.concurrently import Gone, soonest
 from streammonitor_operator.steps.deploy import deploy
 from streammonitor_operator.steps.expose import expose
+from streammonitor_operator.steps.hold import hold
 from streammonitor_operator.steps.nudge import nudge
 from streammonitor_operator.steps.report import report
 from streammonitor_operator.steps.retire import release, retire
@@ -58,7 +60,9 @@ from streammonitor_operator.work import Memory, Work, World, find_workers
 log = logging.getLogger(__name__)
 
 Step = Callable[[Work], Awaitable[float | None]]
-STEPS: tuple[Step, ...] = (settle, announce, expose, assign, deploy, release, nudge, retire, report)
+STEPS: tuple[Step, ...] = (
+    settle, announce, expose, assign, deploy, hold, release, nudge, retire, report,
+)  # fmt: skip
 
 _COALESCE_S = 0.05
 """After a pass, so long to let changes gather: our own writes come back as several."""
@@ -84,6 +88,8 @@ class Reconciler:
         settings: WorkerSettings,
         sources: Sources | None = None,
         clock: Callable[[], datetime] = _utc,
+        *,
+        hold_evictions: bool = True,
     ) -> None:
         self._clock = clock
         self.world = World(
@@ -95,6 +101,8 @@ class Reconciler:
             services=Store(read_service, self.wake),
             nodes=Store(read_node, lambda _: None),
             settings=settings,
+            budgets=Store(read_budget, self.wake),
+            hold_evictions=hold_evictions,
         )
         self.world.nodes.listeners.append(self._node_changed)
         self.world.pods.listeners.append(self._pod_changed)

@@ -101,6 +101,9 @@ class Settings:
     discovery_hosts: tuple[str, ...] = ()
     """DISCOVERY_ALLOWED_HOSTS: comma-separated; the hosts that spec.streamsFrom.http may name, each
     as host (with any port), host:port or *.domain. None: there are no lists over HTTP."""
+    hold_evictions: bool = True
+    """HOLD_EVICTIONS: whether PodDisruptionBudgets keep workers from being evicted until their
+    streams are elsewhere: true or false."""
     lease: LeaseSettings = field(default_factory=LeaseSettings)
 
 
@@ -119,6 +122,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         wall_port=_port(environ, "WALL_PORT", Settings.wall_port),
         log_level=environ.get("LOG_LEVEL", "").upper() or "INFO",
         discovery_hosts=_hosts(environ, "DISCOVERY_ALLOWED_HOSTS"),
+        hold_evictions=_flag(environ, "HOLD_EVICTIONS", default=True),
         lease=_lease(environ),
     )
 
@@ -180,6 +184,13 @@ def _port(environ: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or not least <= int(text) < 65536:
         raise SettingsError(f"{name} is {text!r}: give a port from {least} to 65535")
     return int(text)
+
+
+def _flag(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = environ.get(name, "").strip().lower()
+    if text not in ("", "true", "false"):
+        raise SettingsError(f"{name} is {text!r}: give true or false")
+    return text == "true" if text else default
 
 
 def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -12,9 +12,11 @@ from streammonitor_api.push import Push
 from streammonitor_operator.cache import Store
 from streammonitor_operator.children import (
     AssignmentMap,
+    EvictionBudget,
     StreamService,
     WorkerDeployment,
     WorkerPod,
+    read_budget,
 )
 from streammonitor_operator.consolidation import Consolidation
 from streammonitor_operator.demand import Loads
@@ -79,6 +81,8 @@ class Memory:
     """Where the last plan put each stream."""
     quarantine: Quarantine = field(default_factory=Quarantine)
     rollouts: Rollouts = field(default_factory=Rollouts)
+    unsettled_at: float | None = None
+    """Since when workers are where no pod should be, by loop time; None while none is."""
     rests_until: float = float("-inf")
     """Until when nothing is tried, by loop time: its namespace is being deleted."""
     status_sent: bytes = b""
@@ -103,6 +107,11 @@ class World:
     services: Store[StreamService]
     nodes: Store[Node]
     settings: WorkerSettings
+    budgets: Store[EvictionBudget] = field(
+        default_factory=lambda: Store(read_budget, lambda _: None)
+    )
+    hold_evictions: bool = True
+    """Whether evictions of workers wait until their streams are elsewhere."""
 
 
 @dataclass(slots=True)

@@ -133,9 +133,10 @@ def test_streams_leave_a_node_without_a_gap(monitor: Monitor, figure: Figure, co
     monitor.apply(**_spec("128Mi"))
     monitor.wait("Ready")
     (pod,) = monitor.pods()
-    node = pod["spec"]["nodeName"]
+    node, leaving = pod["spec"]["nodeName"], pod["metadata"]["labels"][names.LABEL_WORKER]
     raised = _raise_silence(monitor)
     unwatched: list[str] = []
+    made: set[str] = set()
 
     def moved() -> bool:
         assignments = _assignments(monitor)
@@ -145,22 +146,26 @@ def test_streams_leave_a_node_without_a_gap(monitor: Monitor, figure: Figure, co
         receiving = {one.name for one in streams if one.state is StreamState.RECEIVING}
         unwatched.extend(set(STREAMS) - receiving)
         pods = monitor.pods(terminating=True)
+        labelled = {one["metadata"]["name"]: one["metadata"]["labels"] for one in pods}
+        made.update(one for one in labelled if labelled[one][names.LABEL_WORKER] == leaving)
         return bool(pods) and all(one["spec"].get("nodeName", node) != node for one in pods)
 
     # Draining begins with a cordon. It is not waited for: what happens meanwhile is looked at.
     drain = ("drain", node, f"--pod-selector={names.LABEL_MONITOR}={monitor.name}",
-             "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=1s")  # fmt: skip
+             "--ignore-daemonsets", "--delete-emptydir-data")  # fmt: skip
     left_at = now()
     try:
         if command == "cordon":
             monitor.access.kubectl("cordon", node)
         else:
-            monitor.access.kubectl(*drain, check=False)
+            monitor.access.kubectl(*drain, "--timeout=1s", check=False)
         eventually("its streams are elsewhere", moved, timeout_s=120, pause_s=0.1)
         figure(f"node {command}ed -> no pod left on it", f"{now() - left_at:.1f} s", "-")
+        monitor.access.kubectl(*drain, "--timeout=60s", timeout=70)
     finally:
         monitor.access.kubectl("uncordon", node)
     assert unwatched == []
+    assert made == {pod["metadata"]["name"]}, "it was not evicted: no other came in its place"
     _cleared(monitor, raised)
     assert_one_start_and_one_end(monitor, raised)
     monitor.wait("Ready")

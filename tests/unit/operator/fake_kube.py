@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from streammonitor_operator.kube import (
+    BUDGETS,
     CONFIG_MAPS,
     DEPLOYMENTS,
     PODS,
@@ -144,7 +145,9 @@ class FakeKube:
             owned = self.objects.get((plural, space, child), {"metadata": {}})
             owners = owned["metadata"].get("ownerReferences") or []
             if any(owner["uid"] == uid for owner in owners):
-                kind = {r.plural: r for r in (CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES)}[plural]
+                kind = {r.plural: r for r in (CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES, BUDGETS)}[
+                    plural
+                ]
                 self.remove(kind, space, child)
 
     def all(self, resource: Resource) -> list[Manifest]:

@@ -18,6 +18,7 @@ from streammonitor_api.worker_status import StreamState, StreamStatus, WorkerSta
 from streammonitor_operator.cache import Informer
 from streammonitor_operator.children import Key
 from streammonitor_operator.kube import (
+    BUDGETS,
     CONFIG_MAPS,
     DEPLOYMENTS,
     EVENTS,
@@ -191,7 +192,7 @@ class Cluster:
         world = self.reconciler.world
         stores = (
             (CONFIG_MAPS, world.maps), (DEPLOYMENTS, world.deployments), (PODS, world.pods),
-            (SERVICES, world.services),
+            (SERVICES, world.services), (BUDGETS, world.budgets),
         )  # fmt: skip
         informers: list[Any] = [Informer(self.kube, kind, "", store) for kind, store in stores]
         informers.append(

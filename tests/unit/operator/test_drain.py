@@ -8,8 +8,9 @@ import pytest
 from streammonitor_api import names
 from streammonitor_api.worker_status import StreamState
 from streammonitor_operator.children import Key
-from streammonitor_operator.kube import DEPLOYMENTS, NODES, PODS, Manifest
+from streammonitor_operator.kube import BUDGETS, DEPLOYMENTS, MONITORS, NODES, PODS, Manifest
 from streammonitor_operator.nodes import read_node
+from streammonitor_operator.steps.hold import HELD_S
 from tests.unit.operator.fake_kube import rejected
 from tests.unit.operator.fleet import KEY, Cluster, spec_of
 from tests.unit.operator.test_handover import group, lists, monitoring
@@ -275,3 +276,85 @@ async def test_a_worker_that_a_person_drains_hands_its_streams_over_and_goes(
     await watch(cluster, 12, "a")
     assert lists(cluster, "a").keys().isdisjoint({old.name})
     assert old.name not in {one["metadata"]["name"] for one in cluster.kube.all(DEPLOYMENTS)}
+
+
+def budgets(cluster: Cluster) -> list[Manifest]:
+    return cluster.kube.all(BUDGETS)
+
+
+@looped
+async def test_evictions_of_all_workers_are_held_by_one_budget(cluster: Cluster) -> None:
+    cluster.node("one")
+    await monitoring(cluster, "a", "b", scaling={"maxStreamsPerWorker": 1})
+    [budget] = budgets(cluster)
+    assert budget["spec"]["maxUnavailable"] == 0
+    wanted = budget["spec"]["selector"]["matchLabels"].items()
+    pods = cluster.kube.all(PODS)
+    assert len(pods) == 2
+    assert all(wanted <= pod["metadata"]["labels"].items() for pod in pods)
+    cluster.kube.writes.clear()
+    await cluster.settle(30)
+    assert cluster.kube.writes == []
+    cluster.kube.remove(BUDGETS, KEY[0], budget["metadata"]["name"])
+    await cluster.settle(5)
+    assert len(budgets(cluster)) == 1
+    cluster.kube.remove(MONITORS, *KEY)
+    await cluster.settle(5)
+    assert budgets(cluster) == []
+
+
+@looped
+async def test_an_eviction_is_held_until_the_clone_has_taken_over(cluster: Cluster) -> None:
+    cluster.node("one")
+    cluster.node("two")
+    await monitoring(cluster, "a")
+    cluster.cold.add("a")
+    cluster.node("one", **CORDONED)
+    await watch(cluster, 60, "a")
+    assert len(budgets(cluster)) == 1, "it is not warm yet"
+    cluster.cold.clear()
+    cluster.say()
+    await watch(cluster, 10, "a")
+    assert node_of(cluster, "a") == "two"
+    assert len(cluster.kube.all(PODS)) == 1
+
+
+@looped
+async def test_a_worker_that_cannot_move_is_not_held_for_ever(cluster: Cluster) -> None:
+    cluster.node("one")
+    await monitoring(cluster, "a")
+    cluster.node("one", **CORDONED)
+    await cluster.settle(HELD_S - 10)
+    assert len(budgets(cluster)) == 1
+    await cluster.settle(20)
+    assert budgets(cluster) == []
+    cluster.node("one")
+    await cluster.settle(10)
+    assert len(budgets(cluster)) == 1
+
+
+@looped
+async def test_a_worker_that_will_not_move_is_not_held(cluster: Cluster) -> None:
+    cluster.node("one")
+    toleration = {"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}
+    asked = group() | {"template": {"tolerations": [toleration]}}
+    cluster.apply(spec_of("a", workers=[asked]))
+    await cluster.settle()
+    assert len(budgets(cluster)) == 1
+    cluster.node("one", **CORDONED)
+    await cluster.settle(5)
+    assert budgets(cluster) == []
+
+
+@looped
+async def test_without_the_right_to_hold_evictions_all_else_works(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster.kube.fail = lambda verb, kind, _: (
+        rejected(403, "Forbidden") if kind == BUDGETS and verb == "apply" else None
+    )
+    cluster.node("one")
+    await monitoring(cluster, "a")
+    await cluster.settle(30)
+    assert cluster.condition("Ready")["status"] == "True"
+    assert caplog.text.count("Evictions of workers are not held") == 1
