@@ -137,11 +137,10 @@ async def _reconcile(
             Informer(client, SERVICES, namespace, world.services, without=_WITHOUT_SERVICES)
             for namespace in settings.namespaces or ("",)
         ]
-        if settings.hold_evictions:
-            informers += [
-                Informer(client, BUDGETS, namespace, world.budgets, without=_WITHOUT_BUDGETS)
-                for namespace in settings.namespaces or ("",)
-            ]
+        informers += [
+            Informer(client, BUDGETS, namespace, world.budgets, without=_WITHOUT_BUDGETS)
+            for namespace in settings.namespaces or ("",)
+        ]
         resyncs = [
             Resync(client, namespace, world.monitors) for namespace in settings.namespaces or ("",)
         ]

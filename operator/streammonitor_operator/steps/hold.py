@@ -61,8 +61,9 @@ async def _bring_in_line(work: Work, *, wanted: bool) -> None:
             budgets.put(await work.world.kube.apply(BUDGETS, build_budget(owner)), quiet=True)
     except Rejected as error:
         if error.forbidden and not error.ending:
+            if work.world.hold_evictions:
+                log.warning("Evictions of workers are not held: %s", error)
             work.world.hold_evictions = False
-            log.warning("Evictions of workers are not held: %s", error)
         elif not error.missing and not error.conflict:
             raise
 
