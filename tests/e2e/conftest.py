@@ -6,6 +6,7 @@ the end, also when the run is interrupted.
 
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.e2e.monitor import (
     SECOND_NODE,
     Monitor,
 )
+from tests.terminal import Terminal
 
 _FIGURES: list[tuple[str, str, str]] = []
 
@@ -155,3 +157,12 @@ def _diagnosis(monitor: Monitor) -> str:
         except Failure as failure:
             said.append(str(failure))
     return "\n".join(said)
+
+
+@pytest.fixture
+def terminal(
+    access: Access, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Terminal:
+    """The kubectl plugin, as typed in the namespace of the test."""
+    assert access.kubeconfig is not None
+    return Terminal(namespace, access.kubeconfig, tmp_path, monkeypatch)

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from dev.alerting import Receiver, alertmanager, receiver
@@ -9,6 +10,7 @@ from dev.cluster.addresses import HOST
 from dev.kube import eventually
 from streammonitor_api.incident import Incident
 from tests.e2e.monitor import DETECTORS, Monitor, channel
+from tests.terminal import Terminal
 
 DEFECTS = {name: DETECTORS[name] for name in ("black", "freeze")}
 PATIENCE_S = 120
@@ -42,9 +44,8 @@ def _at(stamp: str, moment: datetime | None) -> bool:
 
 
 def test_a_defect_is_one_alert_that_is_resolved_and_a_muted_stream_is_silent(
-    monitor: Monitor,
+    monitor: Monitor, terminal: Terminal
 ) -> None:
-    always = {"start": "2020-01-01T00:00:00Z", "end": "2090-01-01T00:00:00Z"}
     host = str(HOST)
     with (
         receiver(host=host) as hook,
@@ -56,9 +57,11 @@ def test_a_defect_is_one_alert_that_is_resolved_and_a_muted_stream_is_silent(
                 {"name": "alertmanager", "alertmanager": {"url": url}},
                 {"name": "hook", "webhook": {"url": hook.url}},
             ],
-            "mutes": [{"name": "known", "streams": ["channel-1"], "once": always}],
         }
-        monitor.apply(streams=[channel(0), channel(1)], detectors=DEFECTS, alerts=alerts)
+        asked = {"streams": [channel(0), channel(1)], "detectors": DEFECTS, "alerts": alerts}
+        monitor.apply(**asked, suspend=True)
+        terminal("mute", monitor.name, "--for", "1h", "--name", "known", "--stream", "channel-1")
+        monitor.patch(suspend=False)
         monitor.wait("Receiving")
         hook.wait(lambda: _ended(hook).keys() == DEFECTS.keys(), PATIENCE_S)
         told = _ended(hook)
@@ -70,6 +73,7 @@ def test_a_defect_is_one_alert_that_is_resolved_and_a_muted_stream_is_silent(
         counted = monitor.metrics(pod)["streammonitor_alerts_muted_total", ""]
         problems = monitor.status().get("alerts")
         events = hook.events()
+        _tells_the_same(terminal, monitor, known)
 
     for one in told.values():
         kinds = [str(e.get_type()).rpartition(".")[2] for e in events if _of(e.get_data(), one)]
@@ -104,3 +108,20 @@ def _muted(monitor: Monitor) -> bool:
     """Whether the muted stream had every defect, all of it seen by its worker."""
     ended = [one.defect for one in monitor.incidents("channel-1") if not one.active]
     return set(ended) >= DEFECTS.keys()
+
+
+def _tells_the_same(terminal: Terminal, monitor: Monitor, known: dict[str, Incident]) -> None:
+    """The plugin, of what the worker says."""
+    about = terminal.json("status", monitor.name)
+    assert (about["streams"], about["ready"]) == (2, "True")
+    assert [one["name"] for one in about["mutes"]] == ["known"]
+    streams = terminal.json("streams", monitor.name)
+    assert {one["stream"]: one["state"] for one in streams} == {
+        "channel-0": "receiving", "channel-1": "receiving",
+    }  # fmt: skip
+    listed = terminal.json("incidents", monitor.name, "--stream", "channel-0")
+    assert known.keys() <= {one["id"] for one in listed}
+    terminal("report", monitor.name, "channel-0")
+    assert "<b>freeze</b>" in Path("channel-0.html").read_text()
+    terminal("unmute", monitor.name, "known")
+    assert "mutes" not in monitor.get()["spec"]["alerts"]
