@@ -78,6 +78,9 @@ class Incident(Model):
     """Detectors that saw their own defect because of this one, and kept silent about it."""
     ad_break: bool | None = None
     """Whether it began in an ad break that the stream announced (SCTE 35); absent otherwise."""
+    muted: bool | None = None
+    """Whether a mute keeps everybody from being told of it, of its beginning too; absent
+    otherwise."""
     worker: str = ""
     """The worker that reported it last."""
 

@@ -99,7 +99,7 @@ class Ledger:
 
     def _announce(self, incident: Incident, phase: str) -> None:
         announcement = (incident.id, phase)
-        if announcement not in self._announced:
+        if announcement not in self._announced and not incident.muted:
             self.pending.setdefault(announcement, incident)
 
     def _changed(self, incident: Incident) -> None:

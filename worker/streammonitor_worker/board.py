@@ -182,7 +182,7 @@ def _loud(status: StreamStatus) -> StreamStatus:
 
 def _matter(incident: Incident) -> tuple[object, ...]:
     """What of an incident is worth waking a client for: not each new measurement."""
-    return incident.severity, incident.ended_at, incident.end_reason
+    return incident.severity, incident.ended_at, incident.end_reason, incident.muted
 
 
 def _changed_at(incident: Incident) -> datetime:

@@ -192,7 +192,10 @@ class Fleet:
             return  # seen again: a process before this one told of all of it
         if self._alerts is not None:
             # Before the journal: a process that dies in between raises it anew, with the same id.
-            self._alerts.tell(event)
+            told = self._alerts.tell(event)
+            muted = None if told else True
+            if incident.muted is not muted:
+                incident = incident.model_copy(update={"muted": muted})
         if self._results is not None:
             self._results.tell(event)
         if self._journal is not None:

@@ -112,3 +112,17 @@ async def test_many_that_fall_silent_at_once_are_doubted(
     cluster.answer(small)
     await cluster.settle()
     assert cluster.condition("Ready")["status"] == "True"
+
+
+async def test_a_muted_incident_is_in_the_status_and_no_event(cluster: Cluster) -> None:
+    worker, _ = await pair(cluster)
+    incident = worker.start("a")
+    worker.incidents[incident.id] = incident.model_copy(update={"muted": True})
+    cluster.say()
+    await cluster.settle()
+    assert cluster.status["incidents"] == {"active": 1}
+    assert cluster.events() == []
+    worker.incidents[incident.id] = incident
+    cluster.say()
+    await cluster.settle()
+    assert cluster.events() == ["FreezeStarted"], "it outlasted its mute"

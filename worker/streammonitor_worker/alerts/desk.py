@@ -104,16 +104,24 @@ class AlertDesk:
         self._faults = _faults(self._mutes)
         self._say_problems()
 
-    def tell(self, event: IncidentEvent) -> None:
-        """Have everybody told of an event. It is saved on return; nothing is waited for."""
+    def tell(self, event: IncidentEvent) -> bool:
+        """Have everybody told of an event. It is saved on return; nothing is waited for.
+
+        Returns:
+            Whether people may know of the incident: False as long as it is muted from its start.
+        """
         with self._lock:
             known = self._known(event)
             alert = self._judge(event, known)
             spool = self._spool if self._alerts.sinks else None
             if alert is not None:
                 known.told = event.incident.severity
-        if alert is None or spool is None:
-            return
+        if alert is not None and spool is not None:
+            self._save(alert, spool)
+        return known.told is not None
+
+    def _save(self, alert: AlertEvent, spool: Spool) -> None:
+        """Have it delivered, now or by a process after this one."""
         try:
             spool.append(alert.to_line(), expendable=alert.expendable)
         except OSError as error:

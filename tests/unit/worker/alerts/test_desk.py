@@ -178,12 +178,14 @@ def test_the_origin_of_500_streams_is_one_batch(rig: Rig, hook: Receiver) -> Non
 def test_a_muted_incident_is_counted_and_not_sent(rig: Rig, hook: Receiver) -> None:
     window = {"start": now() - timedelta(hours=1), "end": now() + timedelta(hours=1)}
     rig.configure(webhook(hook), mutes=[{"name": "derby", "streams": ["a"], "once": window}])
-    for stream in ("a", "b"):
-        one = incident(stream)
-        rig.desk.tell(started(one))
-        rig.desk.tell(over(one))
+    known = {
+        stream: [rig.desk.tell(started(one)), rig.desk.tell(over(one))]
+        for stream in ("a", "b")
+        for one in [incident(stream)]
+    }
     hook.wait(lambda: len(hook.requests) == 2)
     assert told(hook) == [("b", "started"), ("b", "ended")]
+    assert known == {"a": [False, False], "b": [True, True]}
     assert rig.desk.muted() == {"derby": 1}
     assert rig.desk.lasting() == []
 
