@@ -257,7 +257,10 @@ class StreamAnalysis:
     def set_regions(self, regions: PictureRegions) -> list[IncidentEvent]:
         """Look at other parts of the pictures. They are not comparable with those before."""
         self._regions = regions
-        return self._interrupt(Kind.VIDEO, self._media.until_s)
+        events = self._interrupt(Kind.VIDEO, self._media.until_s)
+        # What is a bar beside one part of the picture may be all there is of another.
+        self._pictures = PictureMeter()
+        return events
 
     def detector_states(self) -> dict[str, DetectorState]:
         """What each detector knows now."""

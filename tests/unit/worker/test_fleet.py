@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,14 @@ import pytest
 
 from streammonitor_api.assignment import Assignment
 from streammonitor_api.incident import EndReason, Incident
+from streammonitor_api.regions import Region
 from streammonitor_api.worker_status import StreamState, StreamStatus, VideoFormat
 from streammonitor_worker import reception
+from streammonitor_worker.analysis import StreamAnalysis
 from streammonitor_worker.board import StatusBoard
 from streammonitor_worker.fleet import Fleet
 from streammonitor_worker.frames import FormatChange, FrameView, MediaItem
+from streammonitor_worker.regions import PictureRegions
 from tests.unit.worker.made_up import MadeUpSource
 
 VIDEO = VideoFormat(codec="h264", width=64, height=64, frame_rate=25)
@@ -149,3 +152,16 @@ def test_what_may_be_another_worker_s_by_now_is_told_only_when_it_is_not(rig: Ri
     rig.apply(ignoreRegions=[CORNER])
     rig.wait(lambda: bool(rig.started))
     assert rig.started[0].start_s == 0.0
+
+
+def test_a_picture_without_what_is_ignored_from_now_on_is_black_however_long_it_was_not() -> None:
+    detectors = {"black": {"minDuration": "1s", "threshold": 0.3}}
+    analysis = StreamAnalysis(monitor_uid="", stream="a", worker="w", detectors=detectors)
+    items = lit_corner()
+    for item in islice(items, 500):
+        assert not analysis.feed(item)
+
+    analysis.set_regions(PictureRegions(None, (Region.model_validate(CORNER),)))
+    events = [event for item in islice(items, 50) for event in analysis.feed(item)]
+
+    assert [event.incident.defect for event in events] == ["black"]
