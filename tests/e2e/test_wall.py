@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from http.client import HTTPConnection
 from typing import Any
@@ -60,10 +60,10 @@ def grant(access: Access, namespace: str) -> dict[str, str]:
 
 def asked(wall: str, path: str, token: str) -> bytes:
     """What the wall answers to somebody."""
-    connection = HTTPConnection(wall, timeout=30)
-    connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
-    answer = connection.getresponse()
-    body = answer.read()
+    with closing(HTTPConnection(wall, timeout=30)) as connection:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        body = answer.read()
     assert answer.status == HTTPStatus.OK, body
     return body
 
