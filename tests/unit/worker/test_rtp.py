@@ -3,6 +3,7 @@
 import re
 import select
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -146,11 +147,13 @@ def test_a_server_that_talks_and_sends_no_media_has_stalled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(relay, "STALL_S", 0.05)
+    hung_up = threading.Event()
 
     def talk(link: socket.socket) -> None:
         link.recv(4096)
         link.sendall(GRANTED % b"RTP/AVP;unicast;server_port=9-10")
-        while True:
+        # More often than it stalls, and not so much that it is refused for that.
+        while not hung_up.wait(0.01):
             try:
                 link.sendall(b"RTSP/1.0 200 OK\r\nCSeq: 4\r\n\r\n")
             except OSError:
@@ -166,6 +169,7 @@ def test_a_server_that_talks_and_sends_no_media_has_stalled(
                 everything(link)
         finally:
             one.close()
+            hung_up.set()
     assert one.failure is not None
     assert one.failure.reason == "Stalled"
 
