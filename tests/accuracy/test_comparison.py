@@ -149,6 +149,29 @@ def test_a_reference_that_is_gone_is_said() -> None:
     assert told == Compared(Outcome.NO_REFERENCE, detail="connection refused")
 
 
+def test_a_reference_that_is_opened_again_is_compared_again() -> None:
+    show, play = programme(17), talk(18)
+    comparison, meter, told = Comparison(), PictureMeter(), None
+    for index in range(24 * RATE):
+        if index == 12 * RATE:
+            comparison.lose("connection reset")
+        # Its media time begins anew, in the middle of the programme.
+        since_s = 12.0 if index >= 12 * RATE else 0.0
+        for item in moment(index - round(since_s * RATE), show, play, since_s, since_s):
+            comparison.refer(item)
+        for item in moment(index, show, play, 0.0, 0.0):
+            if isinstance(item, FrameView):
+                comparison.show(meter.measure(item))
+            else:
+                comparison.play(item)
+        told = comparison.tell(index / RATE) or told
+
+    assert told is not None
+    assert told.outcome is Outcome.ALIKE
+    assert told.picture_lag_s == pytest.approx(12.0, abs=0.02)
+    assert told.sound_lag_s == pytest.approx(12.0, abs=0.01)
+
+
 def analysed(skew_s: Callable[[float], float], until_s: float) -> list[IncidentEvent]:
     """The incidents of a feed whose sound is as much earlier than its pictures."""
     show, play, comparison = programme(12), talk(13), Comparison()

@@ -76,8 +76,9 @@ class Comparison:
 
     def jumped(self) -> None:
         """The stream does not continue."""
-        self._main.clear()
-        self._restart()
+        with self._lock:
+            self._main.clear()
+            self._restart()
 
     def refer(self, item: MediaItem) -> None:
         """Take the next item of the reference; from any one thread."""

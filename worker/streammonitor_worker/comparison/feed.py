@@ -37,8 +37,9 @@ class Track:
             self._pieces.popleft()
 
     def clear(self) -> None:
-        """Forget everything: what follows does not adjoin it."""
+        """Forget everything: what follows does not adjoin it, and may begin earlier."""
         self._pieces.clear()
+        self.until_s = float("-inf")
 
     @property
     def since_s(self) -> float:
